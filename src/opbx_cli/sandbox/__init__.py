@@ -1,0 +1,23 @@
+"""A local, stateful Cloudonix API for trials and tests: it speaks HTTP, and knows no client.
+
+Importing this package is cheap: `opbx_cli.sandbox.server`, which loads the web server, is not
+imported here.
+"""
+
+from __future__ import annotations
+
+from opbx_cli.sandbox.credentials import DomainCredentials, credentials
+from opbx_cli.sandbox.faults import Call, Fault, FaultKind
+from opbx_cli.sandbox.options import HOST, Options
+from opbx_cli.sandbox.variants import Variants
+
+__all__ = [
+    "HOST",
+    "Call",
+    "DomainCredentials",
+    "Fault",
+    "FaultKind",
+    "Options",
+    "Variants",
+    "credentials",
+]

@@ -1,0 +1,103 @@
+"""How stored things look in an answer; field names: OpenAPI."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from opbx_cli.sandbox.variants import Ids, Nulls, Numbers, Variants, WebhookKey
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from opbx_cli.sandbox.records import Application, Domain, Json
+
+WEBHOOK_KEY = "authorization-api-key"
+SHOWN_BY_MASK = 4
+
+
+def domain_view(domain: Domain, variants: Variants) -> Json:
+    """Return a domain as the API shows it."""
+    application = domain.application(domain.default_application)
+    return {
+        "id": _id(domain.id, variants),
+        "uuid": domain.uuid,
+        "domain": domain.name,
+        "active": domain.active,
+        "defaultApplication": _id(domain.default_application, variants),
+        "application": None if application is None else application_view(application, variants),
+        "aliases": [],
+        "profile": _domain_profile(domain.profile, variants),
+        "tenant": _tenant(variants),
+        "createdAt": domain.created_at,
+        "modifiedAt": domain.modified_at,
+        "deletedAt": None,
+        "sandbox": {"note": "a field that no documentation lists"},
+    }
+
+
+def application_view(application: Application, variants: Variants) -> Json:
+    """Return an application as the API shows it."""
+    return {
+        "id": _id(application.id, variants),
+        "domainId": _id(application.domain_id, variants),
+        "name": application.name,
+        "uuid": application.uuid,
+        "type": application.type,
+        "url": application.url,
+        "method": application.method,
+        "active": application.active,
+        "profile": _profile(application.profile, variants),
+        "createdAt": application.created_at,
+        "modifiedAt": application.modified_at,
+        "deletedAt": None,
+        "sandbox": True,
+    }
+
+
+def trunk_view(trunk: Json, variants: Variants) -> Json:
+    """Return a trunk as the API shows it; what is missing or null stays so."""
+    view = dict(trunk)
+    for key in view.keys() & {"id", "domainId"}:
+        view[key] = _id(trunk[key], variants)
+    for key in view.keys() & {"port", "metric"}:
+        view[key] = _number(trunk[key], variants)
+    profile = view.get("profile")
+    if isinstance(profile, dict):
+        view["profile"] = _profile(profile, variants)
+    return view
+
+
+def _domain_profile(profile: Json, variants: Variants) -> Json | None:
+    shown = dict(profile)
+    key = shown.get(WEBHOOK_KEY)
+    if key is not None and variants.webhook_key is WebhookKey.ABSENT:
+        del shown[WEBHOOK_KEY]
+    elif key is not None and variants.webhook_key is WebhookKey.MASKED:
+        shown[WEBHOOK_KEY] = f"****{str(key)[-SHOWN_BY_MASK:]}"
+    return _profile(shown, variants)
+
+
+def _profile(profile: Mapping[str, object], variants: Variants) -> Json | None:
+    if not profile and variants.nulls is Nulls.ON:
+        return None
+    return {key: _number(value, variants) for key, value in profile.items()}
+
+
+def _tenant(variants: Variants) -> Json | None:
+    if variants.nulls is Nulls.ON:
+        return None
+    package: Json = {"id": 7, "name": "Sandbox Unlimited"}
+    return {
+        "id": _id(100, variants),
+        "name": "sandbox-customer",
+        "billingPlan": {"id": 3, "name": "Sandbox plan", "package": package},
+    }
+
+
+def _id(value: object, variants: Variants) -> object:
+    return str(value) if isinstance(value, int) and variants.ids is Ids.STRING else value
+
+
+def _number(value: object, variants: Variants) -> object:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return str(value) if is_number and variants.numbers is Numbers.STRING else value
