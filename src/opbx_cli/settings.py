@@ -1,0 +1,241 @@
+"""Where settings come from, and which source wins: pure functions over an environment.
+
+Two sources that never mix: a stored profile, or (`OPBX_DOMAIN_UUID` with
+`OPBX_DOMAIN_API_KEY`) the environment alone. The webhook base URL has an order of its
+own, because OPBX itself names it in its environment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from opbx_cli.errors import ConfigurationError, OpbxError, UsageError
+from opbx_cli.models import DEFAULT_API_BASE_URL, SETTING_NAMES, Secret, Settings
+from opbx_cli.values import (
+    API_KEY_SHAPE,
+    BEARER_TOKEN,
+    InvalidValue,
+    parse_api_base_url,
+    parse_api_timeout,
+    parse_domain_uuid,
+    parse_key,
+    parse_no_answer_timeout,
+    parse_recording_format,
+    parse_webhook_base_url,
+)
+
+Environment = Mapping[str, str]
+Value = TypeVar("Value")
+
+DOMAIN_UUID = "OPBX_DOMAIN_UUID"
+DOMAIN_API_KEY = "OPBX_DOMAIN_API_KEY"
+WEBHOOK_API_KEY = "OPBX_WEBHOOK_API_KEY"
+API_BASE_URL = "CLOUDONIX_API_BASE_URL"
+API_TIMEOUT = "CLOUDONIX_API_TIMEOUT"
+MODE = "OPBX_APPLICATION_MODE"
+DEFAULT_API_TIMEOUT = 30.0  # seconds, as in OPBX
+STORELESS_ONLY = {
+    "webhook_api_key": WEBHOOK_API_KEY,
+    "webhook_base_url": "OPBX_WEBHOOK_BASE_URL",
+    "no_answer_timeout": "OPBX_NO_ANSWER_TIMEOUT",
+    "recording_format": "OPBX_RECORDING_FORMAT",
+}
+# OPBX's own variables for the address under which the internet reaches it, best first.
+OPBX_WEBHOOK_VARIABLES = ("OPBX_APPLICATION_WEBHOOK_BASEURL", "APP_URL")
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveSettings:
+    """The settings a command works with, and where each came from.
+
+    `profile` is None when they came from the environment alone. `origins` names the
+    source of each setting: `profile NAME`, a variable, or `default`.
+    """
+
+    settings: Settings
+    profile: str | None = None
+    is_default: bool = False
+    origins: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def profile_option(self) -> str:
+        """The option with which another command works on the same profile, if it needs one."""
+        return "" if self.profile is None or self.is_default else f" --profile {self.profile}"
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookBaseUrl:
+    """Where OPBX is reached from the internet, and who said so."""
+
+    url: str
+    source: str
+
+
+def checked(
+    parse: Callable[[str], Value], text: str, name: str, error: type[OpbxError] = UsageError
+) -> Value:
+    """Parse `text`, wording a refusal after the flag or variable `name` that gave it."""
+    try:
+        return parse(text)
+    except InvalidValue as problem:
+        raise error(f"{name}: {problem}") from None
+
+
+def from_variable(environ: Environment, name: str, parse: Callable[[str], Value]) -> Value | None:
+    """Parse a variable; empty counts as unset. Raises `ConfigurationError` (exit 3)."""
+    text = environ.get(name, "")
+    return checked(parse, text, name, ConfigurationError) if text else None
+
+
+def key_from_variable(environ: MutableMapping[str, str], name: str) -> Secret | None:
+    """Take a key out of the environment, so that no child process inherits it.
+
+    A variable that is set but empty is an error: a CI system whose secret is missing
+    expands it to nothing, and going on without it would hide that.
+    """
+    text = environ.pop(name, None)
+    return None if text is None else checked(parse_key, text, name, ConfigurationError)
+
+
+def asks_for_storeless(environ: Environment) -> bool:
+    """Tell whether the environment names a domain or a key, be it half or empty."""
+    return bool(environ.get(DOMAIN_UUID)) or DOMAIN_API_KEY in environ
+
+
+def storeless_settings(environ: MutableMapping[str, str], *, profile: str | None) -> ActiveSettings:
+    """Read the settings from the environment alone.
+
+    `profile` is the profile somebody named: together with the variables it is an error.
+    Raises `UsageError` for half a pair, `ConfigurationError` for a bad value.
+    """
+    if profile is not None:
+        raise UsageError(
+            f"a profile is named, and {DOMAIN_UUID} or {DOMAIN_API_KEY} is set: "
+            "settings come from one of them, never from both",
+            hint=f"`unset {DOMAIN_UUID} {DOMAIN_API_KEY}`, or leave the profile out",
+        )
+    key = key_from_variable(environ, DOMAIN_API_KEY)
+    if key is None or not environ.get(DOMAIN_UUID):
+        missing = DOMAIN_API_KEY if key is None else DOMAIN_UUID
+        raise UsageError(
+            f"{missing} is not set: without a store both {DOMAIN_UUID} and "
+            f"{DOMAIN_API_KEY} are needed"
+        )
+    settings = Settings(
+        domain_uuid=from_variable(environ, DOMAIN_UUID, parse_domain_uuid),
+        domain_api_key=key,
+        webhook_api_key=key_from_variable(environ, WEBHOOK_API_KEY),
+        webhook_base_url=from_variable(
+            environ, STORELESS_ONLY["webhook_base_url"], parse_webhook_base_url
+        ),
+        no_answer_timeout=from_variable(
+            environ, STORELESS_ONLY["no_answer_timeout"], parse_no_answer_timeout
+        ),
+        recording_format=from_variable(
+            environ, STORELESS_ONLY["recording_format"], parse_recording_format
+        ),
+        api_base_url=api_base_url(environ),
+    )
+    variables = {
+        "domain_uuid": DOMAIN_UUID,
+        "domain_api_key": DOMAIN_API_KEY,
+        "api_base_url": API_BASE_URL if environ.get(API_BASE_URL) else "default",
+        **STORELESS_ONLY,
+    }
+    return ActiveSettings(
+        settings, origins=origins_of(settings, variables), warnings=key_warnings(settings)
+    )
+
+
+def stored_settings(
+    settings: Settings, *, profile: str, is_default: bool, environ: Environment
+) -> ActiveSettings:
+    """Present a stored profile; variables never reach into it, which is said as a warning."""
+    # A key counts as set even when it is empty: that is a secret missing in CI.
+    ignored = [
+        name for name in STORELESS_ONLY.values() if environ.get(name, "") or name == WEBHOOK_API_KEY
+    ]
+    warnings = [
+        f"{name} is ignored: profile '{profile}' comes from the store"
+        for name in ignored
+        if name in environ
+    ]
+    warnings += redirect_warnings(settings.api_base_url, profile=profile, environ=environ)
+    sources = dict.fromkeys(SETTING_NAMES, f"profile {profile}")
+    if settings.api_base_url == DEFAULT_API_BASE_URL:
+        sources["api_base_url"] = "default"
+    return ActiveSettings(
+        settings,
+        profile=profile,
+        is_default=is_default,
+        origins=origins_of(settings, sources),
+        warnings=tuple(warnings),
+    )
+
+
+def redirect_warnings(api_base_url: str, *, profile: str, environ: Environment) -> list[str]:
+    """Say that `CLOUDONIX_API_BASE_URL` does not redirect a stored key, where it names another."""
+    elsewhere = from_variable(environ, API_BASE_URL, parse_api_base_url)
+    if elsewhere in (None, api_base_url):
+        return []
+    return [
+        f"{API_BASE_URL} is ignored: profile '{profile}' belongs to "
+        f"{api_base_url}, and its key goes nowhere else"
+    ]
+
+
+def origins_of(settings: Settings, sources: Mapping[str, str]) -> Mapping[str, str]:
+    return {
+        name: sources[name]
+        for name in SETTING_NAMES
+        if name in sources and getattr(settings, name) is not None
+    }
+
+
+def key_warnings(settings: Settings) -> tuple[str, ...]:
+    """Say what looks odd about the keys; nothing here is known to be wrong."""
+    warnings = []
+    if settings.domain_api_key and not API_KEY_SHAPE.fullmatch(settings.domain_api_key.reveal()):
+        warnings.append(
+            "the domain API key does not look like one of Cloudonix's "
+            "(XI and 32 letters or digits): is it the right one?"
+        )
+    if settings.webhook_api_key and not BEARER_TOKEN.fullmatch(settings.webhook_api_key.reveal()):
+        warnings.append(
+            "the webhook API key has characters that RFC 6750 does not allow in a bearer "
+            "token: some proxies will refuse the callbacks"
+        )
+    return tuple(warnings)
+
+
+def api_base_url(environ: Environment) -> str:
+    """Return `CLOUDONIX_API_BASE_URL` or Cloudonix's public address."""
+    return from_variable(environ, API_BASE_URL, parse_api_base_url) or DEFAULT_API_BASE_URL
+
+
+def api_timeout(environ: Environment) -> float:
+    """Return `CLOUDONIX_API_TIMEOUT` in seconds, or 30."""
+    return from_variable(environ, API_TIMEOUT, parse_api_timeout) or DEFAULT_API_TIMEOUT
+
+
+def is_production(environ: Environment) -> bool:
+    """Tell OPBX's mode from `OPBX_APPLICATION_MODE`; unset means development."""
+    mode = environ.get(MODE, "").strip().lower() or "development"
+    if mode not in ("production", "development"):
+        raise ConfigurationError(f"{MODE}: expected production or development")
+    return mode == "production"
+
+
+def webhook_base_url(active: ActiveSettings | None, environ: Environment) -> WebhookBaseUrl | None:
+    """Return the first of: the settings' own URL, OPBX's variable for it, `APP_URL`."""
+    if active is not None and active.settings.webhook_base_url is not None:
+        source = active.origins["webhook_base_url"]
+        return WebhookBaseUrl(active.settings.webhook_base_url, source)
+    for name in OPBX_WEBHOOK_VARIABLES:
+        url = from_variable(environ, name, parse_webhook_base_url)
+        if url is not None:
+            return WebhookBaseUrl(url, name)
+    return None

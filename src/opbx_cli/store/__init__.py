@@ -1,0 +1,15 @@
+"""The encrypted store of profiles: `store.toml`, its backup, its lock and its keys.
+
+The file has a format of its own, one for all profiles, so that adding, removing and
+changing them is one rename each. What it promises, and what it cannot: whoever has only
+the store or its backup reads no key; any changed byte is noticed before a value is used;
+a kill or a full disk leaves the old store or the new one. It does not protect from root,
+from programs that run as the same user, or from an older store put back in its place.
+"""
+
+from opbx_cli.store.contents import SaveReport, StoreContents
+from opbx_cli.store.keys import KeySource
+from opbx_cli.store.paths import StorePaths, store_paths
+from opbx_cli.store.store import Store
+
+__all__ = ["KeySource", "SaveReport", "Store", "StoreContents", "StorePaths", "store_paths"]

@@ -1,0 +1,129 @@
+"""The store's cryptography: which primitive does what, and nothing about files or TOML.
+
+AES-256-GCM seals (NIST SP 800-38D), HKDF-SHA256 derives (RFC 5869), HMAC-SHA-256
+authenticates the file as a whole. Primitives come from `cryptography` and the standard
+library. Random bytes come from `os.urandom`, which is what `secrets` reads too, at a
+lower start-up cost.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import os
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+KEY_BYTES = 32  # AES-256, and every other key here
+NONCE_BYTES = 12  # NIST SP 800-38D, section 5.2.1.1: the length that needs no hashing
+TAG_BYTES = 16
+MAC_BYTES = 32
+SALT_BYTES = 32
+
+RAW_KEY_PREFIX = "opbxk1_"
+_CHECK_BYTES = 4
+
+_TYPE_TEXT = b"\x01"
+_TYPE_BYTES = b"\x02"
+_TYPE_INTEGER = b"\x03"
+
+
+class NotAuthentic(Exception):
+    """A sealed value does not belong to this key and this place."""
+
+
+class MalformedKey(Exception):
+    """A raw key's text is cut, changed, or something else altogether."""
+
+
+def tlv(*parts: str | bytes | int) -> bytes:
+    """Join parts so that they cannot be split differently.
+
+    Each part is one type byte (1 text, 2 bytes, 3 integer), its length as 32 bits, and
+    its bytes: text as UTF-8, an integer as 64 bits; numbers are unsigned and big-endian.
+    """
+    return b"".join(_tlv_part(part) for part in parts)
+
+
+def _tlv_part(part: str | bytes | int) -> bytes:
+    if isinstance(part, str):
+        kind, content = _TYPE_TEXT, part.encode()
+    elif isinstance(part, bytes):
+        kind, content = _TYPE_BYTES, part
+    else:
+        kind, content = _TYPE_INTEGER, part.to_bytes(8, "big")
+    return kind + len(content).to_bytes(4, "big") + content
+
+
+def random_bytes(count: int) -> bytes:
+    return os.urandom(count)
+
+
+def hkdf(key: bytes, *, salt: bytes, info: bytes, length: int) -> bytes:
+    return HKDF(algorithm=hashes.SHA256(), length=length, salt=salt, info=info).derive(key)
+
+
+def derive_pair(key: bytes, *, salt: bytes, info: bytes) -> tuple[bytes, bytes]:
+    """Return two independent keys."""
+    material = hkdf(key, salt=salt, info=info, length=2 * KEY_BYTES)
+    return material[:KEY_BYTES], material[KEY_BYTES:]
+
+
+def encrypt(key: bytes, nonce: bytes, plaintext: bytes, *, aad: bytes) -> bytes:
+    """Return the ciphertext with its tag; a nonce serves once per key."""
+    return AESGCM(key).encrypt(nonce, plaintext, aad)
+
+
+def decrypt(key: bytes, nonce: bytes, ciphertext: bytes, *, aad: bytes) -> bytes:
+    try:
+        return AESGCM(key).decrypt(nonce, ciphertext, aad)
+    except InvalidTag:
+        raise NotAuthentic from None
+
+
+def authenticate(key: bytes, content: bytes) -> bytes:
+    return hmac.digest(key, content, "sha256")
+
+
+def equal(left: bytes, right: bytes) -> bool:
+    """Compare in constant time."""
+    return hmac.compare_digest(left, right)
+
+
+def to_text(content: bytes) -> str:
+    """Return base64url without padding (RFC 4648, section 5)."""
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+
+
+def from_text(text: str) -> bytes:
+    """Undo `to_text`; ValueError for any other spelling of the same bytes."""
+    content = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    if to_text(content) != text:
+        raise ValueError("not canonical base64url")
+    return content
+
+
+def raw_key_to_text(key: bytes) -> str:
+    """Return a key as people carry it, with a checksum: a cut paste is told from a wrong key."""
+    return RAW_KEY_PREFIX + to_text(key + _checksum(key))
+
+
+def raw_key_from_text(text: str) -> bytes:
+    """Undo `raw_key_to_text`; one line break at the end (a file, `echo`) is not part of it."""
+    text = text.removesuffix("\n").removesuffix("\r")
+    try:
+        content = from_text(text.removeprefix(RAW_KEY_PREFIX))
+    except ValueError:
+        raise MalformedKey from None
+    key, checksum = content[:KEY_BYTES], content[KEY_BYTES:]
+    if not text.startswith(RAW_KEY_PREFIX) or not equal(checksum, _checksum(key)):
+        raise MalformedKey
+    return key
+
+
+def _checksum(key: bytes) -> bytes:
+    return hashlib.sha256(key).digest()[:_CHECK_BYTES]

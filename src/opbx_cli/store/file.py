@@ -1,0 +1,371 @@
+"""Private files: refused unless they are ours alone, and written so that no moment is half.
+
+A reader opens without following links and then judges the open file, so that nothing
+can be swapped in between. A writer fills a temporary file beside the old one, syncs it
+and renames it; files have mode 0600 and folders 0700 from the start, whatever the umask.
+Windows has no such modes or owners: there the profile folder's own rights protect.
+Python itself repeats a call that a signal interrupted (PEP 475).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from opbx_cli.errors import StoreError
+
+PRIVATE_FILE = 0o600
+PRIVATE_FOLDER = 0o700
+TEMPORARY_AGE_MAX = 3600  # seconds; an older temporary file has no living writer
+_TEMPORARY_NAME = re.compile(r"\.store\.toml\.[0-9a-f]{16}\.tmp")
+_READ_CHUNK = 1024 * 1024
+
+# O_NONBLOCK: a FIFO in the file's place is told from a file, and never waited for.
+_FLAGS = (
+    getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_BINARY", 0)
+)
+
+
+def quoted(path: Path) -> str:
+    """Return the path as one word of a shell line."""
+    text = str(path).replace("'", "'\\''")
+    return f"'{text}'"
+
+
+def is_present(path: Path) -> bool:
+    """Whether the name is taken, be it by a dangling link; StoreError if that cannot be told."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise unreadable(path, error) from error
+    return True
+
+
+def is_surely_absent(path: Path) -> bool:
+    """Whether there is no such file; False, too, where that cannot be told."""
+    try:
+        path.lstat()
+    except OSError as error:
+        return isinstance(error, FileNotFoundError)
+    return False
+
+
+def refuse_link(path: Path) -> None:
+    with suppress(OSError):  # no link, then: whoever opens it next words the error
+        if stat.S_ISLNK(path.lstat().st_mode):
+            raise _not_own_file(path, "is a link")
+
+
+def read_private(path: Path, *, size_max: int) -> bytes | None:
+    """Return a private file's bytes (one more than `size_max` at most), None without a file.
+
+    StoreError if somebody else could have read or written it.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | _FLAGS)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        refuse_link(path)
+        raise unreadable(path, error) from error
+    with _reading(path, descriptor):
+        check_file(path, os.fstat(descriptor))
+        check_folder(path.parent)
+        return _read(descriptor, size_max=size_max)
+
+
+def read_shared(path: Path, *, size_max: int) -> bytes:
+    """Read a file of ours or root's that a group may read too, through links: a mount.
+
+    Only for a key file that the user named and said to be shared.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        descriptor = os.open(target, os.O_RDONLY | _FLAGS)
+    except OSError as error:
+        raise unreadable(path, error) from error
+    with _reading(path, descriptor):
+        _check_shared(target, os.fstat(descriptor), folder=target.parent.stat())
+        return _read(descriptor, size_max=size_max)
+
+
+def _check_shared(path: Path, status: os.stat_result, *, folder: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise _not_own_file(path, "is not a regular file")
+    if sys.platform == "win32":
+        return
+    for owner in (status.st_uid, folder.st_uid):
+        if owner not in (0, _user()):
+            raise _foreign(path, owner)
+    if status.st_mode & 0o037:
+        raise _too_open(path, status.st_mode, command=f"chmod g-wx,o-rwx {quoted(path)}")
+    if folder.st_mode & 0o022:
+        raise _folder_too_open(path.parent, folder.st_mode)
+
+
+def check_file(path: Path, status: os.stat_result) -> None:
+    """Refuse an open file that is not regular, not ours, or not ours alone."""
+    if not stat.S_ISREG(status.st_mode):
+        raise _not_own_file(path, "is not a regular file")
+    if sys.platform == "win32":
+        return
+    if status.st_uid != _user():
+        raise _foreign(path, status.st_uid)
+    if status.st_nlink > 1:
+        raise _not_own_file(path, "has a second name (a hard link)")
+    if status.st_mode & 0o077:
+        raise _too_open(path, status.st_mode, command=f"chmod 600 {quoted(path)}")
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder in which somebody else could put another file in a file's place."""
+    try:
+        status = folder.stat()
+    except OSError as error:
+        raise unreadable(folder, error) from error
+    if not stat.S_ISDIR(status.st_mode):
+        raise unreadable(folder, NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)))
+    if sys.platform == "win32":
+        return
+    if status.st_uid != _user():
+        raise _foreign(folder, status.st_uid)
+    if status.st_mode & 0o022:
+        raise _folder_too_open(folder, status.st_mode)
+
+
+def make_private_folder(folder: Path) -> None:
+    """Create a folder and its missing parents, or check the one that is there."""
+    missing = []
+    ancestor = folder
+    while not is_present(ancestor):
+        missing.append(ancestor)
+        ancestor = ancestor.parent
+    if missing:
+        _refuse_to_leave_roots_files(ancestor)
+    for path in reversed(missing):
+        with suppress(FileExistsError):  # another opbx was quicker
+            path.mkdir(PRIVATE_FOLDER)
+            path.chmod(PRIVATE_FOLDER)  # the umask may have taken our own rights
+            sync_folder(path.parent)
+    check_folder(folder)
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """Write a file that must not exist yet, down to the disk; leave none on failure."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS
+    descriptor = os.open(path, flags, PRIVATE_FILE)
+    try:
+        try:
+            make_private(descriptor)
+            _write(descriptor, data)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except BaseException:
+        remove(path)
+        raise
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Put new bytes in a file's place by one rename; on failure the old file is untouched."""
+    temporary = path.parent / f".store.toml.{os.urandom(8).hex()}.tmp"
+    write_new(temporary, data)
+    try:
+        temporary.replace(path)
+    except BaseException:
+        remove(temporary)
+        raise
+
+
+def open_lock(path: Path) -> int:
+    """Open a lock file under the same rules as the store, and create it where there is none."""
+    flags = os.O_RDWR | _FLAGS
+    try:
+        descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
+        is_new = True
+    except FileExistsError:
+        refuse_link(path)
+        descriptor = os.open(path, flags)
+        is_new = False
+    try:
+        if is_new:
+            make_private(descriptor)
+        check_file(path, os.fstat(descriptor))
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in the folder survive a power failure, where the system can."""
+    if sys.platform == "win32":
+        return
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except PermissionError:  # ours to write in, not to list: then there is no way to sync it
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def remove_old_temporaries(folder: Path) -> None:
+    """Sweep what a killed writer left; a failure here must not stop the write that follows."""
+    with suppress(OSError):
+        for path in folder.iterdir():
+            if _TEMPORARY_NAME.fullmatch(path.name) and _age(path) > TEMPORARY_AGE_MAX:
+                path.unlink()
+
+
+def _age(path: Path) -> float:
+    return time.time() - path.lstat().st_mtime
+
+
+def remove(path: Path) -> None:
+    """Take a file away if that is possible: the error that led here is the one to tell."""
+    with suppress(OSError):
+        path.unlink()
+
+
+def make_private(descriptor: int) -> None:
+    if sys.platform == "win32":
+        return
+    os.fchmod(descriptor, PRIVATE_FILE)  # the umask may have taken our own rights
+
+
+def reason(error: OSError) -> str:
+    """Return the system's words for an error, without the path (our messages name it)."""
+    return error.strerror or os.strerror(error.errno or 0)
+
+
+def unreadable(path: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"{path} cannot be read: {reason(error)}",
+        hint=access_hint(path, error) or f"look at it with `ls -ld {quoted(path)}`",
+        code="store.unreadable",
+    )
+
+
+def access_hint(path: Path, error: OSError) -> str | None:
+    """Name the `chmod` where a mode of ours is in the way: the file's, or the folder's."""
+    if error.errno not in (errno.EACCES, errno.EPERM) or sys.platform == "win32":
+        return None
+    for candidate in (path, path.parent):
+        with suppress(OSError):
+            status = candidate.stat()
+            mode = PRIVATE_FOLDER if stat.S_ISDIR(status.st_mode) else PRIVATE_FILE
+            if status.st_uid == _user() and status.st_mode & mode != mode:
+                return f"give yourself access with `chmod {mode:o} {quoted(candidate)}`"
+    return None
+
+
+def _refuse_to_leave_roots_files(ancestor: Path) -> None:
+    """Under sudo, a new folder in the caller's home would lock the caller out of it."""
+    owner = ancestor.stat().st_uid
+    if _user() == 0 and owner != 0 and str(owner) == os.environ.get("SUDO_UID"):
+        raise _foreign(ancestor, owner)
+
+
+def _user() -> int:
+    """Return the user whose rights we have; Windows has no such numbers."""
+    if sys.platform == "win32":
+        return 0
+    return os.geteuid()
+
+
+def _foreign(path: Path, owner: int) -> StoreError:
+    user = _user()
+    if user == 0:
+        return StoreError(
+            f"{path} belongs to another user (uid {owner}), and opbx runs as root: "
+            "it would leave root's files there",
+            hint="run the same command as that user, without `sudo`",
+            code="store.not_owner",
+        )
+    return StoreError(
+        f"{path} belongs to another user (uid {owner})",
+        hint=f"make it yours with `sudo chown {user} {quoted(path)}`",
+        code="store.not_owner",
+    )
+
+
+def _not_own_file(path: Path, problem: str) -> StoreError:
+    new = path.with_name(path.name + ".new")
+    command = f"ls -ld {quoted(path)}"
+    with suppress(OSError):
+        if stat.S_ISREG(path.stat().st_mode):
+            command = f"cp {quoted(path)} {quoted(new)} && chmod 600 {quoted(new)} && "
+            command += f"mv {quoted(new)} {quoted(path)}"
+    purpose = "look at it" if command.startswith("ls") else "make it a file of its own"
+    return StoreError(
+        f"{path} {problem}, which is refused",
+        hint=f"{purpose} with `{command}`",
+        code="store.unreadable",
+    )
+
+
+def _too_open(path: Path, mode: int, *, command: str) -> StoreError:
+    return StoreError(
+        f"{path} is open to other users (mode {stat.S_IMODE(mode):04o})",
+        hint=f"close it with `{command}`",
+        code="store.too_open",
+    )
+
+
+def _folder_too_open(folder: Path, mode: int) -> StoreError:
+    if mode & stat.S_ISVTX:  # /tmp and its like: not ours to close
+        return StoreError(
+            f"the folder {folder} is shared by all users (mode {stat.S_IMODE(mode):04o})",
+            hint=f"use a folder of your own: `export OPBX_HOME={quoted(folder / 'opbx')}`",
+            code="store.too_open",
+        )
+    return StoreError(
+        f"the folder {folder} can be written by other users (mode {stat.S_IMODE(mode):04o})",
+        hint=f"close it with `chmod go-w {quoted(folder)}`",
+        code="store.too_open",
+    )
+
+
+def _read(descriptor: int, *, size_max: int) -> bytes:
+    pieces: list[bytes] = []
+    left = size_max + 1
+    while left > 0 and (piece := os.read(descriptor, min(left, _READ_CHUNK))):
+        pieces.append(piece)
+        left -= len(piece)
+    return b"".join(pieces)
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    """Write until all is written: a short count is no error."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+@contextmanager
+def _reading(path: Path, descriptor: int) -> Iterator[None]:
+    """Close the file in the end, and word whatever the system refuses meanwhile."""
+    try:
+        try:
+            yield
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise unreadable(path, error) from error

@@ -1,0 +1,155 @@
+"""Where raw keys come from: a variable, a file that a variable names, or our own key files.
+
+A source that was named is the only one asked: empty, malformed or wrong is an error,
+never a reason to try the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from opbx_cli.errors import ConfigurationError, StoreError, UsageError
+from opbx_cli.models import Secret
+from opbx_cli.store import crypto, file
+from opbx_cli.values import InvalidValue, parse_switch
+
+KEY_VARIABLE = "OPBX_STORE_KEY"
+KEY_FILE_VARIABLE = "OPBX_STORE_KEY_FILE"
+ALLOW_SHARED_VARIABLE = "OPBX_ALLOW_SHARED_KEY_FILE"
+
+_KEY_FILE_SIZE_MAX = 4096  # bytes; a key has 55 characters
+
+
+@dataclass(frozen=True, slots=True)
+class KeySource:
+    """An explicit store key: the key itself, or the file that holds it."""
+
+    secret: Secret | None = None
+    path: Path | None = None
+    allow_shared: bool = False
+
+    @classmethod
+    def from_environment(cls, environ: MutableMapping[str, str]) -> KeySource | None:
+        """Return the key that the environment names; the key itself is removed from there.
+
+        UsageError if both variables are set, StoreError if one is empty or malformed.
+        """
+        key = environ.pop(KEY_VARIABLE, None)
+        path = environ.get(KEY_FILE_VARIABLE)
+        if key is not None and path is not None:
+            raise UsageError(
+                f"{KEY_VARIABLE} and {KEY_FILE_VARIABLE} are both set",
+                hint=f"keep one of them: `unset {KEY_FILE_VARIABLE}`",
+            )
+        if key is not None:
+            return cls._from_key(key)
+        if path is not None:
+            return cls._from_path(path, allow_shared=_allows_shared(environ))
+        return None
+
+    @classmethod
+    def _from_key(cls, text: str) -> KeySource:
+        if not text.strip():
+            raise _empty(KEY_VARIABLE)
+        _raw_key(text, origin=KEY_VARIABLE, hint=_unset_hint(KEY_VARIABLE))
+        return cls(secret=Secret(text))
+
+    @classmethod
+    def _from_path(cls, text: str, *, allow_shared: bool) -> KeySource:
+        if not text.strip():
+            raise _empty(KEY_FILE_VARIABLE)
+        return cls(path=Path(text).absolute(), allow_shared=allow_shared)
+
+    @property
+    def variable(self) -> str:
+        return KEY_VARIABLE if self.path is None else KEY_FILE_VARIABLE
+
+    def read(self, *, warn: Callable[[str], None]) -> bytes:
+        """Return the raw key, or raise StoreError; `warn` hears of a file that is shared."""
+        hint = _unset_hint(self.variable)
+        if self.path is None:
+            text = self.secret.reveal() if self.secret is not None else ""
+            return _raw_key(text, origin=self.variable, hint=hint)
+        content = self._read_file(self.path, warn=warn)
+        if content is None:
+            raise StoreError(
+                f"{KEY_FILE_VARIABLE} names {self.path}, and there is no such file",
+                hint=hint,
+                code="store.key_source",
+            )
+        return _raw_key(content, origin=f"the key file {self.path}", hint=hint)
+
+    def _read_file(self, path: Path, *, warn: Callable[[str], None]) -> str | None:
+        try:
+            content = file.read_private(path, size_max=_KEY_FILE_SIZE_MAX)
+        except StoreError as error:
+            if not self.allow_shared:
+                raise _refused(error) from error
+            content = file.read_shared(path, size_max=_KEY_FILE_SIZE_MAX)
+            warn(f"the key file {path} is shared with other users ({ALLOW_SHARED_VARIABLE} is set)")
+        return None if content is None else content.decode("latin-1")
+
+
+def read_key_file(path: Path) -> bytes | None:
+    """Return the raw key in one of our own key files, None if the file is not there."""
+    content = file.read_private(path, size_max=_KEY_FILE_SIZE_MAX)
+    if content is None:
+        return None
+    return _raw_key(
+        content.decode("latin-1"),
+        origin=f"the key file {path}",
+        hint=f"bring it back from a backup: `cp -p BACKUP {file.quoted(path)}`",
+    )
+
+
+def write_key_file(path: Path, raw_key: bytes) -> None:
+    """Create a key file and its folder, down to the disk; OSError if that fails."""
+    file.make_private_folder(path.parent)
+    file.write_new(path, f"{crypto.raw_key_to_text(raw_key)}\n".encode())
+    try:
+        file.sync_folder(path.parent)
+    except BaseException:
+        file.remove(path)
+        raise
+
+
+def _raw_key(text: str, *, origin: str, hint: str) -> bytes:
+    if not text.strip():
+        raise StoreError(f"{origin} is empty", hint=hint, code="store.key_source")
+    try:
+        return crypto.raw_key_from_text(text)
+    except crypto.MalformedKey:
+        raise StoreError(
+            f"{origin} is malformed: a store key is {crypto.RAW_KEY_PREFIX} and 48 more"
+            " characters, all of them (was it cut when it was copied?)",
+            hint=hint,
+            code="store.key_source",
+        ) from None
+
+
+def _empty(variable: str) -> StoreError:
+    return StoreError(
+        f"{variable} is set but empty (a missing secret in CI expands to nothing)",
+        hint=_unset_hint(variable),
+        code="store.key_source",
+    )
+
+
+def _refused(error: StoreError) -> StoreError:
+    """Add what to do about a file that a container mounts: its owner and mode are not ours."""
+    mounted = f"or, for a file that a container mounts, `export {ALLOW_SHARED_VARIABLE}=1`"
+    return StoreError(error.message, hint=f"{error.hint}, {mounted}", code=error.code)
+
+
+def _unset_hint(variable: str) -> str:
+    return f"set it to the store's key, or use the store's own key file: `unset {variable}`"
+
+
+def _allows_shared(environ: MutableMapping[str, str]) -> bool:
+    text = environ.get(ALLOW_SHARED_VARIABLE, "")
+    try:
+        return parse_switch(text) if text.strip() else False
+    except InvalidValue as error:
+        raise ConfigurationError(f"{ALLOW_SHARED_VARIABLE}: {error}") from None

@@ -1,0 +1,71 @@
+"""One writer at a time: an advisory lock on a file beside the store, held by the open file.
+
+The system lets go of it when its holder ends, however it ends, so that no lock is ever
+left behind; the file itself stays.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from opbx_cli.errors import StoreError
+from opbx_cli.store import file, refusals
+
+POLL_INTERVAL = 0.02  # seconds
+_UNCHANGED = "nothing was changed"
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _try_to_lock(descriptor: int) -> bool:
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+else:
+    import fcntl
+
+    def _try_to_lock(descriptor: int) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
+@contextmanager
+def locked(path: Path, *, timeout: float) -> Iterator[None]:
+    """Hold the lock; StoreError if it cannot be had within `timeout` seconds, or at all."""
+    try:
+        descriptor = file.open_lock(path)
+    except OSError as error:
+        raise refusals.not_saved(path, error, state=_UNCHANGED) from error
+    try:
+        _wait(path, descriptor, timeout=timeout)
+        yield
+    finally:
+        with suppress(OSError):  # whatever was to be done is done: only the lock goes
+            os.close(descriptor)
+
+
+def _wait(path: Path, descriptor: int, *, timeout: float) -> None:
+    deadline = time.monotonic() + timeout
+    try:
+        while not _try_to_lock(descriptor):
+            if time.monotonic() >= deadline:
+                raise StoreError(
+                    f"{path} is held by another opbx that is saving (waited {timeout:g} s);"
+                    f" {_UNCHANGED}",
+                    hint=f"see which one with `fuser -v {file.quoted(path)}`, then try again",
+                    code="store.locked",
+                )
+            time.sleep(POLL_INTERVAL)
+    except OSError as error:
+        raise refusals.not_saved(path, error, state=_UNCHANGED) from error

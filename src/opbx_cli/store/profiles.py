@@ -1,0 +1,78 @@
+"""One profile's settings to TOML values and secrets, and back with every value checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from opbx_cli.models import ApplicationReference, Secret, Settings
+from opbx_cli.store.document import PLAIN_FIELDS, SEALED_FIELDS, UnfitStore
+from opbx_cli.values import (
+    InvalidValue,
+    parse_api_base_url,
+    parse_domain_uuid,
+    parse_key,
+    parse_no_answer_timeout,
+    parse_recording_format,
+    parse_webhook_base_url,
+)
+
+_PARSERS: Mapping[str, Callable[[str], object]] = {
+    "domain_uuid": parse_domain_uuid,
+    "webhook_base_url": parse_webhook_base_url,
+    "no_answer_timeout": parse_no_answer_timeout,
+    "recording_format": parse_recording_format,
+    "api_base_url": parse_api_base_url,
+    **dict.fromkeys(SEALED_FIELDS, parse_key),
+}
+
+
+def plain_values(settings: Settings) -> Mapping[str, object]:
+    """Return what is stored as it is, by TOML key; what is unset is left out."""
+    values = {name: getattr(settings, name) for name in PLAIN_FIELDS}
+    if settings.recording_format is not None:
+        values["recording_format"] = settings.recording_format.value
+    if (application := settings.voice_application) is not None:
+        values["voice_application"] = _set_only(
+            {"id": application.id, "uuid": application.uuid, "name": application.name}
+        )
+    return _set_only(values)
+
+
+def sealed_values(settings: Settings) -> Mapping[str, Secret]:
+    """Return what is stored encrypted, by TOML key."""
+    values = {
+        "domain_api_key": settings.domain_api_key,
+        "webhook_api_key": settings.webhook_api_key,
+        "webhook_api_key_sent": settings.webhook_api_key_sent,
+    }
+    return {name: secret for name, secret in values.items() if secret is not None}
+
+
+def to_settings(
+    profile: str, plain: Mapping[str, object], *, secrets: Mapping[str, Secret]
+) -> Settings:
+    """Check every value as if it had just been typed; authentic is not yet possible."""
+    values = {name: _checked(profile, name, value=value) for name, value in plain.items()}
+    values |= {
+        name: _parsed(profile, name, text=secret.reveal()) for name, secret in secrets.items()
+    }
+    return Settings(**values)  # type: ignore[arg-type]  # each value came from its parser
+
+
+def _checked(profile: str, name: str, *, value: object) -> object:
+    if name == "voice_application" and isinstance(value, Mapping):
+        return ApplicationReference(value["id"], value.get("uuid"), value["name"])
+    return _parsed(profile, name, text=str(value)) if name in _PARSERS else value
+
+
+def _parsed(profile: str, name: str, *, text: str) -> object:
+    try:
+        return _PARSERS[name](text)
+    except InvalidValue as error:
+        raise UnfitStore(
+            f"`{name}` of profile {profile} has a value that opbx does not take: {error}"
+        ) from None
+
+
+def _set_only(values: Mapping[str, object]) -> Mapping[str, object]:
+    return {name: value for name, value in values.items() if value is not None}

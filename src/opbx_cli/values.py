@@ -1,0 +1,198 @@
+"""Text in, one checked value out: what a UUID, a key, a URL, a timeout may look like.
+
+Each function raises `InvalidValue` with a sentence that says what is expected and never
+repeats the text itself: a key typed in the wrong place must not come back on a screen.
+Whoever calls knows where the text came from, and words the error for the user.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from urllib.parse import SplitResult, urlsplit
+
+from opbx_cli.models import RecordingFormat, Secret
+
+KEY_LENGTH = range(8, 256)  # OPBX: at most 255 characters
+URL_LENGTH_MAX = 255  # OPBX's limit
+NO_ANSWER_TIMEOUT = range(5, 121)  # seconds; OPBX's limits
+API_TIMEOUT_MAX = 300.0  # seconds
+API_KEY_SHAPE = re.compile(r"XI[A-Za-z0-9]{32}")  # Cloudonix: `keyId`
+BEARER_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750, section 2.1
+
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_PROFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_MASK = re.compile(r"\*{3,}.{0,4}|[•●…]+.{0,4}|\.{3}|\[REDACTED\]", re.IGNORECASE)
+# What servers put in a key's place: any start, a run of mask characters, what is left visible.
+_REMOTE_MASK = re.compile(r"[!-~]{0,4}?(?:\*{3,}|[•●…]+|\.{3,}|\[REDACTED\])(?P<tail>[!-~]{0,8})")
+_NOT_SHOWN = frozenset({"Cc", "Cs", "Cn", "Zl", "Zp"})
+_BIDI_CONTROLS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
+_HOST_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_][a-z0-9_-]{0,62})*")
+# Decimal without leading zeros: resolvers read those as octal.
+_BYTE = r"(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+_IPV4 = re.compile(rf"{_BYTE}(\.{_BYTE}){{3}}", re.ASCII)
+# A last label that makes resolvers take the host for an address (WHATWG URL, "ends in a number").
+_NUMBER = re.compile(r"\d+|0x[0-9a-f]*", re.ASCII)
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"0", "false", "no", "off"})
+
+
+class InvalidValue(Exception):
+    """The sentence says what is expected, never what was given."""
+
+
+def parse_domain_uuid(text: str) -> str:
+    """Return the UUID in lower case, the form in which Cloudonix shows it."""
+    lowered = text.strip().lower()
+    if not _UUID.fullmatch(lowered):
+        raise InvalidValue(
+            "expected a UUID such as 6b1f0c2e-0000-4000-8000-000000000000 "
+            "(Cloudonix shows it as the domain's ID)"
+        )
+    return lowered
+
+
+def parse_profile_name(text: str) -> str:
+    if not _PROFILE_NAME.fullmatch(text):
+        raise InvalidValue(
+            "expected a profile name: 1 to 64 letters, digits, '.', '_' or '-', "
+            "the first a letter or a digit"
+        )
+    return text
+
+
+def parse_key(text: str) -> Secret:
+    """Return a key; one line break at its end (a file, `echo`) is not part of it."""
+    value = text.removesuffix("\n").removesuffix("\r")
+    if not value:
+        raise InvalidValue("the key is empty (a missing secret in CI expands to nothing)")
+    if _MASK.fullmatch(value):
+        raise InvalidValue("this is a mask, not a key: give the key itself")
+    if any(not "!" <= character <= "~" for character in value):
+        raise InvalidValue("a key is printable ASCII without spaces")
+    if len(value) not in KEY_LENGTH:
+        raise InvalidValue("a key has 8 to 255 characters")
+    return Secret(value)
+
+
+def parse_no_answer_timeout(text: str) -> int:
+    """Return the seconds a phone rings before the call counts as not answered."""
+    digits = text.strip()
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 9):
+        raise InvalidValue("expected whole seconds, 5 to 120")
+    if int(digits) not in NO_ANSWER_TIMEOUT:
+        raise InvalidValue("expected 5 to 120 seconds")
+    return int(digits)
+
+
+def parse_recording_format(text: str) -> RecordingFormat:
+    try:
+        return RecordingFormat(text.strip().lower())
+    except ValueError:
+        raise InvalidValue("expected wav or mp3") from None
+
+
+def parse_api_timeout(text: str) -> float:
+    """Return seconds, whole or decimal, over 0 and up to 300."""
+    if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?|\.\d{1,9}", text.strip(), re.ASCII):
+        raise InvalidValue("expected seconds, such as 30 or 2.5")
+    seconds = float(text)
+    if not 0 < seconds <= API_TIMEOUT_MAX:
+        raise InvalidValue("expected over 0 and up to 300 seconds")
+    return seconds
+
+
+def parse_switch(text: str) -> bool:
+    lowered = text.strip().lower()
+    if lowered in _TRUE:
+        return True
+    if lowered in _FALSE:
+        return False
+    raise InvalidValue("expected 1, true, yes or on, or 0, false, no or off")
+
+
+def parse_webhook_base_url(text: str) -> str:
+    """Return the URL under which OPBX is reached, without a slash at its end."""
+    return _parse_url(text).geturl()
+
+
+def parse_api_base_url(text: str) -> str:
+    """Return Cloudonix's base URL: https, or http on the loopback interface alone."""
+    url = _parse_url(text)
+    if url.scheme == "http" and not is_loopback(url.hostname or ""):
+        raise InvalidValue("expected https:// (http is for the loopback interface alone)")
+    return url.geturl()
+
+
+def origin(url: str) -> str:
+    """Return scheme, host and port: the party that a key is sent to."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return f"{parts.scheme}://{parts.hostname}:{port}"
+
+
+def is_loopback(host: str) -> bool:
+    host = host.lower().rstrip(".")
+    return host in ("localhost", "::1") or (host.startswith("127.") and is_ipv4(host))
+
+
+def is_ipv4(host: str) -> bool:
+    return bool(_IPV4.fullmatch(host))
+
+
+def _parse_url(text: str) -> SplitResult:
+    """Check a base URL; return it with scheme and host in lower case, no slash at its end."""
+    text = text.strip()
+    if len(text) > URL_LENGTH_MAX:
+        raise InvalidValue("a URL has at most 255 characters")
+    if any(not "!" <= character <= "~" for character in text) or set(text) & set('\\<>"{}|^`'):
+        raise InvalidValue("a URL is printable ASCII without spaces (write other names as xn--…)")
+    try:
+        url = urlsplit(text)
+        host, port = (url.hostname or ""), url.port
+    except ValueError:
+        raise InvalidValue("this is not a URL: expected https://host") from None
+    if url.scheme not in ("http", "https") or not host:
+        raise InvalidValue("expected a URL that starts with https:// and names a host")
+    if "@" in url.netloc:
+        raise InvalidValue("a URL with a user name or password is refused")
+    if "?" in text or "#" in text:
+        raise InvalidValue("a URL with a query (?) or a fragment (#) is refused")
+    if port == 0 or url.netloc.endswith(":"):
+        raise InvalidValue("the URL's port is not a port")
+    if url.netloc.startswith("[") and ":" not in host:
+        raise InvalidValue("the URL's host is not an IPv6 address")
+    return url._replace(netloc=_checked_netloc(host, port), path=url.path.rstrip("/"))
+
+
+def _checked_netloc(host: str, port: int | None) -> str:
+    if ":" in host:
+        import ipaddress  # costs start-up time that only an IPv6 address has to pay
+
+        try:
+            host = f"[{ipaddress.IPv6Address(host)}]"
+        except ValueError:
+            raise InvalidValue("the URL's host is not an IPv6 address") from None
+    elif not _HOST_NAME.fullmatch(host.removesuffix(".")):
+        raise InvalidValue("the URL's host is not a host name")
+    elif _NUMBER.fullmatch(host.rstrip(".").rpartition(".")[2]) and not is_ipv4(host):
+        raise InvalidValue("the URL's host is neither a name nor an IPv4 address of four numbers")
+    return host if port is None else f"{host}:{port}"
+
+
+def masked_tail(secret: Secret) -> str | None:
+    """Return what a mask leaves visible at its end, perhaps nothing; None for a whole key."""
+    match = _REMOTE_MASK.fullmatch(secret.reveal())
+    return None if match is None else match["tail"]
+
+
+def clean(text: str) -> str:
+    """Make remote text fit for one line of a terminal: no control, no bidi, no break."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        character
+        for character in text
+        if unicodedata.category(character) not in _NOT_SHOWN
+        and unicodedata.bidirectional(character) not in _BIDI_CONTROLS
+    )

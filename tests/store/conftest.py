@@ -1,0 +1,124 @@
+"""What the store's tests share: settings to save, a saved store, and how a refusal is judged."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from opbx_cli.errors import StoreError
+from opbx_cli.models import ApplicationReference, RecordingFormat, Secret, Settings
+from opbx_cli.store import Store, StoreContents, StorePaths, document, sealing, store_paths
+
+NOBODY = 65534
+API_KEY = "XI" + "0123456789abcdef" * 2
+WEBHOOK_KEY = "webhook-key-that-nobody-may-ever-see"
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> StorePaths:
+    return store_paths(str(tmp_path / "home"))
+
+
+@pytest.fixture
+def make_settings() -> Callable[[int], Settings]:
+    def make(number: int) -> Settings:
+        return Settings(
+            domain_uuid=f"6b1f0c2e-0000-4000-8000-{number:012d}",
+            domain_name=f"number-{number}.example.net",
+            domain_api_key=Secret(API_KEY),
+            webhook_api_key=Secret(f"{WEBHOOK_KEY}-{number}"),
+            webhook_base_url="https://pbx.example.net",
+            no_answer_timeout=45,
+            recording_format=RecordingFormat.WAV,
+            voice_application=ApplicationReference(id=number, uuid=None, name="opbx"),
+            webhook_api_key_sent=Secret("fp:0a1b2c3d"),
+        )
+
+    return make
+
+
+@pytest.fixture
+def contents(make_settings: Callable[[int], Settings]) -> StoreContents:
+    profiles = {"a.example.net": make_settings(1), "other": make_settings(2)}
+    return StoreContents(profiles=profiles, default_profile="other")
+
+
+@pytest.fixture
+def saved(paths: StorePaths, contents: StoreContents) -> Store:
+    """A store that was just created with two profiles."""
+    store = Store(paths, lock_timeout=0)
+    store.update(lambda _: contents, create=True)
+    return store
+
+
+@pytest.fixture
+def add_profile(make_settings: Callable[[int], Settings]) -> Callable[..., StoreContents]:
+    """A change that adds one profile, the same one every time."""
+
+    def add(old: StoreContents) -> StoreContents:
+        return replace(old, profiles={**old.profiles, "added": make_settings(3)})
+
+    return add
+
+
+@pytest.fixture
+def open_bytes() -> Callable[[bytes, bytes], StoreContents | None]:
+    """Open bytes without any file, as far as they go; None for a key that is not theirs."""
+
+    def open_(data: bytes, raw_key: bytes) -> StoreContents | None:
+        signed = document.parse(data)
+        vault = sealing.unlock(signed, raw_key)
+        return None if vault is None else sealing.open_contents(signed, vault)
+
+    return open_
+
+
+@pytest.fixture
+def refusal() -> Callable[[Callable[[], object]], StoreError]:
+    """Call something that must be refused, and return the refusal: it never shows a value."""
+
+    def refused(call: Callable[[], object]) -> StoreError:
+        with pytest.raises(StoreError) as caught:
+            call()
+        shown = f"{caught.value.message} {caught.value.hint}"
+        assert caught.value.exit_code == 10
+        assert not any(secret in shown for secret in (API_KEY, WEBHOOK_KEY, "opbxk1_0"))
+        return caught.value
+
+    return refused
+
+
+@pytest.fixture
+def run_hint() -> Callable[[StoreError], None]:
+    """Do what the hint of a refusal says: run its first command in a shell."""
+
+    def run(error: StoreError) -> None:
+        found = re.search(r"`(.+?)`", error.hint or "")
+        assert found, f"no command in the hint: {error.hint}"
+        subprocess.run(["/bin/sh", "-c", found[1]], check=True, user=os.geteuid())
+
+    return run
+
+
+@pytest.fixture
+def home_of_nobody(tmp_path: Path) -> Iterator[Path]:
+    """A folder, and a process without root's rights for as long as the test runs."""
+    if os.geteuid() != 0:
+        yield tmp_path
+        return
+    folder = Path(tempfile.mkdtemp())
+    os.chown(folder, NOBODY, NOBODY)
+    os.seteuid(NOBODY)
+    try:
+        yield folder
+    finally:
+        os.seteuid(0)
+        shutil.rmtree(folder)
