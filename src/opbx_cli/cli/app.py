@@ -1,0 +1,239 @@
+"""The App: what a command works with, each part made when it is first asked for.
+
+Its properties are the only places that import the store and the API client, so that a
+command pays the start-up time of what it uses and nothing else.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, MutableMapping
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from opbx_cli.cli.ui import Ui
+from opbx_cli.errors import ConfigurationError, StoreError, UsageError
+
+if TYPE_CHECKING:
+    from opbx_cli.cli.options import SharedOptions
+    from opbx_cli.cli.prompts import Prompts
+    from opbx_cli.cloudonix import Client, Pace
+    from opbx_cli.models import Settings
+    from opbx_cli.settings import ActiveSettings
+    from opbx_cli.store import Store, StorePaths
+    from opbx_cli.store.history import History
+
+
+class App:
+    """One run of one command."""
+
+    def __init__(
+        self,
+        environ: MutableMapping[str, str],
+        *,
+        json: bool = False,
+        sleep: Callable[[float], None] = time.sleep,
+        protect: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`json` is how errors are worded until the options are known.
+
+        `protect` is called before the first key is read.
+        """
+        self.environ = environ
+        self.ui = Ui(environ, output="json" if json else "text")
+        self.exit_code = 0
+        self.profile_name: str | None = None
+        self.may_ask = False
+        self.has_begun = False
+        self._profile_flag: str | None = None
+        self._sleep = sleep
+        self._protect = protect
+
+    def begin(self, options: SharedOptions, formats: tuple[str, ...]) -> None:
+        """Take the shared options: flag, else variable, else default."""
+        from opbx_cli import settings, values
+
+        self.has_begun = True
+        output = self._output(options, formats)
+        self.ui = Ui(self.environ, output=output, quiet=options.quiet, verbose=options.verbose)
+        self._profile_flag = options.profile
+        if options.profile is not None:
+            self.profile_name = settings.checked(
+                values.parse_profile_name, options.profile, "--profile"
+            )
+        else:
+            self.profile_name = settings.from_variable(
+                self.environ, "OPBX_PROFILE", values.parse_profile_name
+            )
+        no_input = options.no_input or settings.from_variable(
+            self.environ, "OPBX_NO_INPUT", values.parse_switch
+        )
+        self.may_ask = self.ui.can_prompt and not no_input
+
+    def name_profile(self, name: str) -> str:
+        """Take a profile named as an argument: it beats the variable, and fits the flag."""
+        from opbx_cli import settings, values
+
+        name = settings.checked(values.parse_profile_name, name, "the profile's name")
+        if self._profile_flag not in (None, name):
+            raise UsageError("two profiles are named: by the argument, and by --profile")
+        self.profile_name = name
+        return name
+
+    @cached_property
+    def is_storeless(self) -> bool:
+        """Tell whether the environment alone gives the settings, for good or ill."""
+        from opbx_cli import settings
+
+        return settings.asks_for_storeless(self.environ)
+
+    @cached_property
+    def settings(self) -> ActiveSettings:
+        """The settings to work with: the environment's alone, or a stored profile's."""
+        from opbx_cli import settings
+
+        if self.is_storeless:
+            self._protect()
+            active = settings.storeless_settings(self.environ, profile=self.profile_name)
+        else:
+            active = self._stored_settings()
+        for warning in active.warnings:
+            self.ui.warn(warning)
+        return active
+
+    @cached_property
+    def store(self) -> Store:
+        from opbx_cli.store import KeySource, Store
+
+        self._protect()
+        return Store(self.paths, KeySource.from_environment(self.environ))
+
+    @cached_property
+    def history(self) -> History:
+        from opbx_cli.store.history import History, history_path
+
+        return History(history_path(self.environ.get("OPBX_HOME") or None))
+
+    @cached_property
+    def paths(self) -> StorePaths:
+        from opbx_cli.store import store_paths
+
+        return store_paths(self.environ.get("OPBX_HOME") or None)
+
+    @cached_property
+    def client(self) -> Client:
+        from opbx_cli import settings
+        from opbx_cli.cloudonix import Access, Client, Hints
+
+        active = self.settings
+        uuid, key = active.settings.domain_uuid, active.settings.domain_api_key
+        if uuid is None or key is None:
+            raise ConfigurationError(
+                f"profile '{active.profile}' has no {'domain UUID' if uuid is None else 'API key'}",
+                hint=f"`opbx configure{active.profile_option}` asks for it",
+            )
+        if active.profile is None:
+            hints = Hints(
+                api_key=f"check {settings.DOMAIN_API_KEY}: it must be a key of this domain",
+                domain_uuid=f"check {settings.DOMAIN_UUID}",
+            )
+        else:
+            hints = Hints(
+                api_key=f"`opbx configure --api-key-stdin{active.profile_option}` "
+                "saves another key",
+                domain_uuid=f"`opbx configure --domain-uuid UUID{active.profile_option}` "
+                "corrects it",
+            )
+        access = Access(
+            active.settings.api_base_url, uuid, key, settings.api_timeout(self.environ), hints
+        )
+        return Client(access, self._pace)
+
+    @cached_property
+    def prompts(self) -> Prompts:
+        from opbx_cli.cli.prompts import NoPrompts, TerminalPrompts
+
+        return TerminalPrompts() if self.may_ask else NoPrompts()
+
+    def confirm(self, question: str, *, yes: bool, doing: str, hint: str | None) -> None:
+        """Go on with a yes, given by flag or at the terminal; raise `UsageError` without one."""
+        if yes:
+            return
+        if not self.may_ask:
+            raise UsageError(f"{doing} needs a yes", hint=hint, code="usage.wants_yes")
+        if not self.prompts.confirm(question):
+            raise UsageError("not confirmed: nothing was done", code="usage.declined")
+
+    def record(
+        self,
+        name: str,
+        profile: str | None = None,
+        before: Settings | None = None,
+        after: Settings | None = None,
+        *,
+        changed: Iterable[str] = (),
+        result: str = "ok",
+    ) -> None:
+        """Add what a command changed to the audit trail; what is done stays done without it."""
+        from opbx_cli.operations.history import entry_of
+
+        entry = entry_of(name, profile, before, after, also_changed=changed, result=result)
+        try:
+            self.history.append(entry)
+        except StoreError as error:
+            self.ui.warn(f"this change is not in the audit trail: {error.message}")
+
+    def close(self) -> None:
+        """Close what was opened."""
+        if "client" in self.__dict__:
+            self.client.close()
+
+    @property
+    def _pace(self) -> Pace:
+        from opbx_cli.cloudonix import Exchange, Pace
+
+        def observe(exchange: Exchange) -> None:
+            self.ui.trace(
+                f"{exchange.method} {exchange.url} -> {exchange.outcome} "
+                f"in {exchange.seconds * 1000:.0f} ms"
+            )
+            if exchange.wait is not None:
+                self.ui.notice(
+                    f"{exchange.outcome}: trying again in {exchange.wait:.1f} s "
+                    f"({exchange.attempt} of 3)"
+                )
+
+        return Pace(sleep=self._sleep, observe=observe)
+
+    def _stored_settings(self) -> ActiveSettings:
+        from opbx_cli import settings
+        from opbx_cli.operations import profiles
+
+        contents = self.store.read()
+        self.warn_of_store()
+        name, found = profiles.find(contents, self.profile_name)
+        return settings.stored_settings(
+            found,
+            profile=name,
+            is_default=name == contents.default_profile,
+            environ=self.environ,
+        )
+
+    def warn_of_store(self) -> None:
+        for warning in self.store.warnings:
+            self.ui.warn(warning)
+
+    def _output(self, options: SharedOptions, formats: tuple[str, ...]) -> str:
+        if options.json and options.output not in (None, "json"):
+            raise UsageError("--json contradicts --output")
+        if options.json:
+            return "json"
+        expected = f"expected {' or '.join(formats)}"
+        if options.output is not None:
+            if options.output not in formats:
+                raise UsageError(f"--output: {expected}")
+            return options.output
+        variable = self.environ.get("OPBX_OUTPUT") or "text"
+        if variable not in formats:
+            raise ConfigurationError(f"OPBX_OUTPUT: {expected}")
+        return variable

@@ -1,0 +1,55 @@
+"""Becoming another program, with secrets in its environment and nowhere else."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from typing import ClassVar, NoReturn
+
+from opbx_cli.errors import OpbxError
+from opbx_cli.models import Secret
+
+# What opens the store, and what would make an opbx in there ask for a stored profile.
+KEPT_BACK = (
+    "OPBX_STORE_KEY",
+    "OPBX_STORE_KEY_FILE",
+    "OPBX_ALLOW_SHARED_KEY_FILE",
+    "OPBX_PROFILE",
+)
+
+
+class NotFoundCommandError(OpbxError):
+    """As env(1) and the shells have it."""
+
+    exit_code: ClassVar[int] = 127
+    default_code: ClassVar[str] = "exec.not_found"
+
+
+class NotRunnableError(OpbxError):
+    exit_code: ClassVar[int] = 126
+    default_code: ClassVar[str] = "exec.not_runnable"
+
+
+def become(words: list[str], *, environ: dict[str, str], secrets: Mapping[str, Secret]) -> NoReturn:
+    """Replace this process: exit code and signals are then the command's own.
+
+    Returns only by raising, where the command could not be started.
+    """
+    for name in KEPT_BACK:
+        environ.pop(name, None)
+    environ.update({name: secret.reveal() for name, secret in secrets.items()})
+    if hasattr(signal, "SIGPIPE"):  # Python ignores it, and would hand that on
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    try:
+        if sys.platform == "win32":
+            import subprocess
+
+            sys.exit(subprocess.run(words, env=environ, check=False).returncode)  # noqa: S603
+        os.execvpe(words[0], words, environ)  # noqa: S606  # no shell is what is wanted
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NotFoundCommandError("the command to run was not found") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a command"
+        raise NotRunnableError(f"the command cannot be run: {reason}") from error

@@ -1,0 +1,152 @@
+"""`opbx configure`: save a profile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from opbx_cli.cli.app import App
+from opbx_cli.cli.options import command
+
+if TYPE_CHECKING:
+    from opbx_cli.operations.configure import GivenSettings
+    from opbx_cli.store import SaveReport, StoreContents
+
+EPILOG = (
+    "Example: opbx configure --domain-uuid UUID --api-key-stdin < key.txt. "
+    "No option takes a key as its value: it would stay in the shell's history."
+)
+
+
+def register(root: typer.Typer) -> None:
+    command(root, "configure", epilog=EPILOG)(configure)
+
+
+def configure(
+    app: App,
+    *,
+    domain_uuid: Annotated[
+        str | None, typer.Option(metavar="UUID", help="The domain's ID in Cloudonix.")
+    ] = None,
+    api_key_stdin: Annotated[
+        bool, typer.Option("--api-key-stdin", help="Read the domain API key from stdin.")
+    ] = False,
+    api_key_file: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Read the domain API key from a file.")
+    ] = None,
+    api_key_env: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Read the domain API key from a variable.")
+    ] = None,
+    webhook_key_stdin: Annotated[
+        bool, typer.Option("--webhook-key-stdin", help="Read a webhook key of your own from stdin.")
+    ] = False,
+    webhook_key_file: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Read a webhook key of your own from a file.")
+    ] = None,
+    webhook_key_env: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Read a webhook key of your own from a variable."),
+    ] = None,
+    webhook_base_url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="Where the internet reaches OPBX, if not as OPBX's .env says."
+        ),
+    ] = None,
+    no_answer_timeout: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SECONDS", help="How long phones ring: 5 to 120. [unset: the domain's]"
+        ),
+    ] = None,
+    recording_format: Annotated[
+        str | None, typer.Option(metavar="FORMAT", help="wav or mp3. [unset: the domain's]")
+    ] = None,
+    api_base_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="Cloudonix's address, for staging or a proxy.")
+    ] = None,
+    unset: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Forget an optional setting; repeatable."),
+    ] = None,
+) -> None:
+    """Save the settings of a domain.
+
+    They become a profile in the store, the keys encrypted. Changes what is given and keeps
+    the rest. On a terminal it asks for what is missing.
+    """
+    from opbx_cli.cli.interview import KeyFlags, given_by_flags
+
+    given = given_by_flags(
+        app,
+        KeyFlags("--api-key", api_key_stdin, api_key_file, api_key_env),
+        KeyFlags("--webhook-key", webhook_key_stdin, webhook_key_file, webhook_key_env),
+        {
+            "--domain-uuid": domain_uuid,
+            "--webhook-base-url": webhook_base_url,
+            "--no-answer-timeout": no_answer_timeout,
+            "--recording-format": recording_format,
+            "--api-base-url": api_base_url,
+        },
+        unset or [],
+    )
+    _save(app, given)
+
+
+def _save(app: App, given: GivenSettings) -> None:
+    """Ask first, check second, write last and once."""
+    from opbx_cli import settings
+    from opbx_cli.cli.interview import ask_for_missing
+    from opbx_cli.models import Settings
+    from opbx_cli.operations import profiles
+    from opbx_cli.operations.configure import merge, require_complete, saved
+
+    contents = app.store.read() if app.store.exists() else None
+    name = profiles.name_to_save(contents, app.profile_name)
+    before = contents.profiles.get(name) if contents is not None else None
+    api_base_url = settings.api_base_url(app.environ)
+    if app.may_ask:
+        given = ask_for_missing(app.prompts, before, given, api_base_url)
+    after = merge(before, given, api_base_url=api_base_url)
+    require_complete(after, before=before)
+
+    def change(contents: StoreContents) -> StoreContents:
+        merged = merge(contents.profiles.get(name), given, api_base_url=api_base_url)
+        require_complete(merged, before=before)
+        return profiles.put(contents, name, merged)
+
+    report = app.store.update(change, create=True) if after != before else None
+    app.warn_of_store()
+    warnings = settings.key_warnings(
+        Settings(domain_api_key=given.domain_api_key, webhook_api_key=given.webhook_api_key)
+    )
+    redirects = settings.redirect_warnings(after.api_base_url, profile=name, environ=app.environ)
+    for warning in (*warnings, *redirects):
+        app.ui.warn(warning)
+    if report is not None and report.created:
+        _tell_of_new_store(app, report)
+    contents = report.contents if report is not None else contents
+    assert contents is not None
+    app.ui.show(
+        saved(
+            name,
+            before,
+            contents.profiles[name],
+            is_default=contents.default_profile == name,
+            path=str(app.paths.store),
+        )
+    )
+
+
+def _tell_of_new_store(app: App, report: SaveReport) -> None:
+    app.ui.notice(f"A new store was made: {app.paths.store}")
+    if report.key_file is None:
+        app.ui.notice("It opens with the key that OPBX_STORE_KEY or OPBX_STORE_KEY_FILE holds.")
+        return
+    app.ui.notice(f"Its key: {report.key_file}")
+    app.ui.notice(
+        "Whoever has the store alone (a backup, a dotfile repository) reads no key; whoever "
+        "has both files does. Keep a copy of the key apart from the store: without it the "
+        "saved keys are lost."
+    )

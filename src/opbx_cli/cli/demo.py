@@ -1,0 +1,27 @@
+"""`opbx demo`: the four main commands at work, against the sandbox."""
+
+from __future__ import annotations
+
+import typer
+
+from opbx_cli.cli.app import App
+from opbx_cli.cli.options import command
+from opbx_cli.errors import OpbxError
+
+
+def register(root: typer.Typer) -> None:
+    command(root, "demo")(demo)
+
+
+def demo(app: App) -> None:
+    """Show opbx at work.
+
+    Runs configure, validate, trunks list and webhook-url against the built-in sandbox, in a
+    temporary home: nothing of yours is read or changed, and nothing is left behind.
+    """
+    from opbx_cli.cli.demonstration import demonstrate
+
+    result = demonstrate(app.ui)
+    app.ui.show(result)
+    if not result.went_well:
+        raise OpbxError("the demo did not go as it should")

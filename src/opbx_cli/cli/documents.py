@@ -1,0 +1,222 @@
+"""Results as JSON documents: the names and shapes that scripts are written against."""
+
+from __future__ import annotations
+
+from functools import singledispatch
+
+from opbx_cli.cli.results import Demonstration, SandboxAddress
+from opbx_cli.models import SETTING_NAMES, ApplicationReference, Secret, Settings
+from opbx_cli.operations.configure import Saved
+from opbx_cli.operations.history import HistoryList
+from opbx_cli.operations.profiles import ProfileChange, ProfileDetail, ProfileList
+from opbx_cli.operations.steps import Report, Step
+from opbx_cli.operations.trunks import TrunkDetail, TrunkList
+from opbx_cli.operations.webhook import WebhookUrl
+from opbx_cli.operations.webhook_key import RotatedKey
+from opbx_cli.remote import Trunk
+
+Json = dict[str, object]
+
+
+@singledispatch
+def document(result: object) -> Json:
+    """Return the document for a result; `warnings` is added by whoever prints it."""
+    raise TypeError(f"{type(result).__name__} has no document")
+
+
+@document.register
+def _(result: WebhookUrl) -> Json:
+    return {
+        "schema": "opbx.webhook-url/1",
+        "base_url": result.base_url,
+        "source": result.source,
+        "endpoints": {
+            "voice": result.endpoints.voice,
+            "session_update": result.endpoints.session_update,
+            "cdr": result.endpoints.cdr,
+        },
+    }
+
+
+@document.register
+def _(result: TrunkList) -> Json:
+    return {
+        "schema": "opbx.trunks/1",
+        "profile": result.profile,
+        "domain_uuid": result.domain_uuid,
+        "trunks": [trunk_object(trunk) for trunk in result.trunks],
+    }
+
+
+@document.register
+def _(result: TrunkDetail) -> Json:
+    return {
+        "schema": "opbx.trunk/1",
+        "profile": result.profile,
+        "domain_uuid": result.domain_uuid,
+        "trunk": trunk_object(result.trunk),
+    }
+
+
+@document.register
+def _(result: ProfileDetail) -> Json:
+    content: Json = {
+        "schema": "opbx.profile/1",
+        "profile": result.profile,
+        "is_default": result.is_default,
+        **settings_object(result.settings),
+    }
+    if result.origins is not None:
+        content["origins"] = {name: result.origins.get(name) for name in SETTING_NAMES}
+    return content
+
+
+@document.register
+def _(result: Saved) -> Json:
+    return document(result.detail)
+
+
+@document.register
+def _(result: ProfileList) -> Json:
+    return {
+        "schema": "opbx.profiles/1",
+        "default": result.default,
+        "profiles": [
+            {
+                "profile": entry.profile,
+                "is_default": entry.is_default,
+                "domain_uuid": entry.settings.domain_uuid,
+                "domain_name": entry.settings.domain_name,
+            }
+            for entry in result.profiles
+        ],
+    }
+
+
+@document.register
+def _(result: ProfileChange) -> Json:
+    return document(result.after)
+
+
+@document.register
+def _(result: SandboxAddress) -> Json:
+    return {
+        "schema": "opbx.sandbox/1",
+        "url": result.url,
+        "domains": [
+            # Made up by the sandbox, the same on every computer: no secret of anybody's.
+            {"uuid": entry.uuid, "name": entry.name, "api_key": entry.api_key}
+            for entry in result.domains
+        ],
+    }
+
+
+@document.register
+def _(result: Demonstration) -> Json:
+    return {
+        "schema": "opbx.demo/1",
+        "commands": [
+            {"command": entry.command, "exit_code": entry.exit_code, "output": entry.output}
+            for entry in result.commands
+        ],
+    }
+
+
+@document.register
+def _(result: RotatedKey) -> Json:
+    return {
+        "schema": "opbx.webhook-key/1",
+        "profile": result.profile,
+        "domain_uuid": result.domain_uuid,
+        "before": plain(result.before),
+        "after": plain(result.after),
+        "read_back": result.is_shown,
+    }
+
+
+@document.register
+def _(result: HistoryList) -> Json:
+    return {
+        "schema": "opbx.history/1",
+        "entries": [
+            {
+                "time": entry.time,
+                "command": entry.command,
+                "profile": entry.profile,
+                "domain_uuid": entry.domain_uuid,
+                "changed": list(entry.changed),
+                "fingerprints": {
+                    name: {"from": before, "to": after}
+                    for name, (before, after) in entry.fingerprints.items()
+                },
+                "result": entry.result,
+            }
+            for entry in result.entries
+        ],
+    }
+
+
+@document.register
+def _(result: Report) -> Json:
+    return {
+        "schema": "opbx.validate/1",
+        "profile": result.profile,
+        "domain": {"uuid": result.domain_uuid, "name": result.domain_name},
+        "result": result.result.value,
+        "steps": [step_object(step) for step in result.steps],
+    }
+
+
+def step_object(step: Step) -> Json:
+    content: Json = {
+        "id": step.id.value,
+        "status": step.status.value,
+        "detail": step.detail,
+        "changes": [
+            {"path": change.path, "from": plain(change.before), "to": plain(change.after)}
+            for change in step.changes
+        ],
+    }
+    if step.error is not None:
+        content["error"] = step.error.as_object()
+    return content
+
+
+def settings_object(settings: Settings) -> Json:
+    return {name: plain(getattr(settings, name)) for name in SETTING_NAMES}
+
+
+def trunk_object(trunk: Trunk) -> Json:
+    known = trunk.authentication
+    authentication = known and {
+        "username": known.username,
+        "password": plain(known.password),
+        "overwrite_from": known.overwrite_from,
+    }
+    return {
+        "id": trunk.id,
+        "uuid": trunk.uuid,
+        "name": trunk.name,
+        "ip": trunk.ip,
+        "port": trunk.port,
+        "transport": trunk.transport,
+        "prefix": trunk.prefix,
+        "direction": trunk.direction,
+        "metric": trunk.metric,
+        "active": trunk.active,
+        "allow_global": trunk.allow_global,
+        "global_prefix": trunk.global_prefix,
+        "created_at": trunk.created_at,
+        "modified_at": trunk.modified_at,
+        "authentication": authentication,
+        "profile_keys": list(trunk.profile_keys),
+    }
+
+
+def plain(value: object) -> object:
+    """Return a value as JSON has it; a secret as what may be known of it."""
+    if isinstance(value, Secret):
+        return {"set": True, "mask": value.mask, "fingerprint": value.fingerprint}
+    if isinstance(value, ApplicationReference):
+        return {"id": value.id, "uuid": value.uuid, "name": value.name}
+    return value

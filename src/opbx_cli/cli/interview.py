@@ -1,0 +1,146 @@
+"""Where the values for `configure` come from: flags, stdin, files, variables, answers."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from opbx_cli import settings
+from opbx_cli.cli.app import App
+from opbx_cli.cli.prompts import Prompts
+from opbx_cli.errors import ConfigurationError, UsageError
+from opbx_cli.models import Secret, Settings
+from opbx_cli.operations.configure import GivenSettings, merge, with_unset
+from opbx_cli.values import (
+    parse_api_base_url,
+    parse_domain_uuid,
+    parse_key,
+    parse_no_answer_timeout,
+    parse_recording_format,
+    parse_webhook_base_url,
+)
+
+Value = TypeVar("Value")
+
+KEY_FILE_MAX = 4096  # bytes; a key has at most 255
+
+
+def given_by_flags(
+    app: App,
+    api_key: KeyFlags,
+    webhook_key: KeyFlags,
+    texts: Mapping[str, str | None],
+    unset: list[str],
+) -> GivenSettings:
+    """Check what the flags say; the keys are read last, when all else is known to be right."""
+
+    def flag(name: str, parse: Callable[[str], Value]) -> Value | None:
+        text = texts[name]
+        return None if text is None else settings.checked(parse, text, name)
+
+    plain = GivenSettings(
+        domain_uuid=flag("--domain-uuid", parse_domain_uuid),
+        webhook_base_url=flag("--webhook-base-url", parse_webhook_base_url),
+        no_answer_timeout=flag("--no-answer-timeout", parse_no_answer_timeout),
+        recording_format=flag("--recording-format", parse_recording_format),
+        api_base_url=flag("--api-base-url", parse_api_base_url),
+    )
+    plain = with_unset(plain, unset)
+    if api_key.stdin and webhook_key.stdin:
+        raise UsageError("--api-key-stdin and --webhook-key-stdin: only one key fits on stdin")
+    if api_key.variable is not None and api_key.variable == webhook_key.variable:
+        raise UsageError("--api-key-env and --webhook-key-env: two keys need two variables")
+    return replace(
+        plain,
+        domain_api_key=api_key.read(app.environ, app.prompts),
+        webhook_api_key=webhook_key.read(app.environ, app.prompts),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFlags:
+    """The three flags of one key, of which one may be used."""
+
+    flag: str
+    stdin: bool
+    file: str | None
+    variable: str | None
+
+    def read(self, environ: MutableMapping[str, str], prompts: Prompts) -> Secret | None:
+        used = [self.stdin, self.file is not None, self.variable is not None]
+        if sum(used) > 1:
+            raise UsageError(f"{self.flag}-stdin, {self.flag}-file, {self.flag}-env: use one")
+        if self.stdin:
+            return self._from_stdin(prompts)
+        if self.file is not None:
+            return self._from_file(Path(self.file))
+        if self.variable is not None:
+            return self._from_variable(environ, self.variable)
+        return None
+
+    def _from_stdin(self, prompts: Prompts) -> Secret:
+        name = f"{self.flag}-stdin"
+        if sys.stdin is not None and sys.stdin.isatty():
+            answer = prompts.ask_secret("Key", parse_key)
+            if answer is None:
+                raise UsageError(f"{name}: no key came: type it when asked, or pipe it in")
+            return answer
+        text = sys.stdin.read(KEY_FILE_MAX) if sys.stdin is not None else ""
+        return settings.checked(parse_key, text, name)
+
+    def _from_file(self, path: Path) -> Secret:
+        name = f"{self.flag}-file"
+        try:
+            with path.open("rb") as file:
+                content = file.read(KEY_FILE_MAX)
+        except (OSError, ValueError) as error:
+            # The path is not repeated: it may be the key itself, given to the wrong option.
+            reason = getattr(error, "strerror", None) or "not a path"
+            raise ConfigurationError(f"{name}: the file cannot be read: {reason}") from error
+        text = content.decode("ascii", errors="replace")
+        return settings.checked(parse_key, text, name, ConfigurationError)
+
+    def _from_variable(self, environ: MutableMapping[str, str], variable: str) -> Secret:
+        name = f"{self.flag}-env"
+        key = settings.key_from_variable(environ, variable)
+        if key is None:
+            raise ConfigurationError(f"{name}: no such variable is set")
+        return key
+
+
+def ask_for_missing(
+    prompts: Prompts, before: Settings | None, given: GivenSettings, api_base_url: str
+) -> GivenSettings:
+    """Ask for what is missing; for everything, in order, where nothing was given."""
+    everything = given.is_empty
+    now = merge(before, given, api_base_url=api_base_url)
+    if everything or now.domain_uuid is None:
+        answer = prompts.ask("Domain UUID", parse_domain_uuid, current=now.domain_uuid)
+        given = replace(given, domain_uuid=answer)
+    if everything or now.domain_api_key is None:
+        key = prompts.ask_secret("Domain API key", parse_key, current=now.domain_api_key)
+        given = replace(given, domain_api_key=key)
+    if not everything:
+        return given
+    timeout = now.no_answer_timeout
+    return replace(
+        given,
+        webhook_base_url=prompts.ask(
+            "Webhook base URL",
+            parse_webhook_base_url,
+            current=now.webhook_base_url or "as OPBX's environment says",
+        ),
+        no_answer_timeout=prompts.ask(
+            "No-answer timeout, seconds",
+            parse_no_answer_timeout,
+            current="as the domain has it" if timeout is None else str(timeout),
+        ),
+        recording_format=prompts.ask(
+            "Recording format, wav or mp3",
+            parse_recording_format,
+            current=now.recording_format or "as the domain has it",
+        ),
+    )

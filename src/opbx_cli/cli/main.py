@@ -1,0 +1,142 @@
+"""The tree of commands, and the one boundary at which every error ends."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Callable, MutableMapping
+from typing import Annotated, cast
+
+import typer
+
+from opbx_cli import __version__
+from opbx_cli.cli import (
+    configure,
+    demo,
+    execute,
+    profiles,
+    sandbox,
+    trunks,
+    validate,
+    webhook_key,
+    webhook_url,
+)
+from opbx_cli.cli.app import App
+from opbx_cli.cli.failures import ClickException, usage_error
+from opbx_cli.errors import DONE, UNEXPECTED, Interrupted, OpbxError, UsageError
+
+EPILOG = (
+    "Start with `opbx configure`, then `opbx validate`; `opbx demo` shows them at work. "
+    "Exit codes: 0 done, 1 unexpected, 2 usage, 3 configuration, 4 credentials, 5 not found, "
+    "6 refused, 7 unreachable, 8 differs, 9 partial, 10 store, 130 interrupted."
+)
+
+root = typer.Typer(
+    name="opbx",
+    help="Administer the Cloudonix side of an OPBX organisation.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    # Plain help: it loads no rich, wraps to any width and reads the same in a pipe.
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(value: bool) -> None:  # noqa: FBT001  # the signature Typer calls
+    if value:
+        typer.echo(f"opbx {__version__}")
+        raise typer.Exit
+
+
+@root.callback()
+def opbx(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_show_version, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Administer the Cloudonix side of an OPBX organisation."""
+
+
+configure.register(root)
+validate.register(root)
+trunks.register(root)
+webhook_url.register(root)
+profiles.register(root)
+webhook_key.register(root)
+execute.register(root)
+demo.register(root)
+sandbox.register(root)
+
+
+def run(
+    argv: list[str],
+    environ: MutableMapping[str, str],
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+    protect: Callable[[], None] = lambda: None,
+) -> int:
+    """Run one command line; return its exit code. No exception leaves this function."""
+    for stream, errors in ((sys.stdin, "replace"), (sys.stdout, "backslashreplace")):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors=errors)
+    app = App(environ, json=_asks_for_json(argv, environ), sleep=sleep, protect=protect)
+    try:
+        code = _dispatch(app, argv)
+    except OpbxError as error:
+        app.ui.fail(error)
+        code = error.exit_code
+    finally:
+        app.close()
+    app.ui.flush()
+    if app.ui.output_problem is not None:
+        problem = OpbxError(f"the output could not be written: {app.ui.output_problem.strerror}")
+        app.ui.fail(problem)
+        return code or problem.exit_code
+    return code
+
+
+def _dispatch(app: App, argv: list[str]) -> int:
+    """Run the command; turn everything that is not an error of ours into one."""
+    command = typer.main.get_command(root)
+    try:
+        code = command.main(args=argv, prog_name="opbx", standalone_mode=False, obj=app)
+    except OpbxError:
+        raise
+    except ClickException as error:
+        raise usage_error(error, argv) from error
+    except typer.Abort as error:
+        raise UsageError("the input ended: nothing was saved") from error
+    except SystemExit as error:
+        # Typer's way to end when the reader of its help went away (`opbx --help | head -1`).
+        if isinstance(error.__context__, BrokenPipeError):
+            return DONE
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and not app.has_begun:  # help or version, to a full disk
+            app.ui.lose("stdout", error)
+            return DONE
+        hint = "run it again with OPBX_DEBUG=1, and report what that shows"
+        raise OpbxError(f"unexpected error: {type(error).__name__}", hint=hint) from error
+    if code == Interrupted.exit_code:
+        raise Interrupted("interrupted: nothing was saved")
+    return cast("int | None", code) or app.exit_code
+
+
+def _asks_for_json(argv: list[str], environ: MutableMapping[str, str]) -> bool:
+    """Guess the output format for errors that come before the options are understood."""
+    if "--json" in argv:
+        return True
+    chosen = environ.get("OPBX_OUTPUT")
+    for word, following in zip(argv, [*argv[1:], ""], strict=True):
+        option = re.fullmatch(r"(?:--output(?:=|$)|-[qvy]*o)(.*)", word)
+        if option is not None:
+            chosen = option[1] or following
+    return chosen == "json"
+
+
+__all__ = ["UNEXPECTED", "run"]

@@ -1,0 +1,87 @@
+"""`opbx sandbox`: a local Cloudonix API for trials and CI."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from opbx_cli.cli.app import App
+from opbx_cli.cli.options import command
+from opbx_cli.errors import ConfigurationError, UsageError
+
+if TYPE_CHECKING:
+    from opbx_cli.sandbox import DomainCredentials
+
+DEFAULT_PORT = 8765
+
+
+def register(root: typer.Typer) -> None:
+    command(root, "sandbox")(sandbox)
+
+
+def sandbox(
+    app: App,
+    *,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes any.")] = DEFAULT_PORT,
+    domains: Annotated[int, typer.Option(metavar="N", help="How many domains it has.")] = 1,
+    trunks: Annotated[
+        int | None, typer.Option(metavar="N", help="How many trunks a domain has.")
+    ] = None,
+    latency: Annotated[
+        float, typer.Option(metavar="MS", help="Milliseconds before each answer.")
+    ] = 0,
+    rate_limit: Annotated[
+        bool, typer.Option("--rate-limit/--no-rate-limit", help="10 requests per 3 seconds.")
+    ] = True,
+    variant: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="One reading of an ambiguous fact; repeatable."),
+    ] = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CALL=KIND[*N]", help="Misbehave on a call; repeatable."),
+    ] = None,
+) -> None:
+    """Serve a local Cloudonix API.
+
+    It is stateful, listens on loopback and runs until Ctrl-C. Prints the variables that
+    point opbx at it. Its keys are made up.
+    """
+    try:
+        import starlette  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            "the sandbox needs the extra 'sandbox', which is not installed",
+            hint="`pip install 'opbx-cli[sandbox]'` in the environment of opbx",
+            code="configuration.sandbox",
+        ) from error
+    from opbx_cli.cli.results import SandboxAddress
+    from opbx_cli.sandbox import Options
+    from opbx_cli.sandbox.server import serve
+
+    try:
+        options = Options.parse(
+            port=port,
+            domains=domains,
+            trunks=trunks,
+            latency=latency / 1000,
+            rate_limit=rate_limit,
+            variants=variant or (),
+            faults=fault or (),
+        )
+    except ValueError as error:
+        raise UsageError(f"opbx sandbox: {error}") from error
+
+    def announce(url: str, credentials: tuple[DomainCredentials, ...]) -> None:
+        app.ui.show(SandboxAddress(url, credentials))
+        app.ui.notice("The sandbox is running; Ctrl-C stops it.")
+
+    try:
+        serve(options, announce=announce)
+    except OSError as error:
+        raise ConfigurationError(
+            f"the sandbox cannot listen on port {port}: {error.strerror}",
+            hint="`opbx sandbox --port 0` takes any free port",
+        ) from error

@@ -1,0 +1,215 @@
+"""Results on a terminal: its width, its colours, and marks that do not need colours.
+
+The one module that loads rich. Colours are the terminal's own sixteen, so that they fit
+a dark and a light background; remote text is never markup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import singledispatch
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from opbx_cli.cli import words
+from opbx_cli.cli.results import Demonstration, SandboxAddress
+from opbx_cli.operations.configure import Saved
+from opbx_cli.operations.history import HistoryList
+from opbx_cli.operations.plan import Change
+from opbx_cli.operations.profiles import ProfileChange, ProfileDetail, ProfileList
+from opbx_cli.operations.steps import Report, Result, Status, Step
+from opbx_cli.operations.trunks import TrunkDetail, TrunkList
+from opbx_cli.operations.webhook import WebhookUrl
+from opbx_cli.operations.webhook_key import RotatedKey
+from opbx_cli.values import clean
+
+WIDE = 140  # columns from which a trunk's whole row finds room
+
+MARKS = {
+    Status.OK: ("✓", "green"),
+    Status.UNCHANGED: ("✓", "green"),
+    Status.CREATED: ("+", "green"),
+    Status.UPDATED: ("~", "green"),
+    Status.ADOPTED: ("~", "green"),
+    Status.FAILED: ("✗", "red"),
+    Status.SKIPPED: ("-", "yellow"),
+    Status.DIFFERS: ("≠", "yellow"),
+}
+
+
+def render(result: object, environ: Mapping[str, str]) -> str:
+    return _printed(view(result), environ)
+
+
+def render_step(step: Step, environ: Mapping[str, str]) -> str:
+    mark, colour = MARKS[step.status]
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(width=1)
+    grid.add_column(width=len("default-application"))
+    grid.add_column(width=len("unchanged"))
+    grid.add_column(overflow="fold")
+    grid.add_row(
+        Text(mark, style=colour),
+        Text(step.id.value),
+        Text(step.status.value, style=colour),
+        Text(clean(step.detail)),
+    )
+    changes = [Padding(_change(change), (0, 0, 0, 4)) for change in step.changes]
+    return _printed(Group(grid, *changes), environ)
+
+
+def _change(change: Change) -> Text:
+    label, before, after = words.change_words(change)
+    line = Text(f"{label}: ", style="bold", overflow="fold")
+    line.append(f"{before} → {after}", style="not bold")
+    return line
+
+
+@contextmanager
+def wheel(what: str, environ: Mapping[str, str]) -> Iterator[None]:
+    console = Console(stderr=True, no_color=bool(environ.get("NO_COLOR")))
+    with console.status(Text(what)):
+        yield
+
+
+@singledispatch
+def view(result: object) -> RenderableType:
+    """Return what a terminal shows for a result."""
+    raise TypeError(f"{type(result).__name__} has no view")
+
+
+@view.register
+def _(result: WebhookUrl) -> RenderableType:
+    return _pairs(
+        [
+            ("base URL", result.base_url),
+            ("source", result.source),
+            ("voice", result.endpoints.voice),
+            ("session update", result.endpoints.session_update),
+            ("call records", result.endpoints.cdr),
+        ]
+    )
+
+
+@view.register
+def _(result: TrunkList) -> RenderableType:
+    if not result.trunks:
+        kind = "" if result.direction.value == "all" else f"{result.direction.value} "
+        return Text(f"No {kind}trunks.")
+    return _TrunkTable(result)
+
+
+class _TrunkTable:
+    """Shows every column where there is room, else what support asks for first."""
+
+    def __init__(self, result: TrunkList) -> None:
+        self._trunks = result.trunks
+
+    def __rich_console__(self, console: Console, options: object) -> Iterator[RenderableType]:
+        is_wide = console.width >= WIDE
+        columns = words.TRUNK_COLUMNS if is_wide else words.TRUNK_COLUMNS_NARROW
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for name in columns:
+            table.add_column(
+                name.upper(),
+                justify="right" if name in ("id", "port", "metric") else "left",
+                overflow="fold",
+                no_wrap=name in ("id", "uuid", "direction", "port", "prefix", "metric", "active"),
+            )
+        for trunk in self._trunks:
+            row = words.trunk_row(trunk) if is_wide else words.trunk_row_narrow(trunk)
+            style = "dim" if trunk.active is False else None
+            table.add_row(*(Text(clean(cell)) for cell in row), style=style)
+        yield table
+
+
+@view.register
+def _(result: TrunkDetail) -> RenderableType:
+    return _pairs(words.trunk_rows(result.trunk))
+
+
+@view.register
+def _(result: ProfileDetail) -> RenderableType:
+    return _pairs(words.profile_rows(result))
+
+
+@view.register
+def _(result: Saved) -> RenderableType:
+    return Text("\n".join(words.saved_lines(result)))
+
+
+@view.register
+def _(result: ProfileList) -> RenderableType:
+    if not result.profiles:
+        return Text("No profiles.")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("PROFILE", "", "DOMAIN UUID", "DOMAIN NAME"):
+        table.add_column(name, overflow="fold")
+    for entry in result.profiles:
+        table.add_row(*(Text(clean(cell)) for cell in words.profile_row(entry)))
+    return table
+
+
+@view.register
+def _(result: ProfileChange) -> RenderableType:
+    return Text(result.sentence)
+
+
+@view.register
+def _(result: SandboxAddress) -> RenderableType:
+    return Text("\n".join(result.export_lines))
+
+
+@view.register
+def _(result: Demonstration) -> RenderableType:
+    return Text(words.demonstrated(result))
+
+
+@view.register
+def _(result: RotatedKey) -> RenderableType:
+    return Text("\n".join(words.rotated_key_lines(result)))
+
+
+@view.register
+def _(result: HistoryList) -> RenderableType:
+    if not result.entries:
+        return Text("Nothing was changed yet.")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("TIME (UTC)", "COMMAND", "PROFILE", "RESULT", "CHANGED"):
+        table.add_column(name, overflow="fold")
+    for entry in result.entries:
+        table.add_row(*(Text(clean(cell)) for cell in words.history_row(entry)))
+    return table
+
+
+@view.register
+def _(result: Report) -> RenderableType:
+    colours = {Result.OK: "green", Result.DIFFERS: "yellow"}
+    return Group(Text(), Text(words.closing(result), style=colours.get(result.result, "red")))
+
+
+def _pairs(rows: list[tuple[str, str]] | list[tuple[str, ...]]) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    for name, *values in rows:
+        grid.add_row(Text(name, style="bold"), *(Text(clean(value)) for value in values))
+    for column in grid.columns:
+        column.overflow = "fold"
+    return grid
+
+
+def _printed(renderable: RenderableType, environ: Mapping[str, str]) -> str:
+    """Render for the terminal that stdout is."""
+    console = Console(
+        highlight=False,
+        markup=False,
+        emoji=False,
+        no_color=bool(environ.get("NO_COLOR")),
+        soft_wrap=False,
+    )
+    with console.capture() as capture:
+        console.print(renderable)
+    return capture.get()

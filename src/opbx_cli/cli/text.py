@@ -1,0 +1,104 @@
+"""Results as plain lines: tab-separated, unwrapped, uncut, without a header; and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from functools import singledispatch
+
+from opbx_cli.cli import words
+from opbx_cli.cli.results import Demonstration, SandboxAddress
+from opbx_cli.operations.configure import Saved
+from opbx_cli.operations.history import HistoryList
+from opbx_cli.operations.profiles import ProfileChange, ProfileDetail, ProfileList
+from opbx_cli.operations.steps import Report, Step
+from opbx_cli.operations.trunks import TrunkDetail, TrunkList
+from opbx_cli.operations.webhook import WebhookUrl
+from opbx_cli.operations.webhook_key import RotatedKey
+from opbx_cli.values import clean
+
+
+@singledispatch
+def lines(result: object) -> list[str]:
+    """Return a result's lines for a pipe or a file."""
+    raise TypeError(f"{type(result).__name__} has no lines")
+
+
+@lines.register
+def _(result: WebhookUrl) -> list[str]:
+    return [result.base_url]
+
+
+@lines.register
+def _(result: TrunkList) -> list[str]:
+    return [_tabbed(words.trunk_row(trunk)) for trunk in result.trunks]
+
+
+@lines.register
+def _(result: TrunkDetail) -> list[str]:
+    return [_tabbed(row) for row in words.trunk_rows(result.trunk)]
+
+
+@lines.register
+def _(result: ProfileDetail) -> list[str]:
+    return [_tabbed(row) for row in words.profile_rows(result)]
+
+
+@lines.register
+def _(result: Saved) -> list[str]:
+    return words.saved_lines(result)
+
+
+@lines.register
+def _(result: ProfileList) -> list[str]:
+    return [_tabbed(words.profile_row(entry)) for entry in result.profiles]
+
+
+@lines.register
+def _(result: ProfileChange) -> list[str]:
+    return [result.sentence]
+
+
+@lines.register
+def _(result: SandboxAddress) -> list[str]:
+    return result.export_lines
+
+
+@lines.register
+def _(result: Demonstration) -> list[str]:
+    return [words.demonstrated(result)]
+
+
+@lines.register
+def _(result: RotatedKey) -> list[str]:
+    return words.rotated_key_lines(result)
+
+
+@lines.register
+def _(result: HistoryList) -> list[str]:
+    return [_tabbed(words.history_row(entry)) for entry in result.entries]
+
+
+@lines.register
+def _(result: Report) -> list[str]:
+    return [words.closing(result)]
+
+
+def step_line(step: Step) -> str:
+    changes = "; ".join(words.change_line(change) for change in step.changes)
+    detail = f"{step.detail}: {changes}" if changes else step.detail
+    return _tabbed((step.id.value, step.status.value, detail))
+
+
+def csv_text(result: object) -> str:
+    """Return a list of trunks as CSV (RFC 4180) with a header."""
+    assert isinstance(result, TrunkList)
+    target = io.StringIO()
+    writer = csv.writer(target, lineterminator="\n")
+    writer.writerow(words.TRUNK_COLUMNS)
+    writer.writerows(map(words.trunk_row, result.trunks))
+    return target.getvalue()
+
+
+def _tabbed(cells: tuple[str, ...]) -> str:
+    return "\t".join(clean(cell) for cell in cells)

@@ -1,0 +1,228 @@
+"""Everything that reaches a screen or a pipe goes through here.
+
+stdout carries the answer and nothing else; stderr carries prompts, progress, warnings
+and errors. What a result looks like is decided in `documents` (JSON), `text` (lines and
+CSV, off a terminal) and `tables` (a terminal's width and colours).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO
+
+import typer
+
+from opbx_cli.errors import OpbxError
+
+if TYPE_CHECKING:
+    from opbx_cli.operations.steps import Step
+
+
+class Ui:
+    """One command's output."""
+
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        *,
+        output: str = "text",
+        quiet: bool = False,
+        verbose: bool = False,
+    ) -> None:
+        self.output = output
+        self.warnings: list[str] = []
+        self.output_problem: OSError | None = None
+        self._environ = environ
+        self._quiet = quiet
+        self._verbose = verbose
+        self._muted: set[str] = set()
+
+    @property
+    def can_prompt(self) -> bool:
+        return _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
+
+    @property
+    def is_rich(self) -> bool:
+        """Tell whether the answer goes to a person: text on a terminal."""
+        return self.output == "text" and _is_terminal(sys.stdout)
+
+    def show(self, result: object) -> None:
+        """Show a command's result in the chosen form."""
+        for warning in getattr(result, "warnings", ()):
+            self.warn(warning)
+        if self.output == "json":
+            import json
+
+            from opbx_cli.cli.documents import document
+
+            content = {**document(result), "warnings": self.warnings}
+            self._write("stdout", json.dumps(content, indent=2, allow_nan=False) + "\n")
+        elif self.output == "csv":
+            from opbx_cli.cli.text import csv_text
+
+            self._write("stdout", csv_text(result))
+        elif self.is_rich:
+            from opbx_cli.cli.tables import render
+
+            self._write("stdout", render(result, self._environ))
+        else:
+            from opbx_cli.cli.text import lines
+
+            self._write("stdout", "".join(f"{line}\n" for line in lines(result)))
+
+    def show_line(self, line: str) -> None:
+        """Show a bare line, whatever the terminal."""
+        self._write("stdout", f"{line}\n")
+
+    def step(self, step: Step) -> None:
+        """Show one step of `validate` as it ends; JSON waits for the whole report."""
+        if self.output == "json":
+            return
+        if self.is_rich:
+            from opbx_cli.cli.tables import render_step
+
+            self._write("stdout", render_step(step, self._environ))
+        else:
+            from opbx_cli.cli.text import step_line
+
+            self._write("stdout", step_line(step) + "\n")
+
+    def warn(self, sentence: str) -> None:
+        """Warn once, whatever `-q` says; in JSON it becomes part of the document."""
+        if sentence in self.warnings:
+            return
+        self.warnings.append(sentence)
+        if self.output != "json":
+            self._say("warning", sentence, typer.colors.YELLOW)
+
+    def notice(self, sentence: str) -> None:
+        if not self._quiet and self.output != "json":
+            self._write("stderr", f"{self._fitted(sentence)}\n")
+
+    def trace(self, line: str) -> None:
+        if self._verbose:
+            self._write("stderr", f"{line}\n")
+
+    @contextmanager
+    def working(self, what: str) -> Iterator[None]:
+        """Turn a wheel on a terminal while something takes its time."""
+        if self._quiet or self._verbose or not self.is_rich or not _is_terminal(sys.stderr):
+            yield
+            return
+        from opbx_cli.cli.tables import wheel
+
+        with wheel(what, self._environ):
+            yield
+
+    def fail(self, error: OpbxError) -> None:
+        """Show an error: one document in JSON, else what failed and what to do."""
+        if self._environ.get("OPBX_DEBUG") == "1":
+            self._write("stderr", stack(error))
+        if self.output == "json":
+            import json
+
+            content: dict[str, object] = {"error": error.as_object()}
+            if self.warnings:
+                content["warnings"] = self.warnings
+            self._write("stderr", json.dumps(content) + "\n")
+            return
+        self._say("error", error.message, typer.colors.RED)
+        if error.hint:
+            self._say("hint", error.hint, typer.colors.CYAN)
+
+    def flush(self) -> None:
+        self._write("stdout", "")
+        self._write("stderr", "")
+
+    def _say(self, label: str, sentence: str, colour: str) -> None:
+        from opbx_cli.values import clean
+
+        styled = label
+        if wants_colour(sys.stderr, self._environ):
+            styled = typer.style(label, fg=colour, bold=True)
+        fitted = self._fitted(f"{label}: {clean(sentence)}").removeprefix(label)
+        self._write("stderr", f"{styled}{fitted}\n")
+
+    def _fitted(self, sentence: str) -> str:
+        """Break between words on a terminal; elsewhere a sentence stays one line."""
+        if not _is_terminal(sys.stderr):
+            return sentence
+        import shutil
+        import textwrap
+
+        width = shutil.get_terminal_size().columns
+        return textwrap.fill(sentence, width, break_long_words=False, break_on_hyphens=False)
+
+    def _write(self, name: str, text: str) -> None:
+        """Write now; a reader who went away (`| head`) does not stop the work.
+
+        Any other failure (a full disk) is kept for the end, so that work half done is
+        finished and then reported.
+        """
+        stream: TextIO | None = getattr(sys, name)
+        if name in self._muted:
+            return
+        if stream is None:  # closed before we started, as in `opbx … >&-`
+            if text and name == "stdout":
+                self.lose(name, OSError(errno.EBADF, os.strerror(errno.EBADF)))
+            return
+        try:
+            stream.write(text)
+            stream.flush()
+        except OSError as error:
+            self.lose(name, error)
+
+    def lose(self, name: str, error: OSError) -> None:
+        """Write no more to a stream that failed."""
+        self._muted.add(name)
+        if not isinstance(error, BrokenPipeError):
+            self.output_problem = error
+        _discard(getattr(sys, name))
+
+
+def wants_colour(stream: TextIO | None, environ: Mapping[str, str]) -> bool:
+    """Follow NO_COLOR, then FORCE_COLOR, then whether a capable terminal is there."""
+    if environ.get("NO_COLOR"):
+        return False
+    if environ.get("FORCE_COLOR"):
+        return True
+    return _is_terminal(stream) and environ.get("TERM") != "dumb"
+
+
+def stack(error: BaseException) -> str:
+    """Return where an error came from: places and types, no values and no messages.
+
+    The message of a foreign exception may quote a value that nobody expected there.
+    """
+    import traceback
+
+    lines = []
+    cause: BaseException | None = error
+    while cause is not None:
+        lines += traceback.format_tb(cause.__traceback__)
+        lines.append(f"{type(cause).__module__}.{type(cause).__qualname__}\n")
+        cause = cause.__cause__ or cause.__context__
+    return "".join(lines)
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:  # closed
+        return False
+
+
+def _discard(stream: TextIO | None) -> None:
+    """Point the stream at nothing, so that the interpreter's last flush cannot fail."""
+    if stream is None:
+        return
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+    except (OSError, ValueError):
+        return

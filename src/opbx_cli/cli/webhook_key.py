@@ -1,0 +1,84 @@
+"""`opbx webhook-key`: the key with which OPBX checks that callbacks come from Cloudonix."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from opbx_cli.cli.app import App
+from opbx_cli.cli.options import command
+from opbx_cli.errors import ConfigurationError, UsageError
+
+if TYPE_CHECKING:
+    from opbx_cli.models import Secret, Settings
+
+
+def register(root: typer.Typer) -> None:
+    group = typer.Typer(
+        help="Replace or reveal the webhook key.", no_args_is_help=True, rich_markup_mode=None
+    )
+    root.add_typer(group, name="webhook-key")
+    command(group, "rotate")(rotate_webhook_key)
+    command(group, "reveal")(reveal_webhook_key)
+
+
+def rotate_webhook_key(app: App) -> None:
+    """Put a new webhook key in force.
+
+    Saves it, sends it to Cloudonix and reads it back. OPBX has to be given it too:
+    `opbx webhook-key reveal` prints it.
+    """
+    from opbx_cli.operations import profiles
+    from opbx_cli.operations.webhook_key import rotate
+
+    profile = _stored_profile(app)
+    before = app.settings.settings
+
+    def save(settings: Settings) -> None:
+        app.store.update(lambda contents: profiles.put(contents, profile, settings))
+
+    with app.ui.working("Putting a new webhook key in force"):
+        result = rotate(app.client, profile, before, save)
+    after = profiles.find(app.store.read(), profile)[1]
+    app.record("webhook-key rotate", profile, before, after)
+    app.ui.show(result)
+
+
+def reveal_webhook_key(
+    app: App,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Print the webhook key, alone: OPBX needs it.
+
+    The one command that prints a key. On a terminal it asks first; elsewhere it wants --yes.
+    """
+    key = _webhook_key(app)
+    if not yes:
+        if not app.may_ask:
+            raise UsageError(
+                "revealing the webhook key needs a yes",
+                hint="`opbx webhook-key reveal --yes`",
+                code="usage.wants_yes",
+            )
+        if not app.prompts.confirm("Show the webhook key on this terminal?"):
+            raise UsageError("not confirmed: nothing was shown", code="usage.declined")
+    app.ui.show_line(key.reveal())
+
+
+def _webhook_key(app: App) -> Secret:
+    key = app.settings.settings.webhook_api_key
+    if key is None:
+        raise ConfigurationError("no webhook key is set", hint="`opbx configure` makes one")
+    return key
+
+
+def _stored_profile(app: App) -> str:
+    profile = app.settings.profile
+    if profile is None:
+        raise UsageError(
+            "a new webhook key has to be saved, and without a store there is nowhere to",
+            hint="name a profile that is stored: `opbx profiles list`",
+        )
+    return profile

@@ -1,0 +1,60 @@
+"""`opbx webhook-url`: where Cloudonix will send calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from opbx_cli.cli.app import App
+from opbx_cli.cli.options import command
+from opbx_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from opbx_cli.settings import ActiveSettings
+
+ENDPOINTS = ("base", "voice", "session-update", "cdr")
+
+
+def register(root: typer.Typer) -> None:
+    command(root, "webhook-url")(webhook_url)
+
+
+def webhook_url(
+    app: App,
+    *,
+    endpoint: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help=f"Print one URL alone: {', '.join(ENDPOINTS)}."),
+    ] = None,
+) -> None:
+    """Show where Cloudonix sends calls.
+
+    The webhook base URL is the profile's, else OPBX_APPLICATION_WEBHOOK_BASEURL, else APP_URL.
+    """
+    from opbx_cli import settings
+    from opbx_cli.operations.webhook import resolve_webhook_url
+
+    if endpoint not in (None, *ENDPOINTS):
+        raise UsageError(f"--endpoint: expected one of {', '.join(ENDPOINTS)}")
+    active = _active(app)
+    url = resolve_webhook_url(
+        settings.webhook_base_url(active, app.environ),
+        production=settings.is_production(app.environ),
+        active=active,
+    )
+    if endpoint is None or app.ui.output == "json":
+        app.ui.show(url)
+        return
+    for warning in url.warnings:
+        app.ui.warn(warning)
+    points = url.endpoints
+    chosen = (url.base_url, points.voice, points.session_update, points.cdr)
+    app.ui.show_line(chosen[ENDPOINTS.index(endpoint)])
+
+
+def _active(app: App) -> ActiveSettings | None:
+    """Return the settings; None where there is no store and no profile was asked for."""
+    if app.is_storeless or app.profile_name is not None or app.store.exists():
+        return app.settings
+    return None

@@ -1,0 +1,176 @@
+"""What results are called on a screen: the same words in a table and in plain lines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from opbx_cli.cli.results import Demonstration
+from opbx_cli.models import SETTING_NAMES, ApplicationReference, Secret
+from opbx_cli.operations.configure import Saved
+from opbx_cli.operations.plan import Change
+from opbx_cli.operations.profiles import ProfileDetail
+from opbx_cli.operations.steps import Report, Result, Status
+from opbx_cli.operations.webhook_key import RotatedKey
+from opbx_cli.remote import Trunk
+from opbx_cli.values import clean
+
+if TYPE_CHECKING:
+    from opbx_cli.store.history import HistoryEntry
+
+TRUNK_COLUMNS = (
+    "id",
+    "uuid",
+    "name",
+    "direction",
+    "ip",
+    "port",
+    "transport",
+    "prefix",
+    "metric",
+    "active",
+)
+
+# For a terminal too narrow for all of them: where calls go, in one cell.
+TRUNK_COLUMNS_NARROW = ("name", "direction", "address", "prefix", "metric", "active")
+
+# What a PBX owner calls the things that `validate` changes, and the unit behind a number.
+CHANGE_WORDS = {
+    "voice_application.name": ("Voice application", ""),
+    "voice_application.type": ("Application type", ""),
+    "voice_application.url": ("Calls are sent to", ""),
+    "voice_application.method": ("Call method", ""),
+    "voice_application.active": ("Application active", ""),
+    "domain_profile.call-timeout": ("Ring time", " s"),
+    "domain_profile.recording-media-type": ("Recording format", ""),
+    "domain_profile.session-update-endpoint": ("Session updates go to", ""),
+    "domain_profile.cdr-endpoint": ("Call records go to", ""),
+    "domain_profile.authorization-api-key": ("Webhook key", ""),
+    "default_application": ("Calls are handled by", ""),
+}
+
+
+def change_words(change: Change) -> tuple[str, str, str]:
+    """Return what changes, what it is, what it shall be."""
+    label, unit = CHANGE_WORDS.get(change.path, (change.path, ""))
+    return label, _value(change.before, unit), _value(change.after, unit)
+
+
+def change_line(change: Change) -> str:
+    label, before, after = change_words(change)
+    return f"{label} {before} → {after}"
+
+
+def closing(report: Report) -> str:
+    """Return the one sentence that `validate` ends with."""
+    name = clean(report.domain_name or report.domain_uuid)
+    if report.result is Result.OK:
+        start = "Done" if report.written else "Nothing to do"
+        return f"{start}: calls for {name} go to {report.voice_url}"
+    if report.result is Result.DIFFERS:
+        count = sum(len(step.changes) for step in report.steps if step.status is Status.DIFFERS)
+        things = "1 thing" if count == 1 else f"{count} things"
+        return f"{name} differs from the settings in {things}; `opbx validate` changes that."
+    if report.result is Result.PARTIAL:
+        return f"{name} is only partly in line with the settings."
+    if report.is_doubtful:
+        return f"{name} may or may not have been changed by the step that failed."
+    return f"{name} was not changed."
+
+
+def rotated_key_lines(result: RotatedKey) -> list[str]:
+    """Say which key is in force now, and what OPBX still needs."""
+    before = result.before.fingerprint if result.before is not None else "none"
+    proof = "read back from" if result.is_shown else "sent to (it does not show keys)"
+    option = "" if result.profile == "default" else f" --profile {result.profile}"
+    return [
+        f"Webhook key {before} → {result.after.fingerprint}: saved, and {proof} Cloudonix.",
+        "OPBX refuses callbacks until it has the new key too.",
+        f"Next: opbx webhook-key reveal{option}",
+    ]
+
+
+def history_row(entry: HistoryEntry) -> tuple[str, ...]:
+    changed = ", ".join(
+        f"{name} ({' → '.join(part or 'none' for part in entry.fingerprints[name])})"
+        if name in entry.fingerprints
+        else name
+        for name in entry.changed
+    )
+    return (entry.time, entry.command, entry.profile or "", entry.result, changed)
+
+
+def demonstrated(result: Demonstration) -> str:
+    return (
+        f"That was opbx: {len(result.commands)} commands against the sandbox, in a temporary "
+        "home that is gone now. Start with your own domain: opbx configure"
+    )
+
+
+def trunk_row(trunk: Trunk) -> tuple[str, ...]:
+    return tuple(_value(getattr(trunk, column), empty="") for column in TRUNK_COLUMNS)
+
+
+def trunk_row_narrow(trunk: Trunk) -> tuple[str, ...]:
+    port = f":{trunk.port}" if trunk.port is not None else ""
+    address = f"{trunk.ip}{port}" if trunk.ip else ""
+    row = dict(zip(TRUNK_COLUMNS, trunk_row(trunk), strict=True)) | {"address": address}
+    return tuple(row[column] for column in TRUNK_COLUMNS_NARROW)
+
+
+def trunk_rows(trunk: Trunk) -> list[tuple[str, str]]:
+    """Return one trunk in full, name and value."""
+    names = (*TRUNK_COLUMNS, "allow_global", "global_prefix", "created_at", "modified_at")
+    rows = [(name, _value(getattr(trunk, name), empty="")) for name in names]
+    known = trunk.authentication
+    if known is not None:
+        rows += [
+            ("authentication.username", _value(known.username, empty="")),
+            ("authentication.password", _value(known.password, empty="")),
+            ("authentication.overwrite_from", _value(known.overwrite_from, empty="")),
+        ]
+    return [*rows, ("profile_keys", ", ".join(trunk.profile_keys))]
+
+
+def saved_lines(result: Saved) -> list[str]:
+    """Say what was saved, where, and what to run next."""
+    settings, name = result.detail.settings, result.detail.profile
+    option = "" if result.detail.is_default else f" --profile {name}"
+    following = f"Next: opbx validate{option}"
+    if not result.changed:
+        return [f"Profile '{name}' in {result.path} is as it was: nothing to save.", following]
+    return [
+        f"Saved {'new ' if result.is_new else ''}profile '{name}':",
+        *(f"  {setting}: {_value(getattr(settings, setting))}" for setting in result.changed),
+        f"Store: {result.path}",
+        following,
+    ]
+
+
+def profile_row(entry: ProfileDetail) -> tuple[str, str, str, str]:
+    return (
+        entry.profile or "",
+        "default" if entry.is_default else "",
+        entry.settings.domain_uuid or "",
+        entry.settings.domain_name or "",
+    )
+
+
+def profile_rows(result: ProfileDetail) -> list[tuple[str, ...]]:
+    """Return one profile in full: name, value, and the origin if that was asked for."""
+    rows: list[tuple[str, ...]] = [("profile", result.profile or "")]
+    rows += [(name, _value(getattr(result.settings, name), empty="")) for name in SETTING_NAMES]
+    if result.origins is None:
+        return rows
+    return [(*row, result.origins.get(row[0], "")) for row in rows]
+
+
+def _value(value: object, unit: str = "", *, empty: str = "not set") -> str:
+    if value is None:
+        return empty
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Secret):
+        return f"{clean(value.mask)} ({value.fingerprint})"
+    if isinstance(value, ApplicationReference):
+        return f"{clean(value.name)} (id {value.id})"
+    return f"{clean(str(value))}{unit}"

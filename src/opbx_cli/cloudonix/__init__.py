@@ -1,0 +1,7 @@
+"""The Cloudonix API: one typed client over one retrying transport."""
+
+from opbx_cli.cloudonix.client import Access, Client
+from opbx_cli.cloudonix.failures import Hints
+from opbx_cli.cloudonix.transport import Exchange, Pace
+
+__all__ = ["Access", "Client", "Exchange", "Hints", "Pace"]

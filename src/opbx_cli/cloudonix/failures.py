@@ -1,0 +1,179 @@
+"""What went wrong with a call, in words a user can act on: the one place where the
+exceptions of httpx and the status codes of HTTP become errors of ours.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import httpx
+
+from opbx_cli.cloudonix.echoes import repeats_a_key
+from opbx_cli.cloudonix.parse import remote_message
+from opbx_cli.cloudonix.transport import (
+    RETRY_AFTER_MAX,
+    SERVER_TROUBLE,
+    TOO_MANY_REQUESTS,
+    certificate_problem,
+    never_sent,
+    retry_after,
+)
+from opbx_cli.errors import (
+    CredentialsError,
+    NotFoundError,
+    OpbxError,
+    RemoteError,
+    UnreachableError,
+)
+from opbx_cli.models import Secret
+from opbx_cli.values import clean
+
+MESSAGE_READ = 10_000  # characters of it that are looked at
+MESSAGE_SHOWN = 200  # characters of a server's own message that go into ours
+HINT_NETWORK = "check the network, DNS and HTTPS_PROXY, then run the same command again"
+HINT_LATER = "run the same command again in a minute"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of the API, named for messages by what it is for."""
+
+    method: str
+    path: str
+    purpose: str
+
+    def __str__(self) -> str:
+        return f"{self.purpose} ({self.method} {self.path})"
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What to do about a rejected key or a wrong domain: depends on where they came from."""
+
+    api_key: str | None = None
+    domain_uuid: str | None = None
+
+
+def transport_failure(error: httpx.HTTPError, call: Call, host: str) -> OpbxError:
+    """Word a conversation that did not end in an answer."""
+    certificate = certificate_problem(error)
+    if certificate is not None:
+        return UnreachableError(
+            f"cannot {call}: the TLS certificate of {host} is not trusted "
+            f"({clean(certificate.verify_message)})",
+            hint="for a private certificate authority set SSL_CERT_FILE to its PEM file",
+            code="network.tls",
+        )
+    if isinstance(error, httpx.TransportError) and never_sent(error):
+        reason, code = _why_not_connected(error)
+        return UnreachableError(f"cannot {call}: {reason} ({host})", hint=HINT_NETWORK, code=code)
+    if isinstance(error, httpx.TimeoutException):
+        return UnreachableError(
+            f"cannot {call}: {host} did not answer in time",
+            hint=f"{HINT_LATER}, or allow more seconds with CLOUDONIX_API_TIMEOUT",
+            code="network.timeout",
+            doubtful=True,
+        )
+    return UnreachableError(
+        f"cannot {call}: the connection to {host} was lost before the answer was complete",
+        hint=HINT_LATER,
+        code="network.lost",
+        doubtful=True,
+    )
+
+
+def status_failure(
+    response: httpx.Response, call: Call, hints: Hints, secrets: Iterable[Secret]
+) -> OpbxError:
+    """Word an answer that is not a success."""
+    status = response.status_code
+    said = _quoted_message(response.content, secrets)
+    if status == httpx.codes.UNAUTHORIZED:
+        return CredentialsError(
+            f"cannot {call}: Cloudonix does not know this API key (401)",
+            hint=hints.api_key,
+            http_status=status,
+        )
+    if status == httpx.codes.FORBIDDEN:
+        return CredentialsError(
+            f"cannot {call}: Cloudonix knows this API key, but it may not do this: "
+            f"it belongs to another domain or has another level (403){said}",
+            hint=hints.api_key,
+            code="auth.forbidden",
+            http_status=status,
+        )
+    if status == httpx.codes.NOT_FOUND:
+        return NotFoundError(f"cannot {call}: not found (404){said}", http_status=status)
+    if status == TOO_MANY_REQUESTS:
+        return _rate_limited(response, call)
+    if status in SERVER_TROUBLE or status >= httpx.codes.INTERNAL_SERVER_ERROR:
+        return UnreachableError(
+            f"cannot {call}: Cloudonix has trouble of its own ({status}){said}",
+            hint=HINT_LATER,
+            code="remote.overloaded",
+            http_status=status,
+            doubtful=True,
+        )
+    if response.is_redirect or 300 <= status < 400:
+        return RemoteError(
+            f"cannot {call}: answered with a redirect ({status}), which is not followed, "
+            "because the key must not go elsewhere",
+            hint="check the API base URL: `opbx profiles show --origin`",
+            code="remote.redirect",
+            http_status=status,
+        )
+    return RemoteError(
+        f"cannot {call}: Cloudonix refused the request ({status}){said}", http_status=status
+    )
+
+
+def unintelligible(call: Call, what: str, status: int) -> RemoteError:
+    return RemoteError(
+        f"cannot {call}: the answer cannot be understood: {what}",
+        hint="check that the API base URL is Cloudonix's: `opbx profiles show --origin`",
+        code="remote.unintelligible",
+        http_status=status,
+    )
+
+
+def _rate_limited(response: httpx.Response, call: Call) -> UnreachableError:
+    wait = retry_after(response)
+    later = "run the same command again in a few seconds"
+    if wait is not None and wait > RETRY_AFTER_MAX:
+        later = f"Cloudonix asks to wait {wait:.0f} s: run the same command again after that"
+    return UnreachableError(
+        f"cannot {call}: too many requests for this domain (429)",
+        hint=later,
+        code="remote.rate_limited",
+        http_status=response.status_code,
+    )
+
+
+def _why_not_connected(error: httpx.TransportError) -> tuple[str, str]:
+    if isinstance(error, httpx.ProxyError):
+        return "the proxy named by HTTPS_PROXY or ALL_PROXY refused the connection", "network.proxy"
+    if isinstance(error, httpx.TimeoutException):
+        return "no connection in time", "network.timeout"
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, socket.gaierror):
+            return "the host name cannot be resolved", "network.dns"
+        if isinstance(cause, ConnectionRefusedError):
+            return "the connection was refused", "network.refused"
+        if isinstance(cause, ssl.SSLError):
+            return "the TLS handshake failed", "network.tls"
+        cause = cause.__cause__ or cause.__context__
+    return "no connection could be made", "network.unreachable"
+
+
+def _quoted_message(body: bytes, secrets: Iterable[Secret]) -> str:
+    """Return the server's own words for the end of a sentence, never one of our keys."""
+    message = (remote_message(body) or "")[:MESSAGE_READ]
+    if repeats_a_key(message, secrets):
+        return ""
+    words = " ".join(filter(None, map(clean, message.split())))
+    shown = words if len(words) <= MESSAGE_SHOWN else words[:MESSAGE_SHOWN] + "…"
+    return f": {shown}" if shown else ""

@@ -1,0 +1,240 @@
+"""From Cloudonix's JSON to our models: forgiving about fields, strict about shapes.
+
+A field may be missing, null, of another spelling of the same type (`"45"` for 45), or
+new; that costs nothing but the field. An answer that is not the kind of thing that was
+asked for raises `UnintelligibleError`: nothing must be decided on it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import NoReturn, cast
+
+from opbx_cli.models import RemoteId, Secret
+from opbx_cli.remote import (
+    AUTHORIZATION_API_KEY,
+    CALL_TIMEOUT,
+    CDR_ENDPOINT,
+    RECORDING_MEDIA_TYPE,
+    SESSION_UPDATE_ENDPOINT,
+    Domain,
+    DomainProfile,
+    Trunk,
+    TrunkAuthentication,
+    VoiceApplication,
+)
+
+JsonObject = Mapping[str, object]
+
+
+class UnintelligibleError(Exception):
+    """The answer is not what was asked for; the sentence says what it is instead."""
+
+
+def decode(body: bytes) -> object:
+    """Decode JSON as the RFC has it: no NaN, no number beyond a float, no bottomless nest."""
+    try:
+        return json.loads(body, parse_constant=_refuse_number, parse_float=_finite)
+    except RecursionError:
+        raise UnintelligibleError("JSON nested too deeply") from None
+    except ValueError:
+        raise UnintelligibleError(_what_it_is(body)) from None
+
+
+def json_object(value: object, what: str) -> JsonObject:
+    if not isinstance(value, dict):
+        raise UnintelligibleError(f"{_kind(value)} where {what} belongs")
+    return cast("JsonObject", value)
+
+
+def json_objects(value: object, what: str) -> tuple[JsonObject, ...]:
+    if not isinstance(value, list):
+        raise UnintelligibleError(f"{_kind(value)} where a list of {what}s belongs")
+    return tuple(json_object(item, f"a {what}") for item in value)
+
+
+def parse_domain(value: object, asked_uuid: str) -> Domain:
+    data = json_object(value, "a domain")
+    uuid, name = _text(data.get("uuid")), _text(data.get("domain"))
+    if uuid is None and name is None:
+        raise UnintelligibleError("a JSON object that is not a domain")
+    if uuid is not None and uuid.lower() != asked_uuid.lower():
+        raise UnintelligibleError("another domain than the one asked for")
+    embedded = data.get("application")
+    application = parse_application(embedded) if _is_application(embedded) else None
+    default = _reference(data.get("defaultApplication"))
+    if "defaultApplication" not in data and application is not None:
+        default = application.id
+    return Domain(
+        uuid=asked_uuid,
+        name=name,
+        active=_flag(data.get("active")),
+        default_application=default,
+        application=application,
+        package=_package(data.get("tenant")),
+        profile=_parse_profile(data.get("profile")),
+    )
+
+
+def parse_application(value: object) -> VoiceApplication:
+    data = json_object(value, "an application")
+    identifier, name = _id(data.get("id")), _text(data.get("name"))
+    if identifier is None or name is None:
+        raise UnintelligibleError("an application without id or name")
+    profile = data.get("profile")
+    return VoiceApplication(
+        id=identifier,
+        name=name,
+        uuid=_text(data.get("uuid")),
+        type=_text(data.get("type")),
+        url=_text(data.get("url")),
+        method=_text(data.get("method")),
+        active=_flag(data.get("active")),
+        created_at=_text(data.get("createdAt")),
+        profile=cast("JsonObject", profile) if isinstance(profile, dict) else {},
+    )
+
+
+def parse_trunk(data: JsonObject) -> Trunk:
+    raw = data.get("profile")
+    profile = cast("JsonObject", raw) if isinstance(raw, dict) else {}
+    return Trunk(
+        id=_id(data.get("id")),
+        uuid=_text(data.get("uuid")),
+        name=_text(data.get("name")),
+        ip=_text(data.get("ip")),
+        port=_number(data.get("port")),
+        transport=_text(data.get("transport")),
+        prefix=_text(data.get("prefix")),
+        direction=_text(data.get("direction")),
+        metric=_number(data.get("metric")),
+        active=_flag(data.get("active")),
+        allow_global=_flag(data.get("allowGlobal")),
+        global_prefix=_text(data.get("globalPrefix")),
+        created_at=_text(data.get("createdAt")),
+        modified_at=_text(data.get("modifiedAt")) or _text(data.get("updatedAt")),
+        authentication=_authentication(profile.get("authentication")),
+        profile_keys=tuple(sorted(profile)),
+    )
+
+
+def secret(value: object) -> Secret | None:
+    """Return a secret; half a surrogate pair, which no hash takes, is spelled out in it."""
+    text = _text(value)
+    return Secret(text.encode("utf-8", "backslashreplace").decode()) if text else None
+
+
+def remote_message(body: bytes) -> str | None:
+    """Return the `message` of a failure, if there is one to be read."""
+    try:
+        value = decode(body)
+    except UnintelligibleError:
+        return None
+    return _text(value.get("message")) if isinstance(value, dict) else None
+
+
+def _parse_profile(value: object) -> DomainProfile:
+    if value is None:
+        return DomainProfile()
+    data = json_object(value, "a domain's profile")
+    return DomainProfile(
+        call_timeout=_number(data.get(CALL_TIMEOUT)),
+        recording_media_type=_text(data.get(RECORDING_MEDIA_TYPE)),
+        session_update_endpoint=_text(data.get(SESSION_UPDATE_ENDPOINT)),
+        cdr_endpoint=_text(data.get(CDR_ENDPOINT)),
+        authorization_api_key=secret(data.get(AUTHORIZATION_API_KEY)),
+        raw=data,
+    )
+
+
+def _authentication(value: object) -> TrunkAuthentication | None:
+    if not isinstance(value, dict):
+        return None
+    overwrite = value.get("overwriteFrom", value.get("overwrite-from"))
+    return TrunkAuthentication(
+        username=_text(value.get("username")),
+        password=secret(value.get("password")),
+        overwrite_from=_flag(overwrite),
+    )
+
+
+def _package(tenant: object) -> str | None:
+    """Return `tenant.billingPlan.package.name`, any part of which may be missing."""
+    value = tenant
+    for key in ("billingPlan", "package", "name"):
+        value = value.get(key) if isinstance(value, dict) else None
+    return _text(value)
+
+
+def _is_application(value: object) -> bool:
+    """Tell whether the object that a domain shows can be one; else it costs only itself."""
+    if not isinstance(value, dict):
+        return False
+    return _id(value.get("id")) is not None and bool(_text(value.get("name")))
+
+
+def _reference(value: object) -> RemoteId | None:
+    """Return the id that a field refers to, given plain or as the object itself."""
+    return _id(value.get("id")) if isinstance(value, dict) else _id(value)
+
+
+def _id(value: object) -> RemoteId | None:
+    if isinstance(value, bool) or value == "":
+        return None
+    number = _number(value)
+    if number is not None:
+        return number
+    return value if isinstance(value, str) else None
+
+
+def _text(value: object) -> str | None:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    return None
+
+
+def _number(value: object) -> int | None:
+    """Return a whole number, whether it came as 45, 45.0 or "45"."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else None
+    if isinstance(value, str):
+        text = value.strip()
+        return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
+    return value if isinstance(value, int) else None
+
+
+def _flag(value: object) -> bool | None:
+    if isinstance(value, str):
+        return {"true": True, "false": False, "1": True, "0": False}.get(value.strip().lower())
+    if value in (0, 1):
+        return bool(value)
+    return None
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refuse_number(text)
+
+
+def _refuse_number(_text: str) -> NoReturn:
+    raise ValueError("not a number that JSON has")
+
+
+def _what_it_is(body: bytes) -> str:
+    start = body.lstrip()[:1]
+    if not start:
+        return "an empty answer"
+    if start == b"<":
+        return "HTML or XML where JSON belongs"
+    return "JSON that is cut off or damaged" if start in b'{["' else "something that is not JSON"
+
+
+def _kind(value: object) -> str:
+    kinds = {dict: "an object", list: "a list", str: "a text", type(None): "nothing"}
+    return kinds.get(type(value), "a bare value")

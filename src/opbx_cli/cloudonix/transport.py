@@ -1,0 +1,286 @@
+"""The way to Cloudonix's server and back: retries, size limit, proxy, TLS.
+
+What may be repeated is decided here and nowhere else:
+
+* no connection could be made, or 429: nothing happened, so any method is sent again;
+* 500, 502, 503, 504, a lost connection, a read time-out: something may have happened, so
+  only methods that may be repeated (RFC 9110: GET, PUT; and Cloudonix's PATCH, which sets
+  values) are sent again. A POST is not: whoever sent it has to look first.
+"""
+
+from __future__ import annotations
+
+import datetime
+import email.utils
+import itertools
+import random
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.request import getproxies, proxy_bypass
+
+import httpx
+
+from opbx_cli.errors import ConfigurationError
+from opbx_cli.values import is_loopback
+
+RETRIES = 3
+RATE_WINDOW = 3.0  # seconds; Cloudonix counts 10 requests per 3 seconds and domain
+RETRY_AFTER_MAX = 30.0  # seconds; a longer wait is for the user to decide
+BACK_OFF = 0.2  # seconds before the first repetition at most; doubled for each further one
+RETRY_AFTER_SAID_MAX = 9_999_999_999.0  # seconds; beyond it only the fact matters
+ANSWER_MAX = 16 * 1024 * 1024  # bytes, decoded
+NOT_UNPACKED = "a compressed answer that cannot be unpacked"
+CONNECT_TIMEOUT = 5.0  # seconds
+TOO_MANY_REQUESTS = 429
+SERVER_TROUBLE = frozenset({500, 502, 503, 504})
+REPEATABLE = frozenset({"GET", "PUT", "PATCH"})
+
+
+class UnreadableAnswerError(Exception):
+    """A success whose content cannot be had: what it is instead, and its status."""
+
+    def __init__(self, what: str, status: int) -> None:
+        super().__init__(what)
+        self.what = what
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request and what came of it, for whoever follows the conversation."""
+
+    method: str
+    url: str
+    attempt: int
+    outcome: str  # a status line, or why there is none
+    seconds: float
+    wait: float | None  # seconds until it is sent again; None: this was the last time
+    rate_limited: bool = False
+
+
+Result = httpx.Response | httpx.TransportError | UnreadableAnswerError
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How waiting is done and who hears of it."""
+
+    sleep: Callable[[float], None] = time.sleep
+    observe: Callable[[Exchange], None] = lambda _exchange: None
+
+
+class RetryingTransport(httpx.BaseTransport):
+    """Sends a request, reads the whole answer, and repeats what may be repeated."""
+
+    def __init__(self, inner: httpx.BaseTransport, *, timeout: float, pace: Pace) -> None:
+        self._inner = inner
+        self._timeout = timeout
+        self._pace = pace
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        for attempt in itertools.count(1):  # `_wait` ends it
+            started = time.monotonic()
+            result = self._attempt(request)
+            wait = _wait(request, result, attempt)
+            self._pace.observe(
+                Exchange(
+                    method=request.method,
+                    url=str(request.url),
+                    attempt=attempt,
+                    outcome=_in_words(result),
+                    seconds=time.monotonic() - started,
+                    wait=wait,
+                    rate_limited=getattr(result, "status_code", None) == TOO_MANY_REQUESTS,
+                )
+            )
+            if wait is None:
+                break
+            self._pace.sleep(wait)
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def _attempt(self, request: httpx.Request) -> Result:
+        try:
+            return self._send(request)
+        except (httpx.TransportError, UnreadableAnswerError) as error:
+            return error
+
+    def _send(self, request: httpx.Request) -> httpx.Response:
+        """Read the answer here, so that a connection lost half-way counts as lost."""
+        deadline = time.monotonic() + self._timeout
+        response = self._inner.handle_request(request)
+        try:
+            content = _read(response, request, deadline)
+        except (httpx.TransportError, UnreadableAnswerError):
+            if response.is_success:
+                raise
+            content = b""  # a failure's status says what it is, without its page
+        finally:
+            response.close()
+        headers = [
+            (name, value)
+            for name, value in response.headers.multi_items()
+            if name not in ("content-encoding", "content-length", "transfer-encoding")
+        ]
+        return httpx.Response(
+            response.status_code,
+            headers=headers,
+            content=content,
+            extensions=response.extensions,
+        )
+
+
+def _read(response: httpx.Response, request: httpx.Request, deadline: float) -> bytes:
+    """Read and unpack the answer's content, up to `ANSWER_MAX` bytes."""
+    status = response.status_code
+    # Packed once, a received piece grows a thousandfold at most; packed twice, a millionfold.
+    if "," in response.headers.get("content-encoding", ""):
+        raise UnreadableAnswerError(NOT_UNPACKED, status)
+    content = bytearray()
+    try:
+        for piece in response.iter_bytes():
+            content += piece
+            if len(content) > ANSWER_MAX:
+                raise UnreadableAnswerError("it is larger than 16 MiB", status)
+            if time.monotonic() > deadline:
+                raise httpx.ReadTimeout("the answer did not end in time", request=request)
+    except httpx.DecodingError as error:
+        raise UnreadableAnswerError(NOT_UNPACKED, status) from error
+    return bytes(content)
+
+
+def _in_words(result: Result) -> str:
+    """Word a result; the server's own words for its status might repeat the key."""
+    if isinstance(result, httpx.Response):
+        phrase = httpx.codes.get_reason_phrase(result.status_code)
+        return f"{result.status_code} {phrase}".strip()
+    if isinstance(result, UnreadableAnswerError):
+        return f"{result.status}, unreadable"
+    if isinstance(result, httpx.ConnectTimeout):
+        return "no connection in time"
+    if never_sent(result):
+        return "no connection"
+    timed_out = isinstance(result, httpx.TimeoutException)
+    return "no answer in time" if timed_out else "connection lost"
+
+
+def retry_after(response: httpx.Response) -> float | None:
+    """Return the seconds that `Retry-After` asks for; None if absent or not understood."""
+    text = response.headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text), RETRY_AFTER_SAID_MAX)
+    try:
+        moment = email.utils.parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=datetime.UTC)
+    seconds = (moment - datetime.datetime.now(datetime.UTC)).total_seconds()
+    return min(max(0.0, seconds), RETRY_AFTER_SAID_MAX)
+
+
+def inner_transport(base_url: httpx.URL) -> httpx.HTTPTransport:
+    """Build the real transport for one server, through the proxy that the environment names.
+
+    httpx reads the proxy variables only for transports of its own making, so the choice
+    is made here. Plain http goes to the loopback interface alone and never to a proxy,
+    which would see the key. Raises `ConfigurationError` for an unusable proxy or CA.
+    """
+    if base_url.scheme == "http":
+        return httpx.HTTPTransport(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), trust_env=False)
+    proxies = {} if is_loopback(host_of(base_url)) else getproxies()
+    proxy = proxies.get(base_url.scheme) or proxies.get("all")
+    if proxy and proxy_bypass(base_url.netloc.decode("ascii")):
+        proxy = None
+    try:
+        context = httpx.create_ssl_context()
+        return httpx.HTTPTransport(verify=context, proxy=_proxy(proxy, context))
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(
+            "the certificate authorities named by SSL_CERT_FILE or SSL_CERT_DIR cannot be read",
+            code="configuration.tls",
+        ) from error
+    except (ValueError, ImportError, httpx.InvalidURL) as error:
+        raise ConfigurationError(
+            "the proxy named by HTTPS_PROXY or ALL_PROXY cannot be used: "
+            "expected http://host:port or https://host:port",
+            code="configuration.proxy",
+        ) from error
+
+
+def host_of(url: httpx.URL) -> str:
+    """Return the host as it was written: `URL.host` decodes punycode, or fails to."""
+    return url.raw_host.decode("ascii")
+
+
+def _proxy(address: str | None, context: ssl.SSLContext) -> httpx.Proxy | None:
+    """Return the proxy; one that is spoken to over TLS may have a private authority too."""
+    if not address:
+        return None
+    url = httpx.URL(address if "://" in address else f"http://{address}")
+    return httpx.Proxy(url, ssl_context=context if url.scheme == "https" else None)
+
+
+def timeouts(seconds: float) -> httpx.Timeout:
+    return httpx.Timeout(seconds, connect=min(CONNECT_TIMEOUT, seconds))
+
+
+def _wait(request: httpx.Request, result: Result, attempt: int) -> float | None:
+    """Return the seconds until the request may be sent again; None where it may not."""
+    if attempt > RETRIES or isinstance(result, UnreadableAnswerError):
+        return None
+    if isinstance(result, httpx.Response):
+        return _wait_after_response(request, result, attempt)
+    return _wait_after_failure(request, result, attempt)
+
+
+def _wait_after_response(
+    request: httpx.Request, response: httpx.Response, attempt: int
+) -> float | None:
+    if response.status_code == TOO_MANY_REQUESTS:
+        asked = retry_after(response)
+        wait = RATE_WINDOW if asked is None else asked
+        return wait if wait <= RETRY_AFTER_MAX else None
+    if response.status_code in SERVER_TROUBLE and request.method in REPEATABLE:
+        return _back_off(attempt)
+    return None
+
+
+def _wait_after_failure(
+    request: httpx.Request, error: httpx.TransportError, attempt: int
+) -> float | None:
+    if certificate_problem(error) is not None:
+        return None
+    if isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError):
+        return None
+    if never_sent(error) or request.method in REPEATABLE:
+        return _back_off(attempt)
+    return None
+
+
+def never_sent(error: httpx.TransportError) -> bool:
+    """Tell whether the request certainly did not reach the server."""
+    return isinstance(
+        error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError
+    )
+
+
+def certificate_problem(error: BaseException) -> ssl.SSLCertVerificationError | None:
+    """Find the refused certificate below an error: asking again will not change it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return cause
+        cause = cause.__cause__ or cause.__context__
+    return None
+
+
+def _back_off(attempt: int) -> float:
+    """Return seconds to wait: at random, so that many clients do not return together."""
+    return BACK_OFF * float(2 ** (attempt - 1)) * random.uniform(0.5, 1.0)  # noqa: S311

@@ -1,0 +1,1 @@
+"""What opbx does, apart from any terminal: plain values in, frozen dataclasses out."""

@@ -1,0 +1,158 @@
+"""Profiles: the named settings in a store, as a mapping that is never changed in place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from opbx_cli.errors import ConfigurationError, UsageError
+from opbx_cli.models import DEFAULT_PROFILE_NAME, Settings
+
+if TYPE_CHECKING:
+    from opbx_cli.operations.converge import Facts
+    from opbx_cli.store import Store, StoreContents
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileDetail:
+    """One profile in full. `profile` is None where the settings come from the environment."""
+
+    profile: str | None
+    is_default: bool
+    settings: Settings
+    origins: Mapping[str, str] | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileList:
+    default: str | None
+    profiles: tuple[ProfileDetail, ...]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileChange:
+    """What was done to the set of profiles, in one sentence, and the set as it is now."""
+
+    sentence: str
+    after: ProfileList
+
+
+def find(contents: StoreContents, name: str | None) -> tuple[str, Settings]:
+    """Return the profile of that name, or the default one where no name is given."""
+    chosen = name or contents.default_profile
+    if not contents.profiles:
+        raise ConfigurationError(
+            "no profile is stored",
+            hint="save a first one with `opbx configure`",
+            code="profile.none",
+        )
+    if chosen is None:
+        raise ConfigurationError(
+            "no default profile",
+            hint=f"choose one with `opbx profiles use NAME` ({_stored(contents)})",
+            code="profile.no_default",
+        )
+    if chosen not in contents.profiles:
+        raise _no_such_profile(contents)
+    return chosen, contents.profiles[chosen]
+
+
+def name_to_save(contents: StoreContents | None, name: str | None) -> str:
+    """Return the profile that `configure` is about: the named, the default or the first."""
+    if name is not None:
+        return name
+    if contents is None or not contents.profiles:
+        return DEFAULT_PROFILE_NAME
+    return find(contents, None)[0]
+
+
+def put(contents: StoreContents, name: str, settings: Settings) -> StoreContents:
+    """Return the set with this profile in it; the first one becomes the default."""
+    default = contents.default_profile if contents.profiles else name
+    return replace(
+        contents, profiles={**contents.profiles, name: settings}, default_profile=default
+    )
+
+
+def use(contents: StoreContents, name: str) -> StoreContents:
+    """Return the set with another default profile."""
+    return replace(contents, default_profile=find(contents, name)[0])
+
+
+def rename(contents: StoreContents, old: str, new: str) -> StoreContents:
+    """Return the set with `old` called `new`, in the same place."""
+    find(contents, old)
+    if new != old and new in contents.profiles:
+        raise UsageError("a profile of the new name exists already", code="profile.exists")
+    return replace(
+        contents,
+        profiles={new if name == old else name: kept for name, kept in contents.profiles.items()},
+        default_profile=new if contents.default_profile == old else contents.default_profile,
+    )
+
+
+def remove(contents: StoreContents, name: str) -> StoreContents:
+    """Return the set without a profile; no other becomes the default in its place."""
+    find(contents, name)
+    return replace(
+        contents,
+        profiles={other: kept for other, kept in contents.profiles.items() if other != name},
+        default_profile=None if contents.default_profile == name else contents.default_profile,
+    )
+
+
+def record(store: Store, name: str, domain_uuid: str, facts: Facts) -> bool:
+    """Save what Cloudonix told; tell whether that was news.
+
+    Raises `ConfigurationError` where the profile has become another one meanwhile.
+    """
+
+    def with_facts(contents: StoreContents) -> StoreContents:
+        settings = contents.profiles.get(name)
+        if settings is None or settings.domain_uuid != domain_uuid:
+            raise ConfigurationError(
+                f"profile '{name}' was changed by somebody else meanwhile: nothing was saved",
+                hint="`opbx validate` starts again with the profile as it is now",
+            )
+        return put(
+            contents,
+            name,
+            replace(
+                settings,
+                domain_name=facts.domain_name,
+                cloudonix_package=facts.cloudonix_package,
+                voice_application=facts.voice_application,
+                webhook_api_key_sent=facts.webhook_api_key_sent,
+            ),
+        )
+
+    now = store.read()
+    if with_facts(now) == now:
+        return False
+    store.update(with_facts)
+    return True
+
+
+def listed(contents: StoreContents) -> ProfileList:
+    return ProfileList(
+        default=contents.default_profile,
+        profiles=tuple(
+            ProfileDetail(profile=name, is_default=name == contents.default_profile, settings=found)
+            for name, found in contents.profiles.items()
+        ),
+    )
+
+
+def _no_such_profile(contents: StoreContents) -> ConfigurationError:
+    return ConfigurationError(
+        "no profile has that name",
+        hint=f"`opbx profiles list` shows what is stored ({_stored(contents)})",
+        code="profile.not_found",
+    )
+
+
+def _stored(contents: StoreContents) -> str:
+    return "stored: " + ", ".join(contents.profiles)

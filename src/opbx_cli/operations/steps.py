@@ -1,0 +1,129 @@
+"""The steps of `validate`, and what they add up to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from opbx_cli.errors import OpbxError, PartialError, UnreachableError
+from opbx_cli.operations.plan import Change
+
+
+class StepId(StrEnum):
+    CONNECT = "connect"
+    DOMAIN = "domain"
+    VOICE_APPLICATION = "voice-application"
+    DOMAIN_PROFILE = "domain-profile"
+    DEFAULT_APPLICATION = "default-application"
+    SAVE = "save"
+
+
+class Status(StrEnum):
+    OK = "ok"
+    UNCHANGED = "unchanged"
+    CREATED = "created"
+    UPDATED = "updated"
+    ADOPTED = "adopted"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    DIFFERS = "differs"
+
+
+class Result(StrEnum):
+    OK = "ok"
+    DIFFERS = "differs"
+    PARTIAL = "partial"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What became of one step.
+
+    `wrote` tells that Cloudonix was changed; `wants_yes` that the step was skipped
+    because nobody said yes to it.
+    """
+
+    id: StepId
+    status: Status
+    detail: str
+    changes: tuple[Change, ...] = ()
+    error: OpbxError | None = None
+    wrote: bool = False
+    wants_yes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The whole of one `validate`, with each step's last word."""
+
+    profile: str | None
+    domain_uuid: str
+    domain_name: str | None
+    steps: tuple[Step, ...]
+    voice_url: str | None = None  # where calls are to go; None where that is unknown
+
+    @property
+    def failure(self) -> Step | None:
+        return next((step for step in self.steps if step.status is Status.FAILED), None)
+
+    @property
+    def written(self) -> tuple[Step, ...]:
+        return tuple(step for step in self.steps if step.wrote)
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Tell whether the step that failed may have changed Cloudonix all the same."""
+        failure = self.failure
+        return (
+            failure is not None
+            and failure.id not in (StepId.CONNECT, StepId.DOMAIN)
+            and isinstance(failure.error, UnreachableError)
+            and failure.error.doubtful
+        )
+
+    @property
+    def result(self) -> Result:
+        wants_yes = any(step.wants_yes for step in self.steps)
+        if self.failure is not None:
+            return Result.PARTIAL if self.written else Result.FAILED
+        if wants_yes:
+            return Result.PARTIAL
+        differs = any(step.status is Status.DIFFERS for step in self.steps)
+        return Result.DIFFERS if differs else Result.OK
+
+    @property
+    def error(self) -> OpbxError | None:
+        """Return what the command ends with: the failure's cause, or "partial"."""
+        failure, result = self.failure, self.result
+        if failure is not None and result is Result.FAILED:
+            return failure.error
+        if result is not Result.PARTIAL:
+            return None
+        if failure is not None and failure.error is not None:
+            done = ", ".join(step.id for step in self.written)
+            return PartialError(
+                f"done: {done}; failed: {failure.id}: {failure.error.message}",
+                hint=failure.error.hint or "run the same command again: it goes on from here",
+            )
+        skipped = next(step for step in self.steps if step.wants_yes)
+        return PartialError(
+            f"{skipped.id} was skipped: {skipped.detail}",
+            hint="`opbx validate --replace-default` sends these calls to OPBX",
+            code="validate.wants_yes",
+        )
+
+
+def last_words(steps: list[Step]) -> tuple[Step, ...]:
+    """Return one step per id, the last that was said of it, in the order of the steps."""
+    latest = {step.id: step for step in steps}
+    return tuple(latest[step_id] for step_id in StepId if step_id in latest)
+
+
+def skipped_after(failed: StepId) -> list[Step]:
+    """Return the steps behind a failed one, as skipped."""
+    order = list(StepId)
+    return [
+        Step(step_id, Status.SKIPPED, f"not tried, because {failed} failed")
+        for step_id in order[order.index(failed) + 1 :]
+    ]

@@ -1,0 +1,120 @@
+"""The webhook URL: what Cloudonix calls, and whether it can."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from opbx_cli.errors import ConfigurationError
+from opbx_cli.settings import (
+    OPBX_WEBHOOK_VARIABLES,
+    STORELESS_ONLY,
+    ActiveSettings,
+    WebhookBaseUrl,
+)
+from opbx_cli.values import is_ipv4, is_loopback
+
+# OPBX's routes for Cloudonix's callbacks, below the webhook base URL.
+VOICE_PATH = "/api/voice/route"
+SESSION_UPDATE_PATH = "/api/webhooks/cloudonix/session-update"
+CDR_PATH = "/api/webhooks/cloudonix/cdr"
+
+# Names that the public DNS does not resolve (RFC 6761, RFC 6762, RFC 8375, ICANN's .internal).
+PRIVATE_SUFFIXES = ("local", "internal", "test", "localhost", "invalid", "home.arpa")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    voice: str
+    session_update: str
+    cdr: str
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookUrl:
+    """The resolved base URL with what is wrong about it, if it is not refused for that."""
+
+    base_url: str
+    source: str
+    endpoints: Endpoints
+    warnings: tuple[str, ...] = ()
+
+
+def resolve_webhook_url(
+    base: WebhookBaseUrl | None, *, production: bool, active: ActiveSettings | None = None
+) -> WebhookUrl:
+    """Return the URL with its endpoints; `active` is whose it is, for the hints.
+
+    Raises `ConfigurationError` where there is none, and in production mode where it is
+    not https or no host that the internet can reach.
+    """
+    if base is None:
+        raise ConfigurationError(
+            "no webhook base URL: Cloudonix would not know where to send calls",
+            hint=f"{_setting_it(active)}, or set {' or '.join(OPBX_WEBHOOK_VARIABLES)}",
+            code="configuration.webhook_url",
+        )
+    doubts = _doubts(base.url)
+    if doubts and production:
+        raise ConfigurationError(
+            f"the webhook base URL (from {base.source}) {doubts[0]}: "
+            "refused with OPBX_APPLICATION_MODE=production",
+            hint=f"{_setting_it(active)}, to an https address on the internet",
+            code="configuration.webhook_url",
+        )
+    return WebhookUrl(
+        base_url=base.url,
+        source=base.source,
+        endpoints=endpoints(base.url),
+        warnings=tuple(f"the webhook base URL {doubt}" for doubt in doubts),
+    )
+
+
+def _setting_it(active: ActiveSettings | None) -> str:
+    """Return how to give settings a URL of their own, which beats every other source."""
+    if active is not None and active.profile is None:
+        return f"set {STORELESS_ONLY['webhook_base_url']}"
+    option = "" if active is None else active.profile_option
+    return f"`opbx configure --webhook-base-url https://…{option}`"
+
+
+def endpoints(base_url: str) -> Endpoints:
+    return Endpoints(
+        voice=base_url + VOICE_PATH,
+        session_update=base_url + SESSION_UPDATE_PATH,
+        cdr=base_url + CDR_PATH,
+    )
+
+
+def _doubts(url: str) -> list[str]:
+    parts = urlsplit(url)
+    doubts = []
+    if not is_public(parts.hostname or ""):
+        doubts.append("has a host that the internet cannot reach: calls would not arrive")
+    if parts.scheme != "https":
+        doubts.append("is not https: keys and call data would travel in the clear")
+    return doubts
+
+
+def is_public(host: str) -> bool:
+    """Tell whether the internet can reach the host, judging by its name or address alone."""
+    host = host.lower().rstrip(".")
+    if is_loopback(host):
+        return False
+    if ":" in host or is_ipv4(host):
+        return _is_public_address(host)
+    if any(host == suffix or host.endswith("." + suffix) for suffix in PRIVATE_SUFFIXES):
+        return False
+    return "." in host
+
+
+def _is_public_address(text: str) -> bool:
+    import ipaddress  # costs start-up time that only a numeric host has to pay
+
+    address = ipaddress.ip_address(text)
+    if isinstance(address, ipaddress.IPv6Address):
+        # IPv4 in other clothes: mapped (RFC 4291) and 6to4 (RFC 3056).
+        address = address.ipv4_mapped or address.sixtofour or address
+    if address.version == 6 and address not in ipaddress.ip_network("2000::/3"):
+        return False  # all of IPv6 that is routed so far (IANA)
+    return address.is_global and not address.is_multicast

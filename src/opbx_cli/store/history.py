@@ -1,0 +1,110 @@
+"""The audit trail: one JSON line per command that changed something, and no value in it.
+
+It answers "who changed what, when" for the user of this computer. Keys appear as
+fingerprints. The file is private like the store, and bounded: when it grows too large,
+its older half goes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from opbx_cli.errors import StoreError
+from opbx_cli.store import file
+from opbx_cli.store.lock import locked
+
+SIZE_MAX = 1024 * 1024  # bytes: some 4,000 commands
+LOCK_TIMEOUT = 3.0  # seconds; a trail is not worth a longer wait
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One command; `fingerprints` has, for each key it changed, the one before and after."""
+
+    time: str  # UTC, RFC 3339
+    command: str
+    profile: str | None
+    domain_uuid: str | None
+    changed: tuple[str, ...]
+    result: str
+    fingerprints: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)
+
+
+class History:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def append(self, entry: HistoryEntry) -> None:
+        """Add a line. Raises `StoreError` where the file is not ours alone or cannot be written."""
+        line = json.dumps(_as_json(entry)).encode() + b"\n"
+        try:
+            file.make_private_folder(self.path.parent)
+            with locked(self.path.with_name(self.path.name + ".lock"), timeout=LOCK_TIMEOUT):
+                old = file.read_private(self.path, size_max=2 * SIZE_MAX) or b""
+                if len(old) + len(line) > SIZE_MAX:
+                    old = _newer_half(old)
+                file.replace(self.path, old + line)
+        except OSError as error:
+            raise StoreError(
+                f"the audit trail {self.path} could not be written: {file.reason(error)}",
+                code="store.history",
+            ) from error
+
+    def read(self) -> tuple[HistoryEntry, ...]:
+        """Return the entries, oldest first; lines that are none of ours are left out."""
+        content = file.read_private(self.path, size_max=2 * SIZE_MAX) or b""
+        entries = (_from_line(line) for line in content.splitlines())
+        return tuple(entry for entry in entries if entry is not None)
+
+
+def history_path(home: str | None) -> Path:
+    """Return the file under `home` (OPBX_HOME), or in the system's folder for state."""
+    if home:
+        return Path(home).absolute() / "history.jsonl"
+    from platformdirs import PlatformDirs
+
+    return PlatformDirs("opbx", appauthor=False).user_state_path / "history.jsonl"
+
+
+def _newer_half(content: bytes) -> bytes:
+    start = content.find(b"\n", len(content) // 2)
+    return content[start + 1 :]
+
+
+def _as_json(entry: HistoryEntry) -> dict[str, object]:
+    return {
+        "time": entry.time,
+        "command": entry.command,
+        "profile": entry.profile,
+        "domain_uuid": entry.domain_uuid,
+        "changed": list(entry.changed),
+        "fingerprints": {
+            name: {"from": before, "to": after}
+            for name, (before, after) in entry.fingerprints.items()
+        },
+        "result": entry.result,
+    }
+
+
+def _from_line(line: bytes) -> HistoryEntry | None:
+    try:
+        data = json.loads(line)
+        return HistoryEntry(
+            time=str(data["time"]),
+            command=str(data["command"]),
+            profile=data["profile"],
+            domain_uuid=data["domain_uuid"],
+            changed=tuple(map(str, data["changed"])),
+            result=str(data["result"]),
+            fingerprints={
+                str(name): (pair["from"], pair["to"])
+                for name, pair in data["fingerprints"].items()
+            },
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+

@@ -1,0 +1,72 @@
+"""What tests share: a home of their own, and the sandbox on a real socket."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opbx_cli.sandbox import Options
+from opbx_cli.sandbox.server import RunningSandbox, running
+from support import WEBHOOK_BASE_URL, Opbx
+
+
+@pytest.fixture
+def opbx(tmp_path: Path) -> Opbx:
+    """The command with an empty home and nothing in its environment."""
+    home = tmp_path / "home"
+    return Opbx(home, {"OPBX_HOME": str(home)})
+
+
+@pytest.fixture
+def start_sandbox() -> Iterator[Callable[..., RunningSandbox]]:
+    """Start sandboxes with chosen options; all stop with the test."""
+    with contextlib.ExitStack() as stack:
+
+        def start(**options: Any) -> RunningSandbox:
+            options = {"rate_limit": False, **options}
+            return stack.enter_context(running(Options.parse(**options)))
+
+        yield start
+
+
+@pytest.fixture
+def sandbox(start_sandbox: Callable[..., RunningSandbox]) -> RunningSandbox:
+    """A Cloudonix with one fresh domain, without the rate limit."""
+    return start_sandbox()
+
+
+@pytest.fixture
+def storeless(opbx: Opbx, sandbox: RunningSandbox) -> Opbx:
+    """The command as a CI job has it: everything from the environment, no store."""
+    domain = sandbox.domains[0]
+    opbx.environ |= {
+        "CLOUDONIX_API_BASE_URL": sandbox.url,
+        "OPBX_DOMAIN_UUID": domain.uuid,
+        "OPBX_DOMAIN_API_KEY": domain.api_key,
+        "OPBX_WEBHOOK_API_KEY": "webhook-key-of-the-ci-0123456789",
+        "OPBX_WEBHOOK_BASE_URL": WEBHOOK_BASE_URL,
+    }
+    return opbx
+
+
+@pytest.fixture
+def configured(opbx: Opbx, sandbox: RunningSandbox) -> Opbx:
+    """The command with a store that has one profile, `default`, for the sandbox's domain."""
+    domain = sandbox.domains[0]
+    outcome = opbx(
+        "configure",
+        "--domain-uuid",
+        domain.uuid,
+        "--api-key-stdin",
+        "--api-base-url",
+        sandbox.url,
+        "--webhook-base-url",
+        WEBHOOK_BASE_URL,
+        stdin=domain.api_key,
+    )
+    assert outcome.code == 0, outcome.stderr
+    return opbx

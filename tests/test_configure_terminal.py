@@ -1,0 +1,341 @@
+"""`configure` and `profiles remove` with a person at a real terminal of 80 columns."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from support import WEBHOOK_BASE_URL, Opbx
+from terminal import CTRL_C, CTRL_D, Terminal, on_terminal
+
+UUID = "6b1f0c2e-0000-4000-8000-000000000001"
+OTHER_UUID = "6b1f0c2e-0000-4000-8000-000000000002"
+KEY = "XI0123456789abcdefghijABCDEFGHIJKL"
+OTHER_KEY = "XIzyxwvutsrqponmlkjihgfedcba987654"
+HIDDEN = " (typing stays hidden): "
+OPTIONAL = (
+    "Webhook base URL [as OPBX's environment says]: ",
+    "No-answer timeout, seconds [as the domain has it]: ",
+    "Recording format, wav or mp3 [as the domain has it]: ",
+)
+
+
+@pytest.fixture
+def environ(opbx: Opbx) -> dict[str, str]:
+    return opbx.process_environ(NO_COLOR="1")
+
+
+@pytest.fixture
+def saved(opbx: Opbx) -> Opbx:
+    argv = ("--domain-uuid", UUID, "--api-key-stdin", "--no-answer-timeout", "45")
+    assert opbx("configure", *argv, stdin=KEY).code == 0
+    return opbx
+
+
+def settings(opbx: Opbx) -> dict[str, object]:
+    document = opbx("profiles", "show", "--json").document
+    return {name: value for name, value in document.items() if value not in (None, [])}
+
+
+def answer_key(terminal: Terminal, question: str, key: str) -> None:
+    """Type a key at a question that is asked without echo."""
+    assert terminal.expect(HIDDEN).endswith(f"{question}{HIDDEN}")
+    assert not terminal.echoes
+    terminal.send(key)
+
+
+def test_a_new_profile_is_asked_for_in_order(opbx: Opbx, environ: dict[str, str]) -> None:
+    with on_terminal("configure", environ=environ) as terminal:
+        assert terminal.expect(": ") == "Domain UUID: "
+        assert terminal.echoes
+        terminal.send(UUID)
+        answer_key(terminal, "Domain API key", KEY)
+        for question, answer in zip(OPTIONAL, (WEBHOOK_BASE_URL, "30", "wav"), strict=True):
+            assert terminal.expect("]: ").endswith(f"\n{question}")
+            assert terminal.echoes
+            terminal.send(answer)
+        end = terminal.finish()
+        assert terminal.exit_code == 0
+    assert "Saved new profile 'default':\n" in end
+    assert end.rstrip().endswith("Next: opbx validate")
+    assert KEY not in end
+    document = settings(opbx)
+    assert document["domain_uuid"] == UUID
+    assert document["webhook_base_url"] == WEBHOOK_BASE_URL
+    assert (document["no_answer_timeout"], document["recording_format"]) == (30, "wav")
+
+
+def test_enter_takes_no_optional_setting(opbx: Opbx, environ: dict[str, str]) -> None:
+    with on_terminal("configure", environ=environ) as terminal:
+        terminal.expect("Domain UUID: ")
+        terminal.send(f" {UUID.upper()} ")
+        answer_key(terminal, "Domain API key", KEY)
+        for question in OPTIONAL:
+            terminal.expect(question)
+            terminal.send("")
+        terminal.finish()
+        assert terminal.exit_code == 0
+    assert not {"webhook_base_url", "no_answer_timeout", "recording_format"} & settings(opbx).keys()
+
+
+def test_what_is_stored_is_shown_and_enter_keeps_it(saved: Opbx, environ: dict[str, str]) -> None:
+    before = settings(saved)
+    store = (saved.home / "store.toml").read_bytes()
+    with on_terminal("configure", environ=environ) as terminal:
+        for shown in (
+            f"Domain UUID [{UUID}]: ",
+            f"Domain API key [************IJKL]{HIDDEN}",
+            OPTIONAL[0],
+            "No-answer timeout, seconds [45]: ",
+            OPTIONAL[2],
+        ):
+            assert terminal.expect(shown).strip("\n") == shown
+            terminal.send("")
+        assert "nothing to save" in terminal.finish()
+        assert terminal.exit_code == 0
+    assert settings(saved) == before
+    assert (saved.home / "store.toml").read_bytes() == store
+
+
+def test_one_answer_changes_one_setting(saved: Opbx, environ: dict[str, str]) -> None:
+    before = settings(saved)
+    with on_terminal("configure", environ=environ) as terminal:
+        terminal.expect("]: ")
+        terminal.send("")
+        terminal.expect(HIDDEN)
+        terminal.send(OTHER_KEY)
+        for _ in OPTIONAL:
+            terminal.expect("]: ")
+            terminal.send("")
+        assert OTHER_KEY not in terminal.finish()
+        assert terminal.exit_code == 0
+    after = settings(saved)
+    assert after.pop("domain_api_key") != before.pop("domain_api_key")
+    assert after == before
+
+
+@pytest.mark.parametrize("questions", range(5))
+def test_ctrl_c_at_any_question_saves_nothing(
+    saved: Opbx, environ: dict[str, str], questions: int
+) -> None:
+    store = (saved.home / "store.toml").read_bytes()
+    with on_terminal("configure", environ=environ) as terminal:
+        _answer(terminal, questions)
+        terminal.send("", end=CTRL_C)
+        end = terminal.finish()
+        assert terminal.exit_code == 130
+    assert end.removeprefix("^C") == "\nerror: interrupted: nothing was saved\n"
+    assert (saved.home / "store.toml").read_bytes() == store
+
+
+@pytest.mark.parametrize("questions", range(5))
+def test_ctrl_d_at_any_question_saves_nothing(
+    saved: Opbx, environ: dict[str, str], questions: int
+) -> None:
+    store = (saved.home / "store.toml").read_bytes()
+    with on_terminal("configure", environ=environ) as terminal:
+        _answer(terminal, questions)
+        terminal.send("", end=CTRL_D)
+        end = terminal.finish()
+        assert terminal.exit_code == 2
+    assert end == "\nerror: the input ended at a prompt: nothing was saved\n"
+    assert (saved.home / "store.toml").read_bytes() == store
+
+
+def _answer(terminal: Terminal, questions: int) -> None:
+    """Answer so many questions with Enter, and wait for the next one."""
+    for _ in range(questions):
+        terminal.expect(": ")
+        terminal.send("")
+    terminal.expect(": ")
+
+
+def test_ctrl_c_before_the_first_store_leaves_nothing(opbx: Opbx, environ: dict[str, str]) -> None:
+    with on_terminal("configure", environ=environ) as terminal:
+        terminal.expect("Domain UUID: ")
+        terminal.send(UUID)
+        terminal.expect(HIDDEN)
+        terminal.send("", end=CTRL_C)
+        terminal.finish()
+        assert terminal.exit_code == 130
+    assert not opbx.home.exists()
+
+
+@pytest.mark.parametrize(
+    ("typed", "question"),
+    [
+        ((f"not-a-uuid-{OTHER_KEY}",), "Domain UUID"),
+        ((UUID, "short"), "Domain API key"),
+        ((UUID, "************7654"), "Domain API key"),
+        ((UUID, f"{OTHER_KEY} with spaces"), "Domain API key"),
+        ((UUID, KEY, f"https://user:{OTHER_KEY}@pbx.example.com"), "Webhook base URL"),
+        ((UUID, KEY, "", "4"), "No-answer timeout, seconds"),
+        ((UUID, KEY, "", "", "ogg"), "Recording format, wav or mp3"),
+    ],
+)
+def test_a_bad_answer_ends_it_and_saves_nothing(
+    opbx: Opbx, environ: dict[str, str], typed: tuple[str, ...], question: str
+) -> None:
+    with on_terminal("configure", environ=environ) as terminal:
+        for answer in typed:
+            terminal.expect(": ")
+            terminal.send(answer)
+        end = terminal.finish()
+        assert terminal.exit_code == 2
+    assert f"\nerror: {question}: " in end
+    assert OTHER_KEY not in end.split("error:")[1]
+    assert not opbx.home.exists()
+
+
+def test_nothing_at_the_question_for_the_key_is_a_missing_key(
+    opbx: Opbx, environ: dict[str, str]
+) -> None:
+    with on_terminal("configure", "--domain-uuid", UUID, environ=environ) as terminal:
+        answer_key(terminal, "Domain API key", "")
+        assert "error: the domain API key is missing\n" in terminal.finish()
+        assert terminal.exit_code == 2
+    assert not opbx.home.exists()
+
+
+def test_with_some_flags_only_what_is_missing_is_asked_for(
+    opbx: Opbx, environ: dict[str, str]
+) -> None:
+    argv = ("configure", "--domain-uuid", UUID, "--no-answer-timeout", "30")
+    with on_terminal(*argv, environ=environ) as terminal:
+        assert terminal.expect(HIDDEN) == f"Domain API key{HIDDEN}"
+        terminal.send(KEY)
+        assert "Saved new profile" in terminal.finish()
+        assert terminal.exit_code == 0
+    with on_terminal("configure", "--recording-format", "wav", environ=environ) as terminal:
+        assert terminal.finish().startswith("Saved profile 'default':\n")
+        assert terminal.exit_code == 0
+    assert settings(opbx)["no_answer_timeout"] == 30
+
+
+def test_another_origin_asks_for_the_key_that_goes_there(
+    saved: Opbx, environ: dict[str, str]
+) -> None:
+    argv = ("configure", "--api-base-url", "https://api.staging.cloudonix.io")
+    with on_terminal(*argv, environ=environ) as terminal:
+        # The key of the old address is not offered to be kept.
+        assert terminal.expect(HIDDEN) == f"Domain API key{HIDDEN}"
+        terminal.send("")
+        assert "error: another API address needs its own API key" in terminal.finish()
+        assert terminal.exit_code == 2
+    with on_terminal(*argv, environ=environ) as terminal:
+        answer_key(terminal, "Domain API key", OTHER_KEY)
+        terminal.finish()
+        assert terminal.exit_code == 0
+    assert settings(saved)["api_base_url"] == "https://api.staging.cloudonix.io"
+
+
+@pytest.mark.parametrize(
+    ("argv", "variables"), [(("--no-input",), {}), ((), {"OPBX_NO_INPUT": "true"})]
+)
+def test_no_input_never_asks(
+    opbx: Opbx, environ: dict[str, str], argv: tuple[str, ...], variables: dict[str, str]
+) -> None:
+    with on_terminal("configure", *argv, environ={**environ, **variables}) as terminal:
+        assert terminal.finish().startswith("error: the domain UUID is missing\n")
+        assert terminal.exit_code == 2
+    key = ("--domain-uuid", UUID, "--api-key-stdin")
+    with on_terminal("configure", *key, *argv, environ={**environ, **variables}) as terminal:
+        assert terminal.finish().startswith("error: --api-key-stdin: no key came: ")
+        assert terminal.exit_code == 2
+    assert not opbx.home.exists()
+
+
+def test_a_pipe_at_stdin_is_never_asked(opbx: Opbx, environ: dict[str, str]) -> None:
+    with on_terminal("configure", environ=environ, stdin=UUID.encode()) as terminal:
+        assert terminal.finish().startswith("error: the domain UUID is missing\n")
+        assert terminal.exit_code == 2
+    argv = ("configure", "--api-key-stdin")
+    with on_terminal(*argv, environ=environ, stdin=KEY.encode()) as terminal:
+        assert terminal.finish().startswith("error: the domain UUID is missing\n")
+        assert terminal.exit_code == 2
+    assert not opbx.home.exists()
+
+
+def test_a_file_at_stderr_is_never_asked(
+    opbx: Opbx, environ: dict[str, str], tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    with on_terminal("configure", environ=environ, stderr=log) as terminal:
+        assert terminal.finish() == ""
+        assert terminal.exit_code == 2
+    assert log.read_text().startswith("error: the domain UUID is missing\n")
+
+
+def test_questions_go_to_stderr_so_that_stdout_may_be_a_file(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    answer = tmp_path / "answer.json"
+    with on_terminal("configure", "--json", environ=environ, stdout=answer) as terminal:
+        terminal.expect("Domain UUID: ")
+        terminal.send(UUID)
+        answer_key(terminal, "Domain API key", KEY)
+        for question in OPTIONAL:
+            terminal.expect(question)
+            terminal.send("")
+        assert terminal.finish() == "\n"
+        assert terminal.exit_code == 0
+    document = json.loads(answer.read_text())
+    assert (document["schema"], document["domain_uuid"]) == ("opbx.profile/1", UUID)
+
+
+def test_a_key_for_stdin_is_typed_without_echo(saved: Opbx, environ: dict[str, str]) -> None:
+    before = settings(saved)
+    with on_terminal("configure", "--api-key-stdin", environ=environ) as terminal:
+        answer_key(terminal, "Key", OTHER_KEY)
+        assert OTHER_KEY not in terminal.finish()
+        assert terminal.exit_code == 0
+    assert settings(saved)["domain_api_key"] != before["domain_api_key"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [("y", 0), ("Yes", 0), ("n", 2), ("", 2), ("yeah", 2), (KEY, 2)],
+)
+def test_removing_a_profile_asks(
+    saved: Opbx, environ: dict[str, str], answer: str, code: int
+) -> None:
+    with on_terminal("profiles", "remove", "default", environ=environ) as terminal:
+        question = terminal.expect("[y/N] ")
+        assert question == "Remove profile 'default' and its keys from this computer? [y/N] "
+        terminal.send(answer)
+        end = terminal.finish()
+        assert terminal.exit_code == code
+    names = saved("profiles", "list").stdout
+    assert (names == "") is (code == 0)
+    if code:
+        assert end == f"{answer}\nerror: not confirmed: nothing was removed\n"
+
+
+@pytest.mark.parametrize(("key", "code"), [(CTRL_C, 130), (CTRL_D, 2)])
+def test_no_answer_removes_no_profile(
+    saved: Opbx, environ: dict[str, str], key: str, code: int
+) -> None:
+    with on_terminal("profiles", "remove", "default", environ=environ) as terminal:
+        terminal.expect("[y/N] ")
+        terminal.send("", end=key)
+        terminal.finish()
+        assert terminal.exit_code == code
+    assert saved("profiles", "list").stdout.startswith("default\t")
+
+
+def test_no_line_is_wider_than_the_terminal(environ: dict[str, str]) -> None:
+    """Questions, notices, results and errors, on a narrow one."""
+    with on_terminal("configure", environ=environ, columns=60) as terminal:
+        terminal.expect("Domain UUID: ")
+        terminal.send(UUID)
+        answer_key(terminal, "Domain API key", KEY)
+        for _ in OPTIONAL:
+            terminal.expect("]: ")
+            terminal.send("")
+        lines = terminal.finish().splitlines()
+        assert terminal.exit_code == 0
+    home = environ["OPBX_HOME"]
+    # A path stays whole, so that it can be copied; all else fits.
+    assert all(len(line) <= 60 for line in lines if home[:20] not in line)

@@ -1,0 +1,120 @@
+"""The plan's laws: nothing to do where all is done, and doing it leaves nothing to do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opbx_cli.models import RecordingFormat, Secret
+from opbx_cli.operations.plan import OPBX_PREFIX, Desired, Plan, application_name, plan
+from opbx_cli.operations.webhook import endpoints
+from opbx_cli.remote import Domain, DomainProfile, Snapshot, VoiceApplication
+
+UUID = "6b1f0c2e-0000-4000-8000-000000000000"
+
+texts = st.one_of(st.none(), st.text(max_size=12))
+applications = st.builds(
+    VoiceApplication,
+    id=st.integers(1, 9),
+    name=st.one_of(st.text(max_size=8), st.text(max_size=4).map(OPBX_PREFIX.__add__)),
+    type=st.sampled_from([None, "cxml", "CXML", "twiml", "Cloudonix:built-in"]),
+    url=texts,
+    method=st.sampled_from([None, "POST", "post", "GET"]),
+    active=st.sampled_from([None, True, False]),
+    created_at=texts,
+)
+snapshots = st.builds(
+    Snapshot,
+    domain=st.builds(
+        Domain,
+        uuid=st.just(UUID),
+        default_application=st.one_of(st.none(), st.integers(1, 9)),
+        application=st.one_of(st.none(), applications),
+        profile=st.builds(
+            DomainProfile,
+            call_timeout=st.one_of(st.none(), st.integers(0, 400)),
+            recording_media_type=st.sampled_from([None, "wav", "MP3", "ogg"]),
+            session_update_endpoint=texts,
+            cdr_endpoint=texts,
+            authorization_api_key=st.sampled_from([None, Secret("k" * 32), Secret("****kkkk")]),
+        ),
+    ),
+    applications=st.lists(applications, max_size=5, unique_by=lambda entry: entry.id).map(tuple),
+)
+wishes = st.builds(
+    Desired,
+    domain_uuid=st.just(UUID),
+    endpoints=st.just(endpoints("https://pbx.example.com")),
+    webhook_key=st.sampled_from([None, Secret("k" * 32), Secret("other-key-0123456789")]),
+    no_answer_timeout=st.one_of(st.none(), st.integers(5, 120)),
+    recording_format=st.sampled_from([None, *RecordingFormat]),
+)
+
+
+def carried_out(planned: Plan, before: Snapshot) -> Snapshot:
+    """The domain as it is when everything in the plan has been done to the letter."""
+    spec = planned.spec
+    old = planned.application or VoiceApplication(id=10, name=spec.name)
+    new = replace(old, type=spec.type, url=spec.url, method=spec.method, active=spec.active)
+    profile = before.domain.profile
+    fields: dict[str, Any] = {
+        name.replace("-", "_"): value for name, value in planned.profile_writes.items()
+    }
+    return Snapshot(
+        replace(
+            before.domain,
+            default_application=new.id,
+            application=new,
+            profile=replace(profile, **fields),
+        ),
+        (*(entry for entry in before.applications if entry.id != new.id), new),
+    )
+
+
+@given(desired=wishes, before=snapshots)
+def test_a_plan_that_was_carried_out_is_empty(desired: Desired, before: Snapshot) -> None:
+    planned = plan(desired, before)
+    after = plan(desired, carried_out(planned, before))
+    assert after.is_empty, after
+    assert after.foreign_default is None
+
+
+@given(desired=wishes, before=snapshots)
+def test_a_plan_names_each_difference_once(desired: Desired, before: Snapshot) -> None:
+    planned = plan(desired, before)
+    changes = (*planned.application_changes, *planned.profile_changes, *planned.default_changes)
+    assert len({change.path for change in changes}) == len(changes)
+    assert all(change.before != change.after for change in changes)
+
+
+@given(desired=wishes, before=snapshots)
+def test_only_empty_builtin_and_opbx_defaults_are_replaced_without_a_yes(
+    desired: Desired, before: Snapshot
+) -> None:
+    planned = plan(desired, before)
+    current = before.domain.default_application
+    known = [*before.applications, *filter(None, [before.domain.application])]
+    holder = next((entry for entry in known if entry.id == current), None)
+    is_free = current is None or (
+        holder is not None
+        and (holder.name.startswith(OPBX_PREFIX) or (holder.type or "").startswith("Cloudonix:"))
+    )
+    wants_yes = planned.foreign_default is not None
+    assert wants_yes == (bool(planned.default_changes) and not is_free)
+
+
+@given(desired=wishes, before=snapshots)
+def test_a_webhook_key_goes_along_with_every_write_of_the_profile(
+    desired: Desired, before: Snapshot
+) -> None:
+    planned = plan(desired, before)
+    if planned.profile_changes and desired.webhook_key is not None:
+        assert planned.profile_writes["authorization-api-key"] == desired.webhook_key
+
+
+def test_the_application_is_called_the_same_on_every_try() -> None:
+    assert application_name(UUID) == application_name(UUID.upper())
+    assert application_name(UUID) == "opbx-routing-application-7e91241f"

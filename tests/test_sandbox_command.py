@@ -1,0 +1,121 @@
+"""`opbx sandbox` and `opbx demo` as the installed program."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support import Opbx
+
+
+def start(opbx: Opbx, *argv: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "opbx_cli", "sandbox", "--port", "0", *argv],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=opbx.process_environ(),
+    )
+
+
+def test_it_prints_variables_that_make_opbx_work(opbx: Opbx) -> None:
+    with start(opbx) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(3)]
+        variables = dict(line.removeprefix("export ").rstrip().split("=", 1) for line in lines)
+        assert set(variables) == {
+            "CLOUDONIX_API_BASE_URL",
+            "OPBX_DOMAIN_UUID",
+            "OPBX_DOMAIN_API_KEY",
+        }
+        outcome = opbx("trunks", "list", **variables)
+        assert outcome.code == 0
+        assert "carrier-main" in outcome.stdout
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=10) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == "The sandbox is running; Ctrl-C stops it.\n"
+
+
+def test_json_has_every_domain(opbx: Opbx) -> None:
+    with start(opbx, "--domains", "3", "--json") as process:
+        assert process.stdout is not None
+        text = "".join(iter(process.stdout.readline, "}\n")) + "}"
+        process.terminate()
+        document = json.loads(text)
+        assert document["schema"] == "opbx.sandbox/1"
+        assert len({entry["uuid"] for entry in document["domains"]}) == 3
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        (["--variant", "profile=mix"], "profile"),
+        (["--variant", "nonsense"], "NAME=VALUE"),
+        (["--fault", "list-trunks=nonsense"], "KIND"),
+        (["--port", "70000"], "port"),
+        (["--domains", "-1"], "domains"),
+        (["--latency", "-1"], "latency"),
+        (["--trunks", "many"], "--trunks"),
+    ],
+)
+def test_bad_options_are_usage_errors(opbx: Opbx, argv: list[str], expected: str) -> None:
+    outcome = opbx("sandbox", *argv)
+    assert outcome.code == 2
+    assert outcome.stdout == ""
+    assert expected in outcome.stderr
+
+
+def test_a_port_in_use_is_said_with_the_way_out(opbx: Opbx) -> None:
+    with start(opbx, "--json") as process:
+        assert process.stdout is not None
+        document = json.loads("".join(iter(process.stdout.readline, "}\n")) + "}")
+        port = document["url"].rpartition(":")[2]
+        outcome = opbx("sandbox", "--port", port)
+        process.terminate()
+    assert outcome.code == 3
+    assert "opbx sandbox --port 0" in outcome.stderr
+
+
+def test_without_the_extra_the_install_command_is_named(opbx: Opbx, tmp_path: Path) -> None:
+    # A module that cannot be imported stands before the installed one.
+    (tmp_path / "starlette.py").write_text("raise ModuleNotFoundError('starlette')\n")
+    for command in (["sandbox"], ["demo"]):
+        outcome = opbx.process(*command, "--json", PYTHONPATH=str(tmp_path))
+        assert outcome.code == 3
+        assert outcome.error["code"] == "configuration.sandbox"
+        assert "opbx-cli[sandbox]" in outcome.error["hint"]
+
+
+def test_demo_shows_the_commands_and_leaves_nothing(opbx: Opbx, tmp_path: Path) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    outcome = opbx.process("demo", TMPDIR=str(temporary))
+    assert outcome.code == 0, outcome.stderr
+    shown = [line for line in outcome.stdout.splitlines() if line.startswith("$ opbx ")]
+    assert [line.split()[2] for line in shown] == [
+        "configure",
+        "validate",
+        "validate",
+        "validate",
+        "trunks",
+        "webhook-url",
+    ]
+    assert "(exit code 8)" in outcome.stdout
+    assert "Done: calls for sandbox.cloudonix.net go to " in outcome.stdout
+    assert "Nothing to do: " in outcome.stdout
+    assert list(temporary.iterdir()) == []
+    assert not opbx.home.exists()
+
+
+def test_demo_as_json_is_one_document(opbx: Opbx) -> None:
+    outcome = opbx.process("demo", "--json")
+    assert outcome.code == 0, outcome.stderr
+    assert outcome.document["schema"] == "opbx.demo/1"
+    codes = [entry["exit_code"] for entry in outcome.document["commands"]]
+    assert codes == [0, 8, 0, 0, 0, 0]

@@ -1,0 +1,107 @@
+"""What a person sees, kept as files: `UPDATE_GOLDEN=1 pytest tests/test_terminal_views.py` renews.
+
+Narrow is 80 columns, wide is 200; without colours, so that the files can be read.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from opbx_cli.sandbox.server import RunningSandbox
+from support import WEBHOOK_BASE_URL, Opbx
+from terminal import on_terminal, shown_on_terminal
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.fixture
+def owner(opbx: Opbx, sandbox: RunningSandbox) -> Opbx:
+    """An owner whose keys are the same on every run."""
+    domain = sandbox.domains[0]
+    key = opbx.home.parent / "webhook.key"
+    key.write_text("golden-webhook-key-0123456789ab\n")
+    outcome = opbx(
+        "configure",
+        *("--domain-uuid", domain.uuid, "--api-key-stdin", "--webhook-key-file", str(key)),
+        *("--api-base-url", sandbox.url, "--webhook-base-url", WEBHOOK_BASE_URL),
+        stdin=domain.api_key,
+    )
+    assert outcome.code == 0, outcome.stderr
+    return opbx
+
+
+def plain(shown: str) -> str:
+    """Leave out the escape sequences (bold remains without colours) and what pads a line."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", shown)
+    return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+
+
+def compare(name: str, shown: str) -> None:
+    path = GOLDEN / f"{name}.txt"
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.write_text(shown)
+    assert shown == path.read_text()
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["validate", "--check"],
+        ["validate"],
+        ["trunks", "list", "--direction", "all"],
+        ["trunks", "show", "carrier-main"],
+        ["webhook-url"],
+        ["profiles", "list"],
+    ],
+    ids=" ".join,
+)
+def test_the_screen_is_as_agreed(owner: Opbx, argv: list[str], columns: int) -> None:
+    environ = owner.process_environ(NO_COLOR="1")
+    errors = owner.home.parent / "stderr"  # apart, because a wheel turns there
+    with on_terminal(*argv, environ=environ, columns=columns, stderr=errors) as terminal:
+        shown, code = plain(terminal.finish()), terminal.exit_code
+    assert code == (8 if "--check" in argv else 0)
+    # What goes beyond the width is broken by the terminal, not by a table of ours.
+    assert all(len(line) <= columns for line in shown.splitlines())
+    compare(f"{'-'.join(word.strip('-') for word in argv)}-{columns}", shown)
+
+
+def test_colours_are_the_terminals_own_sixteen(owner: Opbx) -> None:
+    code, shown = shown_on_terminal("validate", environ=owner.process_environ())
+    assert code == 0
+    assert "\x1b[32m✓" in shown
+    assert "\x1b[38;" not in shown
+    assert "\x1b[48;" not in shown
+
+
+def test_a_yes_on_the_terminal_replaces_somebody_elses_default(
+    owner: Opbx, sandbox: RunningSandbox
+) -> None:
+    sandbox.state.add_application("ivr-2019", url="https://ivr.example")
+    sandbox.state.set_default_application("ivr-2019")
+    for answer, code in (("n", 9), ("", 9), ("y", 0)):
+        with on_terminal("validate", environ=owner.process_environ(NO_COLOR="1")) as terminal:
+            terminal.expect(
+                "Calls go to application 'ivr-2019' now. Send them to OPBX instead? [y/N] "
+            )
+            terminal.send(answer)
+            terminal.finish()
+            assert terminal.exit_code == code
+
+
+def test_the_end_of_input_at_that_question_changes_nothing(
+    owner: Opbx, sandbox: RunningSandbox
+) -> None:
+    sandbox.state.add_application("ivr-2019", url="https://ivr.example")
+    sandbox.state.set_default_application("ivr-2019")
+    with on_terminal("validate", environ=owner.process_environ(NO_COLOR="1")) as terminal:
+        terminal.expect("[y/N] ")
+        terminal.send("", end="\x04")
+        terminal.finish()
+        assert terminal.exit_code == 2
+    assert [request for request in sandbox.requests if request.method != "GET"] == []
