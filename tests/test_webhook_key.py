@@ -1,0 +1,161 @@
+"""`opbx webhook-key`: a new key in force on both sides, or the old one on both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from opbx_cli.sandbox.server import RunningSandbox
+from support import WEBHOOK_BASE_URL, Opbx
+from terminal import on_terminal
+
+
+def remote_key(sandbox: RunningSandbox) -> Any:
+    domain: Any = sandbox.state.domain()
+    return domain["profile"].get("authorization-api-key")
+
+
+def stored_key(opbx: Opbx) -> str:
+    outcome = opbx("webhook-key", "reveal", "--yes")
+    assert outcome.code == 0, outcome.stderr
+    return outcome.stdout.removesuffix("\n")
+
+
+def test_rotation_puts_a_new_key_in_force_on_both_sides(
+    configured: Opbx, sandbox: RunningSandbox
+) -> None:
+    assert configured("validate").code == 0
+    old = stored_key(configured)
+    assert remote_key(sandbox) == old
+    outcome = configured("webhook-key", "rotate")
+    assert outcome.code == 0, outcome.stderr
+    new = stored_key(configured)
+    assert new != old
+    assert remote_key(sandbox) == new
+    assert new not in outcome.stdout + outcome.stderr
+    assert "read back from Cloudonix" in outcome.stdout
+    assert outcome.stdout.splitlines()[-1] == "Next: opbx webhook-key reveal"
+    assert configured("validate", "--check").code == 0
+
+
+def test_the_document_has_fingerprints_and_no_key(
+    configured: Opbx, sandbox: RunningSandbox
+) -> None:
+    assert configured("validate").code == 0
+    old = stored_key(configured)
+    document = configured("webhook-key", "rotate", "--json").document
+    assert document["schema"] == "opbx.webhook-key/1"
+    assert document["before"]["mask"].endswith(old[-4:])
+    assert document["after"]["set"] is True
+    assert document["after"]["fingerprint"] != document["before"]["fingerprint"]
+    assert document["read_back"] is True
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"), [("400", 6), ("401", 4), ("503", 7), ("close-before", 7), ("html", 6)]
+)
+def test_a_failed_write_leaves_the_old_key_on_both_sides(
+    configured: Opbx, sandbox: RunningSandbox, fault: str, code: int
+) -> None:
+    assert configured("validate").code == 0
+    old = stored_key(configured)
+    sandbox.set_faults(f"update-domain={fault}")
+    outcome = configured("webhook-key", "rotate", "--json")
+    assert outcome.code == code
+    assert outcome.error["message"].endswith("the old webhook key stays in force")
+    assert stored_key(configured) == old
+    assert remote_key(sandbox) == old
+    assert outcome.stdout == ""
+
+
+def test_a_write_whose_answer_is_lost_is_mended_by_the_next_validate(
+    configured: Opbx, sandbox: RunningSandbox
+) -> None:
+    assert configured("validate").code == 0
+    old = stored_key(configured)
+    sandbox.set_faults("update-domain=close-after")
+    outcome = configured("webhook-key", "rotate")
+    assert outcome.code == 7
+    sandbox.set_faults()
+    assert stored_key(configured) == old
+    assert configured("validate").code == 0
+    assert remote_key(sandbox) == old
+
+
+def test_a_domain_that_hides_its_key_is_believed_and_remembered(
+    start_sandbox: Callable[..., RunningSandbox], opbx: Opbx
+) -> None:
+    sandbox = start_sandbox(variants=["webhook-key=absent"])
+    domain = sandbox.domains[0]
+    assert (
+        opbx(
+            *("configure", "--domain-uuid", domain.uuid, "--api-key-stdin"),
+            *("--api-base-url", sandbox.url, "--webhook-base-url", WEBHOOK_BASE_URL),
+            stdin=domain.api_key,
+        ).code
+        == 0
+    )
+    assert opbx("validate").code == 0
+    outcome = opbx("webhook-key", "rotate", "--json")
+    assert outcome.document["read_back"] is False
+    assert remote_key(sandbox) == stored_key(opbx)
+    assert opbx("validate", "--check").code == 0
+
+
+def test_other_keys_of_the_domains_profile_survive(
+    start_sandbox: Callable[..., RunningSandbox], opbx: Opbx
+) -> None:
+    sandbox = start_sandbox(variants=["profile=replace"])
+    sandbox.state.set_profile_keys({"customer": {"deep": [1]}})
+    domain = sandbox.domains[0]
+    assert (
+        opbx(
+            *("configure", "--domain-uuid", domain.uuid, "--api-key-stdin"),
+            *("--api-base-url", sandbox.url),
+            stdin=domain.api_key,
+        ).code
+        == 0
+    )
+    assert opbx("webhook-key", "rotate").code == 0
+    remote: Any = sandbox.state.domain()
+    assert remote["profile"]["customer"] == {"deep": [1]}
+
+
+def test_without_a_store_there_is_nothing_to_rotate(storeless: Opbx) -> None:
+    outcome = storeless("webhook-key", "rotate")
+    assert outcome.code == 2
+    assert "saved" in outcome.stderr
+
+
+def test_reveal_wants_a_yes(configured: Opbx) -> None:
+    outcome = configured("webhook-key", "reveal", "--no-input")
+    assert outcome.code == 2
+    assert outcome.stdout == ""
+    assert "`opbx webhook-key reveal --yes`" in outcome.stderr
+
+
+def test_reveal_prints_the_key_and_nothing_else(configured: Opbx, sandbox: RunningSandbox) -> None:
+    outcome = configured("webhook-key", "reveal", "--yes")
+    assert outcome.stderr == ""
+    assert len(outcome.stdout) == 44
+    assert configured("webhook-key", "reveal", "--yes", "--json") == outcome
+    assert sandbox.requests == ()
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 2), ("", 2)])
+def test_reveal_asks_on_a_terminal(configured: Opbx, answer: str, code: int) -> None:
+    key = stored_key(configured)
+    environ = configured.process_environ()
+    with on_terminal("webhook-key", "reveal", environ=environ) as terminal:
+        terminal.expect("Show the webhook key on this terminal? [y/N] ")
+        terminal.send(answer)
+        shown = terminal.finish()
+        assert terminal.exit_code == code
+    assert (key in shown) == (code == 0)
+
+
+def test_the_domain_api_key_has_no_reveal(configured: Opbx, sandbox: RunningSandbox) -> None:
+    assert sandbox.domains[0].api_key not in configured("webhook-key", "reveal", "--yes").stdout
+    assert configured("key", "reveal").code == 2
