@@ -33,5 +33,5 @@ $(VENV)/.installed: pyproject.toml Makefile
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "opbx needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[sandbox]" --group dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[keyring,sandbox]" --group dev
 	@touch $@

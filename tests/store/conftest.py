@@ -15,7 +15,16 @@ import pytest
 
 from opbx_cli.errors import StoreError
 from opbx_cli.models import ApplicationReference, RecordingFormat, Secret, Settings
-from opbx_cli.store import Store, StoreContents, StorePaths, document, sealing, store_paths
+from opbx_cli.store import (
+    KeyRing,
+    KeySource,
+    Store,
+    StoreContents,
+    StorePaths,
+    document,
+    sealing,
+    store_paths,
+)
 
 NOBODY = 65534
 API_KEY = "XI" + "0123456789abcdef" * 2
@@ -122,3 +131,40 @@ def home_of_nobody(tmp_path: Path) -> Iterator[Path]:
     finally:
         os.seteuid(0)
         shutil.rmtree(folder)
+
+
+class DictRing:
+    """A key ring's back end that keeps what it is given in memory."""
+
+    def __init__(self) -> None:
+        self.entries: dict[tuple[str, str], str] = {}
+
+    def get_password(self, service: str, username: str) -> str | None:
+        return self.entries.get((service, username))
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        self.entries[service, username] = password
+
+    def delete_password(self, service: str, username: str) -> None:
+        del self.entries[service, username]
+
+
+@pytest.fixture
+def ring() -> DictRing:
+    return DictRing()
+
+
+@pytest.fixture
+def opened(paths: StorePaths, ring: DictRing) -> Callable[..., Store]:
+    """The store as another process finds it: with a named key, or somebody who types."""
+
+    def open_(key: Secret | None = None, *, typed: str | None = None) -> Store:
+        return Store(
+            paths,
+            None if key is None else KeySource(secret=key),
+            ask_passphrase=None if typed is None else lambda: Secret(typed),
+            key_ring=KeyRing(ring),
+            lock_timeout=0,
+        )
+
+    return open_

@@ -1,7 +1,7 @@
-"""Not a test: saves a store again and again, killed at its first, second, third … os call.
+"""Not a test: works on a store again and again, killed at its first, second, third … os call.
 
-Arguments: a folder to work in, and `create` or `update`. Prints one JSON list with what
-each kill left behind: `old`, `new`, or what went wrong. Forks instead of starting anew,
+Arguments: a folder to work in, and what to do: a key of `ACTIONS`. Prints one JSON list with
+what each kill left behind: `old`, `new`, or what went wrong. Forks instead of starting anew,
 so that a hundred kills take a second.
 """
 
@@ -12,25 +12,52 @@ import os
 import shutil
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from opbx_cli.errors import OpbxError
 from opbx_cli.models import Secret, Settings
-from opbx_cli.store import Store, StoreContents, store_paths
+from opbx_cli.store import SlotKind, Store, StoreContents, store_paths
 
 CALLS = (
-    "chmod close fchmod fstat fsync listdir lstat mkdir open read replace stat unlink urandom write"
+    "chmod close fchmod fstat fsync listdir lstat mkdir open read replace scandir stat unlink"
+    " urandom write"
 )
+OLDER = {"older": Settings(domain_api_key=Secret("the-older-key"))}
 OLD = {"old": Settings(domain_api_key=Secret("the-old-key"))}
 NEW = {"new": Settings(domain_api_key=Secret("the-new-key"))}
 
 
-def save(home: Path, profiles: dict[str, Settings]) -> None:
+def save(store: Store, profiles: dict[str, Settings]) -> None:
     def change(contents: StoreContents) -> StoreContents:
         return replace(contents, profiles=profiles)
 
-    Store(store_paths(str(home))).update(change, create=True)
+    store.update(change, create=True)
+
+
+def remove_the_second(store: Store) -> None:
+    store.remove_slot(store.key_status().slots[1].id)
+
+
+ACTIONS: dict[str, Callable[[Store], object]] = {
+    "create": lambda store: save(store, NEW),
+    "update": lambda store: save(store, NEW),
+    "restore": lambda store: store.restore(),
+    "rotate": lambda store: store.rotate(),
+    "add": lambda store: store.add_slot(SlotKind.KEYFILE),
+    "remove": remove_the_second,
+}
+
+
+def prepare(home: Path, action: str) -> None:
+    if action == "create":
+        return
+    store = Store(store_paths(str(home)))
+    save(store, OLDER)
+    if action == "remove":
+        store.add_slot(SlotKind.KEYFILE)
+    save(store, OLD)
 
 
 def kill_at(count: int) -> None:
@@ -53,39 +80,60 @@ def kill_at(count: int) -> None:
         counted(name)
 
 
-def left_behind(home: Path) -> str:
+def left_behind(home: Path, generation: int) -> str:
+    """Judge by the generation; the contents must be those of that generation, too."""
     store = Store(store_paths(str(home)))
     try:
         if not store.exists():
             return "old" if not (home / "store.toml.bak").exists() else "no store, but a backup"
-        profiles = store.read().profiles
+        contents = store.read()
+        if (home / "store.toml.bak").exists():
+            store.previous()
     except OpbxError as error:
         return error.message
-    return {"old": "old", "new": "new"}["".join(profiles)]
+    if set(contents.profiles) - {"older", "old", "new"}:
+        return f"profiles {list(contents.profiles)}"
+    return "old" if contents.generation == generation else "new"
 
 
-def one_kill(home: Path, count: int) -> tuple[str, bool]:
+def recover(home: Path, action: str) -> str:
+    """Whatever was left is no obstacle: the same again, and then a rotation that tidies up."""
+    paths = store_paths(str(home))
+    store = Store(paths)
+    try:
+        if action != "remove" or len(store.key_status().slots) > 1:
+            ACTIONS[action](store)
+        save(store, NEW)
+        store.rotate()
+        store.previous()
+        slots = {slot.id for slot in store.key_status().slots}
+    except OpbxError as error:
+        return f"then {error.message}"
+    found = {path.stem for path in paths.keys.iterdir()}
+    return "" if found == slots else f"then keys {found} for the slots {slots}"
+
+
+def one_kill(home: Path, action: str, count: int) -> tuple[str, bool]:
+    prepare(home, action)
+    store = Store(store_paths(str(home)))
+    generation = store.read().generation if store.exists() else 0
     child = os.fork()
     if child == 0:
         kill_at(count)
-        save(home, NEW)
+        ACTIONS[action](store)
         os._exit(0)
     _, status = os.waitpid(child, 0)
-    found = left_behind(home)
-    save(home, NEW)  # whatever was left is no obstacle
-    recovered = left_behind(home)
-    return (found if recovered == "new" else f"then {recovered}"), status == 0
+    found = left_behind(home, generation)
+    return recover(home, action) or found, status == 0
 
 
 def main() -> None:
-    folder, case = Path(sys.argv[1]), sys.argv[2]
+    folder, action = Path(sys.argv[1]), sys.argv[2]
     found: list[str] = []
     finished = False
     while not finished:
         home = folder / str(len(found))
-        if case == "update":
-            save(home, OLD)
-        state, finished = one_kill(home, len(found) + 1)
+        state, finished = one_kill(home, action, len(found) + 1)
         found.append(state)
         shutil.rmtree(home)
     json.dump(found, sys.stdout)

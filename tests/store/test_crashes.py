@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -15,14 +16,14 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 from opbx_cli.errors import StoreError
 from opbx_cli.store import (
     KeySource,
-    SaveReport,
+    SlotKind,
     Store,
     StoreContents,
     StorePaths,
@@ -32,8 +33,11 @@ from opbx_cli.store import (
 
 Refusal = Callable[[Callable[[], object]], StoreError]
 Add = Callable[[StoreContents], StoreContents]
+Outcome = TypeVar("Outcome")
 
-CALLS = "chmod close fchmod fstat fsync listdir lstat mkdir open read replace stat unlink write"
+CALLS = (
+    "chmod close fchmod fstat fsync listdir lstat mkdir open read replace scandir stat unlink write"
+)
 
 
 class FaultyDisk:
@@ -63,7 +67,7 @@ class FaultyDisk:
         return call
 
 
-def attempt(call: Callable[[], SaveReport]) -> SaveReport | StoreError:
+def attempt(call: Callable[[], Outcome]) -> Outcome | StoreError:
     try:
         return call()
     except StoreError as error:
@@ -71,7 +75,9 @@ def attempt(call: Callable[[], SaveReport]) -> SaveReport | StoreError:
 
 
 @pytest.mark.parametrize("for_good", [False, True], ids=["once", "for good"])
-@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO, errno.EACCES])
+@pytest.mark.parametrize(
+    "error", [errno.ENOSPC, errno.EIO, errno.EACCES, errno.EDQUOT, errno.EINTR]
+)
 def test_a_save_that_fails_at_any_call_leaves_the_old_store_or_the_new_one(
     saved: Store, paths: StorePaths, add_profile: Add, error: int, for_good: bool
 ) -> None:
@@ -102,6 +108,82 @@ def test_a_save_that_fails_at_any_call_leaves_the_old_store_or_the_new_one(
             return
 
 
+ACTIONS: dict[str, Callable[[Store, str], object]] = {
+    "restore": lambda store, _: store.restore(),
+    "rotate": lambda store, _: store.rotate(),
+    "add": lambda store, _: store.add_slot(SlotKind.KEYFILE),
+    "remove": lambda store, slot_id: store.remove_slot(slot_id),
+}
+
+
+@pytest.fixture
+def template(tmp_path: Path, add_profile: Add, contents: StoreContents) -> Path:
+    """A home with a backup and two keys, to be copied for every trial."""
+    home = tmp_path / "template"
+    store = Store(store_paths(str(home)))
+    store.update(lambda _: contents, create=True)
+    store.add_slot(SlotKind.KEYFILE)
+    store.update(add_profile)
+    return home
+
+
+@pytest.mark.parametrize(
+    ("error", "for_good"),
+    [
+        (errno.ENOSPC, False),
+        (errno.ENOSPC, True),
+        (errno.EIO, True),
+        (errno.EDQUOT, False),
+        (errno.EINTR, False),
+    ],
+    ids=lambda value: errno.errorcode[value] if value > 1 else "for good" if value else "once",
+)
+@pytest.mark.parametrize("action", ACTIONS)
+def test_a_change_of_keys_that_fails_at_any_call_leaves_a_store_that_opens(
+    template: Path, tmp_path: Path, action: str, error: int, for_good: bool
+) -> None:
+    old = Store(store_paths(str(template))).read()
+    second = Store(store_paths(str(template))).key_status().slots[1].id
+    for at in count(1):
+        home = tmp_path / str(at)
+        shutil.copytree(template, home)
+        paths = store_paths(str(home))
+        store = Store(paths, lock_timeout=0)
+        with pytest.MonkeyPatch.context() as patch:
+            disk = FaultyDisk(patch, error)
+            disk.fail(at, for_good=for_good)
+            outcome = attempt(lambda store=store: ACTIONS[action](store, second))  # type: ignore[misc]
+        now = Store(paths).read()
+        is_new = now.generation > old.generation
+        if isinstance(outcome, StoreError):
+            assert outcome.exit_code == 10
+            assert is_new == ("in place" in outcome.message)
+        else:
+            assert is_new
+        assert now.profiles == old.profiles or action == "restore"
+        Store(paths).previous()
+        Store(paths).rotate()
+        assert Store(paths).read().profiles == now.profiles
+        slots = {slot.id for slot in Store(paths).key_status().slots}
+        assert {path.stem for path in paths.keys.iterdir()} == slots
+        shutil.rmtree(home)
+        if disk.calls < at:
+            assert at > 30
+            return
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_short_writes_change_nothing_about_keys(
+    template: Path, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:7]))
+    store = Store(store_paths(str(template)))
+    before = store.read().generation
+    ACTIONS[action](store, store.key_status().slots[1].id)
+    assert store.read().generation == before + 1
+
+
 @pytest.mark.parametrize("for_good", [False, True], ids=["once", "for good"])
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO])
 def test_a_first_save_that_fails_at_any_call_leaves_no_store_or_a_whole_one(
@@ -127,7 +209,7 @@ def test_a_first_save_that_fails_at_any_call_leaves_no_store_or_a_whole_one(
             return
 
 
-@pytest.mark.parametrize("case", ["create", "update"])
+@pytest.mark.parametrize("case", ["create", "update", "restore", "rotate", "add", "remove"])
 def test_a_kill_at_any_call_leaves_the_old_store_or_the_new_one(tmp_path: Path, case: str) -> None:
     script = Path(__file__).with_name("kill_at_every_call.py")
     done = subprocess.run(

@@ -13,7 +13,7 @@ import pytest
 from opbx_cli.errors import StoreError
 from opbx_cli.models import Settings
 from opbx_cli.store import KeySource, Store, StoreContents, StorePaths, crypto, document, sealing
-from opbx_cli.store.document import UnfitStore
+from opbx_cli.store.schema import UnfitStore
 
 Refusal = Callable[[Callable[[], object]], StoreError]
 OpenBytes = Callable[[bytes, bytes], StoreContents | None]
@@ -263,7 +263,7 @@ def test_a_store_too_large_to_read_is_not_written(
     ("pattern", "new"),
     [
         (r"^version = 1$", "version = 2\nunheard_of = 1"),
-        (r'^kind = "keyfile"', 'kind = "passphrase"\nrounds = 3'),
+        (r'^kind = "keyfile"', 'kind = "hardware"\nrounds = 3'),
     ],
 )
 def test_a_newer_format_is_told_before_its_unknown_keys(

@@ -46,7 +46,7 @@ def tlv(*parts: str | bytes | int) -> bytes:
     Each part is one type byte (1 text, 2 bytes, 3 integer), its length as 32 bits, and
     its bytes: text as UTF-8, an integer as 64 bits; numbers are unsigned and big-endian.
     """
-    return b"".join(_tlv_part(part) for part in parts)
+    return b"".join([_tlv_part(part) for part in parts])
 
 
 def _tlv_part(part: str | bytes | int) -> bytes:
@@ -67,22 +67,47 @@ def hkdf(key: bytes, *, salt: bytes, info: bytes, length: int) -> bytes:
     return HKDF(algorithm=hashes.SHA256(), length=length, salt=salt, info=info).derive(key)
 
 
+def argon2id(secret: bytes, *, salt: bytes, memory: int, passes: int, lanes: int) -> bytes:
+    """Return a key for a passphrase (RFC 9106); `memory` in KiB. MemoryError without that much."""
+    from cryptography.hazmat.primitives.kdf.argon2 import Argon2id  # only a passphrase needs it
+
+    function = Argon2id(
+        salt=salt, length=KEY_BYTES, iterations=passes, lanes=lanes, memory_cost=memory
+    )
+    return function.derive(secret)
+
+
 def derive_pair(key: bytes, *, salt: bytes, info: bytes) -> tuple[bytes, bytes]:
     """Return two independent keys."""
     material = hkdf(key, salt=salt, info=info, length=2 * KEY_BYTES)
     return material[:KEY_BYTES], material[KEY_BYTES:]
 
 
+class Cipher:
+    """AES-256-GCM under one key; a nonce serves once per key."""
+
+    __slots__ = ("_aead",)
+
+    def __init__(self, key: bytes) -> None:
+        self._aead = AESGCM(key)
+
+    def encrypt(self, nonce: bytes, plaintext: bytes, *, aad: bytes) -> bytes:
+        """Return the ciphertext with its tag."""
+        return self._aead.encrypt(nonce, plaintext, aad)
+
+    def decrypt(self, nonce: bytes, ciphertext: bytes, *, aad: bytes) -> bytes:
+        try:
+            return self._aead.decrypt(nonce, ciphertext, aad)
+        except InvalidTag:
+            raise NotAuthentic from None
+
+
 def encrypt(key: bytes, nonce: bytes, plaintext: bytes, *, aad: bytes) -> bytes:
-    """Return the ciphertext with its tag; a nonce serves once per key."""
-    return AESGCM(key).encrypt(nonce, plaintext, aad)
+    return Cipher(key).encrypt(nonce, plaintext, aad=aad)
 
 
 def decrypt(key: bytes, nonce: bytes, ciphertext: bytes, *, aad: bytes) -> bytes:
-    try:
-        return AESGCM(key).decrypt(nonce, ciphertext, aad)
-    except InvalidTag:
-        raise NotAuthentic from None
+    return Cipher(key).decrypt(nonce, ciphertext, aad=aad)
 
 
 def authenticate(key: bytes, content: bytes) -> bytes:

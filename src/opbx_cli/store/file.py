@@ -53,15 +53,6 @@ def is_present(path: Path) -> bool:
     return True
 
 
-def is_surely_absent(path: Path) -> bool:
-    """Whether there is no such file; False, too, where that cannot be told."""
-    try:
-        path.lstat()
-    except OSError as error:
-        return isinstance(error, FileNotFoundError)
-    return False
-
-
 def refuse_link(path: Path) -> None:
     with suppress(OSError):  # no link, then: whoever opens it next words the error
         if stat.S_ISLNK(path.lstat().st_mode):
@@ -178,10 +169,16 @@ def write_new(path: Path, data: bytes) -> None:
         raise
 
 
-def replace(path: Path, data: bytes) -> None:
-    """Put new bytes in a file's place by one rename; on failure the old file is untouched."""
+def write_temporary(path: Path, data: bytes) -> Path:
+    """Write a file beside `path`, to be renamed to it."""
     temporary = path.parent / f".store.toml.{os.urandom(8).hex()}.tmp"
     write_new(temporary, data)
+    return temporary
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Put new bytes in a file's place by one rename; on failure the old file is untouched."""
+    temporary = write_temporary(path, data)
     try:
         temporary.replace(path)
     except BaseException:

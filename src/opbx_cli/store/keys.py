@@ -6,6 +6,7 @@ never a reason to try the next one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ KEY_VARIABLE = "OPBX_STORE_KEY"
 KEY_FILE_VARIABLE = "OPBX_STORE_KEY_FILE"
 ALLOW_SHARED_VARIABLE = "OPBX_ALLOW_SHARED_KEY_FILE"
 
+_KEY_FILE_NAME = re.compile(r"[0-9a-f]{8}\.key")
 _KEY_FILE_SIZE_MAX = 4096  # bytes; a key has 55 characters
 
 
@@ -53,7 +55,7 @@ class KeySource:
     def _from_key(cls, text: str) -> KeySource:
         if not text.strip():
             raise _empty(KEY_VARIABLE)
-        _raw_key(text, origin=KEY_VARIABLE, hint=_unset_hint(KEY_VARIABLE))
+        raw_key(text, origin=KEY_VARIABLE, hint=_unset_hint(KEY_VARIABLE))
         return cls(secret=Secret(text))
 
     @classmethod
@@ -71,7 +73,7 @@ class KeySource:
         hint = _unset_hint(self.variable)
         if self.path is None:
             text = self.secret.reveal() if self.secret is not None else ""
-            return _raw_key(text, origin=self.variable, hint=hint)
+            return raw_key(text, origin=self.variable, hint=hint)
         content = self._read_file(self.path, warn=warn)
         if content is None:
             raise StoreError(
@@ -79,7 +81,7 @@ class KeySource:
                 hint=hint,
                 code="store.key_source",
             )
-        return _raw_key(content, origin=f"the key file {self.path}", hint=hint)
+        return raw_key(content, origin=f"the key file {self.path}", hint=hint)
 
     def _read_file(self, path: Path, *, warn: Callable[[str], None]) -> str | None:
         try:
@@ -97,7 +99,7 @@ def read_key_file(path: Path) -> bytes | None:
     content = file.read_private(path, size_max=_KEY_FILE_SIZE_MAX)
     if content is None:
         return None
-    return _raw_key(
+    return raw_key(
         content.decode("latin-1"),
         origin=f"the key file {path}",
         hint=f"bring it back from a backup: `cp -p BACKUP {file.quoted(path)}`",
@@ -115,7 +117,22 @@ def write_key_file(path: Path, raw_key: bytes) -> None:
         raise
 
 
-def _raw_key(text: str, *, origin: str, hint: str) -> bytes:
+def own_key_files(folder: Path) -> list[Path]:
+    """Return what has the name of a key file of ours; OSError if the folder cannot be listed."""
+    return [path for path in folder.iterdir() if _KEY_FILE_NAME.fullmatch(path.name)]
+
+
+def remove_key_file(path: Path) -> bool:
+    """Delete one of our own key files; False if there was none, OSError if it stays."""
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def raw_key(text: str, *, origin: str, hint: str) -> bytes:
+    """Return the key that a text holds; `origin` names it where it holds none."""
     if not text.strip():
         raise StoreError(f"{origin} is empty", hint=hint, code="store.key_source")
     try:

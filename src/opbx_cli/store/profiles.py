@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 from opbx_cli.models import ApplicationReference, Secret, Settings
-from opbx_cli.store.document import PLAIN_FIELDS, SEALED_FIELDS, UnfitStore
+from opbx_cli.store.document import PLAIN_FIELDS, SEALED_FIELDS
+from opbx_cli.store.schema import UnfitStore
 from opbx_cli.values import (
     InvalidValue,
     parse_api_base_url,
@@ -16,12 +18,16 @@ from opbx_cli.values import (
     parse_webhook_base_url,
 )
 
+# Many profiles have the same few addresses; no secret passes through here.
+_parse_api_base_url = lru_cache(maxsize=64)(parse_api_base_url)
+_parse_webhook_base_url = lru_cache(maxsize=64)(parse_webhook_base_url)
+
 _PARSERS: Mapping[str, Callable[[str], object]] = {
     "domain_uuid": parse_domain_uuid,
-    "webhook_base_url": parse_webhook_base_url,
+    "webhook_base_url": _parse_webhook_base_url,
     "no_answer_timeout": parse_no_answer_timeout,
     "recording_format": parse_recording_format,
-    "api_base_url": parse_api_base_url,
+    "api_base_url": _parse_api_base_url,
     **dict.fromkeys(SEALED_FIELDS, parse_key),
 }
 

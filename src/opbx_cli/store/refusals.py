@@ -7,12 +7,15 @@ from pathlib import Path
 
 from opbx_cli.errors import ConfigurationError, StoreError
 from opbx_cli.store import file
-from opbx_cli.store.document import UnfitStore
 from opbx_cli.store.keys import KEY_FILE_VARIABLE, KEY_VARIABLE, KeySource
 from opbx_cli.store.paths import StorePaths
+from opbx_cli.store.schema import UnfitStore
+from opbx_cli.store.slots import SlotKind
 
 INTACT = "the previous store is intact"
 NOTHING_SAVED = "nothing was saved"
+UNCHANGED = "nothing was changed"
+OTHER_WAYS = "see the other ways to open the store with `opbx key status`"
 
 _GIVE_KEY = f"or name the file it is in: `export {KEY_FILE_VARIABLE}=PATH`"
 _WORDS = {
@@ -37,11 +40,9 @@ def not_configured(paths: StorePaths) -> ConfigurationError:
 
 
 def backup_without_store(paths: StorePaths) -> StoreError:
-    aside = paths.backup.with_name(paths.backup.name + ".old")
-    away = f"mv {file.quoted(paths.backup)} {file.quoted(aside)}"
     return StoreError(
         f"{paths.store} is missing, but its backup {paths.backup} is there:"
-        f" no new store was started (for that, first `{away}`)",
+        f" no new store was started (for that, first `{_backup_away(paths)}`)",
         hint=f"bring the backup back with `{_restoring(paths)}`",
         code="store.missing",
     )
@@ -105,14 +106,114 @@ def wrong_key(paths: StorePaths, key: KeySource | None, *, own_files: list[Path]
     )
 
 
-def no_key(paths: StorePaths, *, own_files: list[Path]) -> StoreError:
-    expected = " or ".join(str(path) for path in own_files)
-    missing = f"there is no {expected}" if own_files else "it is kept outside of opbx"
+def no_key(paths: StorePaths, *, own_files: list[Path], kinds: frozenset[SlotKind]) -> StoreError:
+    """Word that no key can be had; `kinds` are those of the store's slots."""
+    reasons = []
+    if own_files:
+        reasons.append("there is no " + " or ".join(str(path) for path in own_files))
+    if SlotKind.KEYRING in kinds:
+        reasons.append("the key ring of the operating system has no entry for it")
+    if SlotKind.PASSPHRASE in kinds:
+        reasons.append("its passphrase is asked for on a terminal only")
+    reason = ", ".join(reasons) or "it is kept outside of opbx"
+    hint = f"bring the key back from a backup, {_GIVE_KEY}"
+    if SlotKind.PASSPHRASE in kinds:
+        hint = f"run the same command on a terminal, {_GIVE_KEY}"
     return StoreError(
-        f"no key for {paths.store}: {missing}, and {KEY_VARIABLE} is not set",
-        hint=f"bring the key back from a backup, {_GIVE_KEY}",
+        f"no key for {paths.store}: {reason}, and {KEY_VARIABLE} is not set",
+        hint=hint,
         code="store.no_key",
     )
+
+
+def wrong_passphrase(paths: StorePaths) -> StoreError:
+    return StoreError(
+        f"wrong passphrase: it does not open {paths.store} (the store itself looks whole,"
+        f" {UNCHANGED})",
+        hint=f"try again, or {OTHER_WAYS}",
+        code="store.wrong_key",
+    )
+
+
+def no_backup(paths: StorePaths) -> ConfigurationError:
+    return ConfigurationError(
+        f"there is no {paths.backup}: it is written by the second save; {UNCHANGED}",
+        hint="`opbx profiles list` shows what is stored",
+        code="store.no_backup",
+    )
+
+
+def unfit_backup(paths: StorePaths, problem: UnfitStore) -> StoreError:
+    hint = f"the store itself is whole; put its backup aside with `{_backup_away(paths)}`"
+    if problem.code == "store.newer":
+        hint = _unfit_hint(paths, problem.code)
+    return StoreError(
+        f"the backup {paths.backup} {_WORDS[problem.code]}: {problem.reason}",
+        hint=hint,
+        code=problem.code,
+    )
+
+
+def backup_in_the_way(paths: StorePaths, error: StoreError) -> StoreError:
+    """Word why nothing is rotated: a backup that stays behind would open with the old key."""
+    return StoreError(
+        f"the keys were not rotated, for the backup cannot be sealed anew: {error.message};"
+        f" {UNCHANGED}",
+        hint=f"put it aside with `{_backup_away(paths)}` (the old keys go on to open it)",
+        code=error.code,
+    )
+
+
+def backup_not_rotated(paths: StorePaths, error: OSError) -> StoreError:
+    return StoreError(
+        f"{paths.store} is rotated and in place, but its backup {paths.backup} could not be"
+        f" replaced: {file.reason(error)}; the old keys still open the backup, and were kept",
+        hint="finish with `opbx key rotate`",
+        code="store.not_saved",
+    )
+
+
+def last_slot(paths: StorePaths) -> StoreError:
+    return StoreError(
+        f"nothing would open {paths.store} any more: this is its last key; {UNCHANGED}",
+        hint="first add another one: `opbx key add --kind keyfile`",
+        code="store.last_key",
+    )
+
+
+def no_other_key(paths: StorePaths, others: list[str]) -> StoreError:
+    return StoreError(
+        f"none of the keys that would be left ({', '.join(others)}) is at hand to show that it"
+        f" opens {paths.store}; {UNCHANGED}",
+        hint=f"name one of them: `export {KEY_FILE_VARIABLE}=PATH`, or add another one:"
+        " `opbx key add --kind keyfile`",
+        code="store.last_key",
+    )
+
+
+def too_many_keys(paths: StorePaths, bound: str) -> StoreError:
+    return StoreError(
+        f"{paths.store} has {bound} already, which is as many as it may have; {UNCHANGED}",
+        hint="remove one with `opbx key remove ID`",
+        code="store.too_many_keys",
+    )
+
+
+def keys_not_at_hand(slots: list[tuple[str, str]]) -> StoreError:
+    """Word which slots cannot go on: pairs of an id and a kind."""
+    words = ", ".join(f"{slot_id} ({kind})" for slot_id, kind in slots)
+    drops = " ".join(f"--drop {slot_id}" for slot_id, _ in slots)
+    return StoreError(
+        f"these keys are not at hand, and would open the store no more: {words}; {UNCHANGED}",
+        hint=f"name the key with `export {KEY_FILE_VARIABLE}=PATH`, or leave them out on purpose:"
+        f" `opbx key rotate {drops}`",
+        code="store.key_not_at_hand",
+    )
+
+
+def _backup_away(paths: StorePaths) -> str:
+    aside = paths.backup.with_name(paths.backup.name + ".old")
+    return f"mv {file.quoted(paths.backup)} {file.quoted(aside)}"
 
 
 def _disk_hint(folder: Path) -> str:

@@ -8,23 +8,20 @@ unwrapping, tag over the file, and only then values.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from opbx_cli.models import Secret, Settings
 from opbx_cli.store import crypto, document, profiles
 from opbx_cli.store.contents import StoreContents
-from opbx_cli.store.document import (
-    Document,
-    ProfileTables,
-    SignedDocument,
-    Slot,
-    SlotKind,
-    UnfitStore,
-)
+from opbx_cli.store.document import Document, ProfileTables, SignedDocument
+from opbx_cli.store.schema import UnfitStore
+from opbx_cli.store.slots import Argon2, Slot, SlotKind
 
 _SLOT_INFO = b"opbx-store/v1/slot"
 _DOCUMENT_INFO = b"opbx-store/v1/doc"
+_FIELD_NAMES = {name: crypto.tlv(name) for name in document.SEALED_FIELDS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,22 +33,72 @@ class Vault:
     data_key: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class RawKey:
+    """What opens a slot; `argon2` is how it came from a passphrase, if it did."""
+
+    content: bytes = field(repr=False)
+    argon2: Argon2 | None = None
+
+
 def new_vault(raw_key: bytes, kind: SlotKind) -> Vault:
     """Return the vault of a new store that `raw_key` opens."""
-    store_id, data_key = crypto.random_bytes(16), crypto.random_bytes(crypto.KEY_BYTES)
-    slot = _new_slot(raw_key, data_key, store_id=store_id, kind=kind)
-    return Vault(store_id, (slot,), data_key)
+    vault = Vault(crypto.random_bytes(16), (), new_data_key())
+    return replace(vault, slots=(new_slot(vault, RawKey(raw_key), kind=kind),))
+
+
+def new_data_key() -> bytes:
+    return crypto.random_bytes(crypto.KEY_BYTES)
+
+
+def new_slot_id() -> str:
+    return crypto.random_bytes(4).hex()
+
+
+def new_slot(vault: Vault, key: RawKey, *, kind: SlotKind, slot_id: str | None = None) -> Slot:
+    """Wrap the vault's data key under a raw key; without an id the slot gets a fresh one."""
+    slot_id, salt = slot_id or new_slot_id(), crypto.random_bytes(crypto.SALT_BYTES)
+    nonce = crypto.random_bytes(crypto.NONCE_BYTES)
+    place = _slot_place(vault.store_id, slot_id, kind=kind)
+    wrap, commit = _slot_keys(key.content, salt=salt, place=place)
+    wrapped = crypto.encrypt(wrap, nonce, vault.data_key, aad=crypto.tlv("slot") + place)
+    return Slot(slot_id, kind, salt, commit, nonce, wrapped, key.argon2)
+
+
+def find_slot(content: Document, key: RawKey) -> Slot | None:
+    """Return the slot that a raw key opens, judged by the commitments alone."""
+    return next((slot for slot in content.slots if opens(content, slot, key=key)), None)
+
+
+def opens(content: Document, slot: Slot, *, key: RawKey) -> bool:
+    """Whether a raw key is this very slot's, judged by its commitment."""
+    return slot.argon2 == key.argon2 and _wrapping_key(content, slot, key=key) is not None
 
 
 def unlock(signed: SignedDocument, raw_key: bytes) -> Vault | None:
     """Try a raw key against every slot; None means that it is not this store's key."""
-    store_id = signed.document.store_id
-    for slot in signed.document.slots:
-        place = _slot_place(store_id, slot.id, kind=slot.kind)
-        wrap, commit = _slot_keys(raw_key, salt=slot.salt, place=place)
-        if crypto.equal(commit, slot.commit):
-            return Vault(store_id, signed.document.slots, _unwrapped(slot, wrap, place=place))
-    return None
+    key = RawKey(raw_key)
+    slot = find_slot(signed.document, key)
+    return None if slot is None else vault_of(signed.document, slot, key=key)
+
+
+def vault_of(content: Document, slot: Slot, *, key: RawKey) -> Vault:
+    """Unwrap the data key from the slot that this key opens."""
+    wrap = _wrapping_key(content, slot, key=key)
+    if wrap is None:
+        raise UnfitStore(f"its slot {slot.id} does not open with its own key")
+    place = _slot_place(content.store_id, slot.id, kind=slot.kind)
+    try:
+        data_key = crypto.decrypt(wrap, slot.nonce, slot.wrapped, aad=crypto.tlv("slot") + place)
+    except crypto.NotAuthentic:
+        raise UnfitStore(f"the data key in its slot {slot.id} is not authentic") from None
+    return Vault(content.store_id, content.slots, data_key)
+
+
+def is_sealed_under(signed: SignedDocument, vault: Vault) -> bool:
+    """Whether a file's tag was made with this vault's data key."""
+    _, mac_key = _write_keys(vault, signed.document.salt)
+    return crypto.equal(crypto.authenticate(mac_key, signed.signed), signed.tag)
 
 
 def open_contents(signed: SignedDocument, vault: Vault) -> StoreContents:
@@ -60,8 +107,9 @@ def open_contents(signed: SignedDocument, vault: Vault) -> StoreContents:
     encryption_key, mac_key = _write_keys(vault, content.salt)
     if not crypto.equal(crypto.authenticate(mac_key, signed.signed), signed.tag):
         raise UnfitStore("its authentication tag does not fit its bytes")
+    cipher = crypto.Cipher(encryption_key)
     opened = {
-        name: _opened_profile(content, name, tables=tables, key=encryption_key)
+        name: _opened_profile(_Place.of(content, name, cipher=cipher), tables)
         for name, tables in content.profiles.items()
     }
     return StoreContents(
@@ -84,28 +132,36 @@ def seal(contents: StoreContents, vault: Vault) -> bytes:
         slots=vault.slots,
         profiles={},
     )
+    cipher = crypto.Cipher(encryption_key)
     sealed = {
-        name: _sealed_profile(unsealed, name, settings=settings, key=encryption_key)
+        name: _sealed_profile(_Place.of(unsealed, name, cipher=cipher), settings)
         for name, settings in contents.profiles.items()
     }
     signed = document.to_bytes(replace(unsealed, profiles=sealed))
     return document.with_tag(signed, crypto.authenticate(mac_key, signed))
 
 
-def _new_slot(raw_key: bytes, data_key: bytes, *, store_id: bytes, kind: SlotKind) -> Slot:
-    slot_id, salt = crypto.random_bytes(4).hex(), crypto.random_bytes(crypto.SALT_BYTES)
-    nonce = crypto.random_bytes(crypto.NONCE_BYTES)
-    place = _slot_place(store_id, slot_id, kind=kind)
-    wrap, commit = _slot_keys(raw_key, salt=salt, place=place)
-    wrapped = crypto.encrypt(wrap, nonce, data_key, aad=crypto.tlv("slot") + place)
-    return Slot(slot_id, kind, salt, commit, nonce, wrapped)
+def check_seal(
+    data: bytes, *, expected: StoreContents, vault: Vault, keys: Sequence[tuple[str, RawKey]]
+) -> None:
+    """Open new bytes as a reader would; UnfitStore unless they hold what was to be saved.
+
+    Each of the keys must open its slot, and yield the same data key.
+    """
+    signed = document.parse(data)
+    by_id = {slot.id: slot for slot in signed.document.slots}
+    for slot_id, key in keys:
+        if vault_of(signed.document, by_id[slot_id], key=key) != vault:
+            raise UnfitStore(f"its slot {slot_id} does not hold the data key")
+    opened = open_contents(signed, vault)
+    if opened != expected or list(opened.profiles) != list(expected.profiles):
+        raise UnfitStore("what was read back is not what was to be saved")
 
 
-def _unwrapped(slot: Slot, wrap: bytes, *, place: bytes) -> bytes:
-    try:
-        return crypto.decrypt(wrap, slot.nonce, slot.wrapped, aad=crypto.tlv("slot") + place)
-    except crypto.NotAuthentic:
-        raise UnfitStore(f"the data key in its slot {slot.id} is not authentic") from None
+def _wrapping_key(content: Document, slot: Slot, *, key: RawKey) -> bytes | None:
+    place = _slot_place(content.store_id, slot.id, kind=slot.kind)
+    wrap, commit = _slot_keys(key.content, salt=slot.salt, place=place)
+    return wrap if crypto.equal(commit, slot.commit) else None
 
 
 def _slot_place(store_id: bytes, slot_id: str, *, kind: SlotKind) -> bytes:
@@ -123,30 +179,40 @@ def _write_keys(vault: Vault, salt: bytes) -> tuple[bytes, bytes]:
     return crypto.derive_pair(vault.data_key, salt=salt, info=info)
 
 
-def _field_aad(content: Document, profile: str, *, name: str) -> bytes:
-    return crypto.tlv("field", content.store_id, content.generation, profile, name)
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Which values these are: the part of the associated data that a whole profile shares."""
 
+    cipher: crypto.Cipher
+    profile: str
+    prefix: bytes
 
-def _sealed_profile(
-    content: Document, profile: str, *, settings: Settings, key: bytes
-) -> ProfileTables:
-    sealed = {}
-    for name, secret in profiles.sealed_values(settings).items():
+    @classmethod
+    def of(cls, content: Document, profile: str, *, cipher: crypto.Cipher) -> _Place:
+        prefix = crypto.tlv("field", content.store_id, content.generation, profile)
+        return cls(cipher, profile, prefix)
+
+    def seal(self, name: str, secret: Secret) -> bytes:
         nonce = crypto.random_bytes(crypto.NONCE_BYTES)
-        aad = _field_aad(content, profile, name=name)
-        sealed[name] = nonce + crypto.encrypt(key, nonce, secret.reveal().encode(), aad=aad)
+        aad = self.prefix + _FIELD_NAMES[name]
+        return nonce + self.cipher.encrypt(nonce, secret.reveal().encode(), aad=aad)
+
+    def open(self, name: str, sealed: bytes) -> Secret:
+        nonce, ciphertext = sealed[: crypto.NONCE_BYTES], sealed[crypto.NONCE_BYTES :]
+        aad = self.prefix + _FIELD_NAMES[name]
+        try:
+            return Secret(self.cipher.decrypt(nonce, ciphertext, aad=aad).decode())
+        except (crypto.NotAuthentic, UnicodeDecodeError):
+            raise UnfitStore(f"`{name}` of profile {self.profile} is not authentic") from None
+
+
+def _sealed_profile(place: _Place, settings: Settings) -> ProfileTables:
+    sealed = {
+        name: place.seal(name, secret) for name, secret in profiles.sealed_values(settings).items()
+    }
     return ProfileTables(profiles.plain_values(settings), sealed)
 
 
-def _opened_profile(
-    content: Document, profile: str, *, tables: ProfileTables, key: bytes
-) -> Settings:
-    secrets = {}
-    for name, sealed in tables.sealed.items():
-        nonce, ciphertext = sealed[: crypto.NONCE_BYTES], sealed[crypto.NONCE_BYTES :]
-        aad = _field_aad(content, profile, name=name)
-        try:
-            secrets[name] = Secret(crypto.decrypt(key, nonce, ciphertext, aad=aad).decode())
-        except (crypto.NotAuthentic, UnicodeDecodeError):
-            raise UnfitStore(f"`{name}` of profile {profile} is not authentic") from None
-    return profiles.to_settings(profile, tables.plain, secrets=secrets)
+def _opened_profile(place: _Place, tables: ProfileTables) -> Settings:
+    secrets = {name: place.open(name, sealed) for name, sealed in tables.sealed.items()}
+    return profiles.to_settings(place.profile, tables.plain, secrets=secrets)

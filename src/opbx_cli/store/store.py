@@ -2,47 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
 from pathlib import Path
-from types import MappingProxyType
 
-from opbx_cli.store import crypto, document, file, keys, refusals, sealing
+from opbx_cli.models import Secret
+from opbx_cli.store import crypto, file, key_slots, refusals, sealing
 from opbx_cli.store.contents import SaveReport, StoreContents
-from opbx_cli.store.document import Document, SignedDocument, SlotKind, UnfitStore
+from opbx_cli.store.key_ring import KeyRing
+from opbx_cli.store.keychain import AskPassphrase, Keychain
 from opbx_cli.store.keys import KeySource
-from opbx_cli.store.lock import locked
 from opbx_cli.store.paths import StorePaths
-from opbx_cli.store.sealing import Vault
+from opbx_cli.store.reports import AddedSlot, KeyStatus, Rotation
+from opbx_cli.store.sealing import RawKey, Vault
+from opbx_cli.store.session import Session, as_saved
+from opbx_cli.store.slots import SlotKind
 
 LOCK_TIMEOUT = 10.0  # seconds
 
 Change = Callable[[StoreContents], StoreContents]
 
 
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    data: bytes
-    raw_key: bytes = field(repr=False)
-    vault: Vault
-    contents: StoreContents
-
-
 class Store:
-    """The encrypted file of all profiles. Reading takes no lock; saving takes it."""
+    """The encrypted file of all profiles. Reading takes no lock; saving takes it.
+
+    `ask_passphrase` is called once at most, and only when nothing else opened the store.
+    """
 
     def __init__(
         self,
         paths: StorePaths,
         key: KeySource | None = None,
         *,
+        ask_passphrase: AskPassphrase | None = None,
         lock_timeout: float = LOCK_TIMEOUT,
+        key_ring: KeyRing | None = None,
     ) -> None:
         self._paths = paths
-        self._key = key
-        self._lock_timeout = lock_timeout  # seconds
         self._warnings: dict[str, None] = {}  # a set that keeps its order
+        self._keychain = Keychain(
+            paths,
+            key,
+            ask_passphrase=ask_passphrase,
+            key_ring=key_ring or KeyRing(),
+            warn=self._warn,
+        )
+        self._session = Session(paths, self._keychain, lock_timeout=lock_timeout)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -59,10 +63,17 @@ class Store:
 
         ConfigurationError without a store, StoreError for one that does not open.
         """
-        data = self._bytes()
-        if data is None:
-            raise refusals.not_configured(self._paths)
-        return self._open(data).contents
+        return self._session.current().contents
+
+    def previous(self) -> StoreContents:
+        """Return what the backup holds, verified: the contents before the last save.
+
+        ConfigurationError without a backup, StoreError for one that does not open.
+        """
+        backup = self._session.current_backup()
+        if backup is None:
+            raise refusals.no_backup(self._paths)
+        return backup.contents
 
     def update(self, change: Change, *, create: bool = False) -> SaveReport:
         """Apply `change` to what the store holds now, and save what it returns.
@@ -71,128 +82,86 @@ class Store:
         store, `create` makes one; otherwise that is ConfigurationError.
         """
         if create:
-            with self._saving(refusals.NOTHING_SAVED):
+            with self._session.shelf.saving(refusals.NOTHING_SAVED):
                 file.make_private_folder(self._paths.config)
         elif not self.exists():
             raise refusals.not_configured(self._paths)
-        file.check_folder(self._paths.config)
-        with locked(self._paths.lock, timeout=self._lock_timeout):
-            data = self._bytes()
-            if data is not None:
-                return self._change(self._open(data), change)
+        with self._session.exclusive() as old:
+            if old is not None:
+                new = self._session.save(old, change(old.contents))
+                return _report(new, old.vault)
             if create:
                 return self._create(change)
         raise refusals.not_configured(self._paths)
 
+    def restore(self) -> SaveReport:
+        """Bring the backup's contents back, as a new generation; the present one becomes it.
+
+        The keys stay those of the present one. ConfigurationError without a backup.
+        """
+        with self._session.changing() as old:
+            backup = self._session.backup(old)
+            if backup is None:
+                raise refusals.no_backup(self._paths)
+            return _report(self._session.save(old, backup.contents), old.vault)
+
+    def key_status(self) -> KeyStatus:
+        """Return the ways to open the store, also when none of them opens it now."""
+        return key_slots.status(self._session)
+
+    def add_slot(self, kind: SlotKind, *, passphrase: Secret | None = None) -> AddedSlot:
+        """Add one more way to open the store: a new key, or the given passphrase.
+
+        UsageError for a passphrase that is not taken.
+        """
+        return key_slots.add(self._session, kind, passphrase=passphrase)
+
+    def remove_slot(self, slot_id: str) -> KeyStatus:
+        """Remove one way to open the store, with its key where that is ours.
+
+        UsageError for an id that no slot has, StoreError if no other way is left that
+        opens the store here and now.
+        """
+        for warning in key_slots.remove(self._session, slot_id):
+            self._warn(warning)
+        return self.key_status()
+
+    def rotate(
+        self, *, drop: frozenset[str] = frozenset(), passphrase: Secret | None = None
+    ) -> Rotation:
+        """Seal the store and its backup under a new data key, so that the old keys open nothing.
+
+        Key files and key ring entries are made anew; a key in somebody's hands goes on if it
+        is at hand, else StoreError names its slot, unless `drop` does. `passphrase` is the
+        store's own: without it, it is asked for where it is needed.
+        """
+        return key_slots.rotate(self._session, drop=drop, passphrase=passphrase)
+
     def _create(self, change: Change) -> SaveReport:
         if file.is_present(self._paths.backup):
             raise refusals.backup_without_store(self._paths)
-        if self._key is None:
-            raw_key, kind = crypto.random_bytes(crypto.KEY_BYTES), SlotKind.KEY_FILE
-        else:
-            raw_key, kind = self._key.read(warn=self._warn), SlotKind.EXTERNAL
-        vault = sealing.new_vault(raw_key, kind)
+        key, kind = RawKey(crypto.random_bytes(crypto.KEY_BYTES)), SlotKind.KEYFILE
+        if self._keychain.named is not None:
+            key, kind = RawKey(self._keychain.named.read(warn=self._warn)), SlotKind.EXTERNAL
+        vault = sealing.new_vault(key.content, kind)
+        (slot,) = vault.slots
         contents = change(StoreContents(store_id=crypto.to_text(vault.store_id)))
-        new = self._sealed(contents, vault, raw_key=raw_key, generation=1)
-        key_file = None
-        with self._saving(refusals.NOTHING_SAVED):
-            if kind is SlotKind.KEY_FILE:
-                key_file = self._paths.key_file(vault.slots[0].id)
-                keys.write_key_file(key_file, raw_key)
-            self._put_in_place(new.data, key_file=key_file)
-        self._sync()
-        return _report(new, created=True, key_file=key_file)
-
-    def _change(self, old: _Opened, change: Change) -> SaveReport:
-        generation = old.contents.generation + 1
-        contents = change(old.contents)
-        new = self._sealed(contents, old.vault, raw_key=old.raw_key, generation=generation)
-        with self._saving(refusals.INTACT):
-            file.remove_old_temporaries(self._paths.config)
-            file.replace(self._paths.backup, old.data)
-            file.replace(self._paths.store, new.data)
-        self._sync()
-        return _report(new, created=False, key_file=None)
-
-    def _put_in_place(self, data: bytes, *, key_file: Path | None) -> None:
-        """Save a new store; if it is surely not there, its key goes too: it would open nothing."""
-        try:
-            file.replace(self._paths.store, data)
-        except BaseException:
-            if key_file is not None and file.is_surely_absent(self._paths.store):
-                file.remove(key_file)
-            raise
-
-    def _sync(self) -> None:
-        try:
-            file.sync_folder(self._paths.config)
-        except OSError as error:
-            raise refusals.not_confirmed(self._paths, error) from error
-
-    @contextmanager
-    def _saving(self, state: str) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise refusals.not_saved(self._paths.store, error, state=state) from error
-
-    def _sealed(
-        self, contents: StoreContents, vault: Vault, *, raw_key: bytes, generation: int
-    ) -> _Opened:
-        """Seal the contents, then open the new bytes: what does not compare is not saved."""
-        expected = replace(
-            contents,
-            profiles=MappingProxyType(dict(contents.profiles)),
-            store_id=crypto.to_text(vault.store_id),
-            generation=generation,
+        new = as_saved(contents, vault, generation=1)
+        data = self._session.sealed(
+            new, vault, proofs=[(slot.id, key)], state=refusals.NOTHING_SAVED
         )
-        try:
-            data = sealing.seal(expected, vault)
-            signed = document.parse(data)
-            new = self._opened(data, signed, raw_keys=[raw_key])
-            if new.contents != expected or list(new.contents.profiles) != list(expected.profiles):
-                raise UnfitStore("what was read back is not what was to be saved")
-        except (UnfitStore, ValueError) as error:
-            state = refusals.INTACT if generation > 1 else refusals.NOTHING_SAVED
-            raise refusals.unfit_to_save(self._paths, error, state=state) from error
-        return new
-
-    def _bytes(self) -> bytes | None:
-        return file.read_private(self._paths.store, size_max=document.SIZE_MAX)
-
-    def _open(self, data: bytes) -> _Opened:
-        try:
-            signed = document.parse(data)
-            return self._opened(data, signed, raw_keys=self._raw_keys(signed.document))
-        except UnfitStore as problem:
-            raise refusals.unfit(self._paths, problem) from problem
-
-    def _opened(self, data: bytes, signed: SignedDocument, *, raw_keys: Iterable[bytes]) -> _Opened:
-        for raw_key in raw_keys:
-            vault = sealing.unlock(signed, raw_key)
-            if vault is not None:
-                return _Opened(data, raw_key, vault, sealing.open_contents(signed, vault))
-        own_files = self._key_files(signed.document)
-        raise refusals.wrong_key(self._paths, self._key, own_files=own_files)
-
-    def _raw_keys(self, content: Document) -> list[bytes]:
-        """Return the named key alone, or else what the store's own key files hold."""
-        if self._key is not None:
-            return [self._key.read(warn=self._warn)]
-        own_files = self._key_files(content)
-        found = [key for path in own_files if (key := keys.read_key_file(path)) is not None]
-        if not found:
-            raise refusals.no_key(self._paths, own_files=own_files)
-        return found
-
-    def _key_files(self, content: Document) -> list[Path]:
-        slots = (slot for slot in content.slots if slot.kind is SlotKind.KEY_FILE)
-        return [self._paths.key_file(slot.id) for slot in slots]
+        with self._session.keeping(vault.store_id, [(slot, key)], state=refusals.NOTHING_SAVED):
+            self._session.shelf.put_first(data)
+        self._session.shelf.sync()
+        key_file = self._paths.key_file(slot.id) if kind is SlotKind.KEYFILE else None
+        return _report(new, vault, key_file=key_file, created=True)
 
     def _warn(self, sentence: str) -> None:
         self._warnings[sentence] = None
 
 
-def _report(new: _Opened, *, created: bool, key_file: Path | None) -> SaveReport:
-    kinds = tuple(slot.kind.value for slot in new.vault.slots)
-    return SaveReport(new.contents, created=created, key_file=key_file, slot_kinds=kinds)
+def _report(
+    contents: StoreContents, vault: Vault, *, key_file: Path | None = None, created: bool = False
+) -> SaveReport:
+    kinds = tuple(slot.kind.value for slot in vault.slots)
+    return SaveReport(contents, created=created, key_file=key_file, slot_kinds=kinds)

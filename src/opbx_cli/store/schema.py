@@ -1,0 +1,69 @@
+"""Strict reading of a parsed TOML tree: one function per kind of value, one refusal for all.
+
+Nothing here repeats what it found: an unknown key or a wrong value may be anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from opbx_cli.store import crypto
+
+Table = Mapping[str, object]
+
+
+class UnfitStore(Exception):
+    """Why bytes are no store to work with: a reason without any value, and its error code."""
+
+    def __init__(self, reason: str, *, code: str = "store.altered") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.code = code
+
+
+def check_keys(table: Table, *, required: Iterable[str] = (), known: frozenset[str]) -> None:
+    """Refuse unknown and missing keys; `known` has the required ones, too."""
+    if not table.keys() <= known:
+        raise UnfitStore("it has a key that no store has")
+    for key in required:
+        if key not in table:
+            raise UnfitStore(f"`{key}` is missing")
+
+
+def table_of(table: Table, key: str) -> Table:
+    value = table[key]
+    if not isinstance(value, dict):
+        raise UnfitStore("a table is missing")
+    return value
+
+
+def text_of(table: Table, key: str) -> str:
+    value = table[key]
+    if not isinstance(value, str):
+        raise UnfitStore(f"`{key}` is not text")
+    return value
+
+
+def integer_of(table: Table, key: str) -> int:
+    value = table[key]
+    if type(value) is not int:  # a bool is an int, too
+        raise UnfitStore(f"`{key}` is not a whole number")
+    return value
+
+
+def binary_of(table: Table, key: str, length: int) -> bytes:
+    return fixed_binary(text_of(table, key), length)
+
+
+def fixed_binary(text: str, length: int) -> bytes:
+    content = decoded(text)
+    if len(content) != length:
+        raise UnfitStore("a binary value has the wrong length")
+    return content
+
+
+def decoded(text: str) -> bytes:
+    try:
+        return crypto.from_text(text)
+    except ValueError:
+        raise UnfitStore("a binary value is not canonical base64url") from None
