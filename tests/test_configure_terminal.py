@@ -126,7 +126,7 @@ def test_ctrl_c_at_any_question_saves_nothing(
         terminal.send("", end=CTRL_C)
         end = terminal.finish()
         assert terminal.exit_code == 130
-    assert end.removeprefix("^C") == "\nerror: interrupted: nothing was saved\n"
+    assert end.removeprefix("^C") == "\nerror: interrupted: the store is intact\n"
     assert (saved.home / "store.toml").read_bytes() == store
 
 
@@ -310,7 +310,7 @@ def test_removing_a_profile_asks(
     names = saved("profiles", "list").stdout
     assert (names == "") is (code == 0)
     if code:
-        assert end == f"{answer}\nerror: not confirmed: nothing was removed\n"
+        assert end == f"{answer}\nerror: not confirmed: nothing was done\n"
 
 
 @pytest.mark.parametrize(("key", "code"), [(CTRL_C, 130), (CTRL_D, 2)])

@@ -13,9 +13,7 @@ from terminal import shown_on_terminal
 
 UUID = "6b1f0c2e-0000-4000-8000-00000000000{}"
 KEY = "XI0123456789abcdefghijABCDEFGHIJKL"
-SECRET_NAME = (
-    "XIzyxwvutsrqponmlkjihgfedcba987654"  # a key where a name belongs: it has a name's shape
-)
+SECRET_NAME = "canary-0123456789abcdefghijABCDEFGH"  # a key of a kind that a name may have too
 LONGEST = "a" * 64
 SETTINGS = (
     "domain_uuid",
@@ -346,3 +344,11 @@ def test_the_table_has_a_header_and_says_when_it_is_empty(two: Opbx) -> None:
     for name in ("acme", "b.example.com"):
         two("profiles", "remove", name, "--yes")
     assert shown_on_terminal("profiles", "list", environ=environ) == (0, "No profiles.\n")
+
+
+def test_a_name_that_looks_like_an_api_key_is_refused(configured: Opbx) -> None:
+    key = "XI" + "0" * 32
+    outcome = configured("profiles", "rename", "default", key)
+    assert outcome.code == 2
+    assert "looks like an API key" in outcome.stderr
+    assert key not in outcome.stderr

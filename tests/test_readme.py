@@ -35,7 +35,7 @@ ln -s "$HOME/pipx/bin/opbx" "$HOME/bin/opbx"
 
 def test_there_is_a_block_for_each_promise() -> None:
     assert {language for language, _body in BLOCKS} == {"sh", "text"}
-    assert len(SHELL) == 5
+    assert len(SHELL) == 7
 
 
 def test_the_blocks_work_as_printed(opbx: Opbx, sandbox: RunningSandbox, tmp_path: Path) -> None:
@@ -57,17 +57,16 @@ def test_the_blocks_work_as_printed(opbx: Opbx, sandbox: RunningSandbox, tmp_pat
         "CLOUDONIX_API_BASE_URL": sandbox.url,
     }
     for body in SHELL[1:]:
-        if "plan.json" in body:
-            environ |= {
-                "OPBX_DOMAIN_UUID": domain.uuid,
-                "OPBX_DOMAIN_API_KEY": domain.api_key,
-                "OPBX_WEBHOOK_API_KEY": "webhook-key-of-the-ci-0123456789",
-                "OPBX_WEBHOOK_BASE_URL": WEBHOOK_BASE_URL,
-            }
+        given = {
+            "OPBX_DOMAIN_UUID": domain.uuid,
+            "OPBX_DOMAIN_API_KEY": domain.api_key,
+            "OPBX_WEBHOOK_API_KEY": "webhook-key-of-the-ci-0123456789",
+            "OPBX_WEBHOOK_BASE_URL": WEBHOOK_BASE_URL,
+        }
         done = subprocess.run(
             ["bash", "-uo", "pipefail", "-c", body],
             cwd=home,
-            env=environ,
+            env={**environ, **(given if "plan.json" in body else {})},
             capture_output=True,
             text=True,
             check=False,

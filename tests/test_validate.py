@@ -409,10 +409,23 @@ def test_without_a_webhook_url_the_credentials_are_still_checked(
     assert outcome.code == 3
     assert statuses(outcome)["domain"] == "ok"
     assert statuses(outcome)["voice-application"] == "failed"
-    assert "--webhook-base-url" in outcome.error["hint"]
+    assert "OPBX_WEBHOOK_BASE_URL" in outcome.error["hint"]
     assert writes(sandbox) == []
     rejected = opbx("validate", "--json", OPBX_DOMAIN_API_KEY="XI" + "0" * 32)
     assert rejected.code == 4
+
+
+def test_the_hint_for_a_missing_webhook_url_names_the_profile(
+    opbx: Opbx, sandbox: RunningSandbox
+) -> None:
+    domain = sandbox.domains[0]
+    for name in ("first", "acme"):
+        argv = ["-p", name, "--domain-uuid", domain.uuid, "--api-key-stdin"]
+        configure = opbx("configure", *argv, "--api-base-url", sandbox.url, stdin=domain.api_key)
+        assert configure.code == 0
+    outcome = opbx("validate", "-p", "acme", "--json")
+    assert outcome.code == 3
+    assert "--profile acme" in outcome.error["hint"]
 
 
 def test_a_later_failure_after_a_write_is_partial(

@@ -245,6 +245,14 @@ def test_in_production_it_is_an_error(opbx: Opbx, host: str) -> None:
     assert "(from APP_URL) has a host that the internet cannot reach" in outcome.error["message"]
 
 
+def test_one_endpoint_is_a_bare_line_even_where_json_is_asked_for(opbx: Opbx) -> None:
+    argv = ("webhook-url", "--endpoint", "base", "--json")
+    outcome = opbx(*argv, APP_URL="http://pbx.example.com")
+    assert (outcome.code, outcome.stdout) == (0, "http://pbx.example.com\n")
+    assert outcome.stderr.startswith("warning: ")
+    assert opbx(*argv).error["exit_code"] == 3
+
+
 @pytest.mark.parametrize("mode", ["development", "production", "PRODUCTION", ""])
 @pytest.mark.parametrize("host", REACHABLE)
 def test_a_host_on_the_internet_is_fine_in_every_mode(opbx: Opbx, host: str, mode: str) -> None:

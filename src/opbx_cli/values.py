@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from ipaddress import IPv6Address
 from urllib.parse import SplitResult, urlsplit
 
 from opbx_cli.models import RecordingFormat, Secret
@@ -58,6 +59,8 @@ def parse_profile_name(text: str) -> str:
             "expected a profile name: 1 to 64 letters, digits, '.', '_' or '-', "
             "the first a letter or a digit"
         )
+    if API_KEY_SHAPE.fullmatch(text):
+        raise InvalidValue("this looks like an API key; a profile's name is shown on screens")
     return text
 
 
@@ -167,10 +170,8 @@ def _parse_url(text: str) -> SplitResult:
 
 def _checked_netloc(host: str, port: int | None) -> str:
     if ":" in host:
-        import ipaddress  # costs start-up time that only an IPv6 address has to pay
-
         try:
-            host = f"[{ipaddress.IPv6Address(host)}]"
+            host = f"[{IPv6Address(host)}]"
         except ValueError:
             raise InvalidValue("the URL's host is not an IPv6 address") from None
     elif not _HOST_NAME.fullmatch(host.removesuffix(".")):

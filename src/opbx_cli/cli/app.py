@@ -7,7 +7,7 @@ command pays the start-up time of what it uses and nothing else.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Callable, MutableMapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from opbx_cli.cli.options import SharedOptions
     from opbx_cli.cli.prompts import Prompts
     from opbx_cli.cloudonix import Client, Pace
-    from opbx_cli.models import Settings
+    from opbx_cli.models import Secret
+    from opbx_cli.operations.history import Deed
     from opbx_cli.settings import ActiveSettings
     from opbx_cli.store import Store, StorePaths
     from opbx_cli.store.history import History
@@ -106,7 +107,11 @@ class App:
         from opbx_cli.store import KeySource, Store
 
         self._protect()
-        return Store(self.paths, KeySource.from_environment(self.environ))
+        return Store(
+            self.paths,
+            KeySource.from_environment(self.environ),
+            ask_passphrase=self._ask_passphrase if self.may_ask else None,
+        )
 
     @cached_property
     def history(self) -> History:
@@ -164,20 +169,11 @@ class App:
         if not self.prompts.confirm(question):
             raise UsageError("not confirmed: nothing was done", code="usage.declined")
 
-    def record(
-        self,
-        name: str,
-        profile: str | None = None,
-        before: Settings | None = None,
-        after: Settings | None = None,
-        *,
-        changed: Iterable[str] = (),
-        result: str = "ok",
-    ) -> None:
+    def record(self, deed: Deed) -> None:
         """Add what a command changed to the audit trail; what is done stays done without it."""
         from opbx_cli.operations.history import entry_of
 
-        entry = entry_of(name, profile, before, after, also_changed=changed, result=result)
+        entry = entry_of(deed)
         try:
             self.history.append(entry)
         except StoreError as error:
@@ -204,6 +200,14 @@ class App:
                 )
 
         return Pace(sleep=self._sleep, observe=observe)
+
+    def _ask_passphrase(self) -> Secret:
+        from opbx_cli.models import Secret
+
+        passphrase = self.prompts.ask_secret("Passphrase of the store", Secret)
+        if passphrase is None:
+            raise UsageError("no passphrase was given: nothing was done")
+        return passphrase
 
     def _stored_settings(self) -> ActiveSettings:
         from opbx_cli import settings

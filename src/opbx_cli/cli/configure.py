@@ -101,6 +101,7 @@ def _save(app: App, given: GivenSettings) -> None:
     from opbx_cli.models import Settings
     from opbx_cli.operations import profiles
     from opbx_cli.operations.configure import merge, require_complete, saved
+    from opbx_cli.operations.history import Deed
 
     contents = app.store.read() if app.store.exists() else None
     name = profiles.name_to_save(contents, app.profile_name)
@@ -118,6 +119,8 @@ def _save(app: App, given: GivenSettings) -> None:
 
     report = app.store.update(change, create=True) if after != before else None
     app.warn_of_store()
+    if report is not None:
+        app.record(Deed("configure", name, before, report.contents.profiles[name]))
     warnings = settings.key_warnings(
         Settings(domain_api_key=given.domain_api_key, webhook_api_key=given.webhook_api_key)
     )

@@ -8,6 +8,7 @@ from opbx_cli.cli.results import Demonstration, SandboxAddress
 from opbx_cli.models import SETTING_NAMES, ApplicationReference, Secret, Settings
 from opbx_cli.operations.configure import Saved
 from opbx_cli.operations.history import HistoryList
+from opbx_cli.operations.keys import KeyOverview, KeyRotation, KeyRow
 from opbx_cli.operations.profiles import ProfileChange, ProfileDetail, ProfileList
 from opbx_cli.operations.steps import Report, Step
 from opbx_cli.operations.trunks import TrunkDetail, TrunkList
@@ -135,6 +136,29 @@ def _(result: RotatedKey) -> Json:
 
 
 @document.register
+def _(result: KeyOverview) -> Json:
+    return {
+        "schema": "opbx.keys/1",
+        "store": result.store,
+        "backup": result.backup,
+        "generation": result.generation,
+        "opened_with": result.opened_with,
+        "problem": result.problem,
+        "keys": [key_object(key) for key in result.keys],
+    }
+
+
+@document.register
+def _(result: KeyRotation) -> Json:
+    return {
+        "schema": "opbx.key-rotation/1",
+        "keys": [key_object(key) for key in result.keys],
+        "dropped": list(result.dropped),
+        "removed": list(result.removed),
+    }
+
+
+@document.register
 def _(result: HistoryList) -> Json:
     return {
         "schema": "opbx.history/1",
@@ -184,6 +208,16 @@ def step_object(step: Step) -> Json:
 
 def settings_object(settings: Settings) -> Json:
     return {name: plain(getattr(settings, name)) for name in SETTING_NAMES}
+
+
+def key_object(key: KeyRow) -> Json:
+    return {
+        "id": key.id,
+        "kind": key.kind,
+        "location": key.location,
+        "is_at_hand": key.is_at_hand,
+        "protects": key.protects,
+    }
 
 
 def trunk_object(trunk: Trunk) -> Json:

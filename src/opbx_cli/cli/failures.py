@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 
-from typer._click.core import Context
+from typer._click.core import Command, Context
 from typer._click.exceptions import (
     BadOptionUsage,
     BadParameter,
@@ -38,30 +38,43 @@ SHARED_OPTIONS = (
 __all__ = ["ClickException", "usage_error"]
 
 
-def usage_error(error: ClickException, argv: list[str]) -> OpbxError:
+def usage_error(error: ClickException, argv: list[str], root: Command) -> OpbxError:
     """Word an exception of Typer's parser for the user."""
     context: Context | None = getattr(error, "ctx", None)
-    path = context.command_path if context is not None else "opbx"
-    return UsageError(f"{path}: {_reason(error, context, argv)}", hint=f"`{path} --help`")
+    if context is not None:
+        path, command = context.command_path, context.command
+    else:
+        path, command = _typed_command(argv, root)
+    return UsageError(f"{path}: {_reason(error, command, argv)}", hint=f"`{path} --help`")
 
 
-def _reason(error: ClickException, context: Context | None, argv: list[str]) -> str:
+def _typed_command(argv: list[str], root: Command) -> tuple[str, Command]:
+    """Find the command that was typed, for errors of the parser that do not say it."""
+    path, command = "opbx", root
+    for word in argv:
+        following = getattr(command, "commands", {}).get(word)
+        if following is not None:
+            path, command = f"{path} {word}", following
+    return path, command
+
+
+def _reason(error: ClickException, command: Command, argv: list[str]) -> str:
+    commands = list(getattr(command, "commands", ()))
+    options = [name for param in command.params for name in param.opts]
     if isinstance(error, NoArgsIsHelpError):
-        return f"a command is missing: {_listed(_commands(context))}"
+        return f"a command is missing: {_listed(commands)}"
     if isinstance(error, NoSuchOption):
-        if error.option_name in SHARED_OPTIONS and _commands(context):
+        if error.option_name in SHARED_OPTIONS and commands:
             return f"{error.option_name} stands behind the command, as in `opbx trunks list --json`"
-        known = _options(context)
-        close = difflib.get_close_matches(error.option_name, known, n=1)
+        close = difflib.get_close_matches(error.option_name, options, n=1)
         return "no such option" + (f"; did you mean {close[0]}?" if close else "")
     if isinstance(error, BadOptionUsage):
-        name = error.option_name if error.option_name in _options(context) else "an option"
+        name = error.option_name if error.option_name in options else "an option"
         return f"{name} is used without its value, or with one that it does not take"
     if isinstance(error, MissingParameter):
         return f"{_name(error)} is missing"
     if isinstance(error, BadParameter):
         return f"the value of {_name(error)} is not valid"
-    commands = _commands(context)
     if commands:
         typed = [word for word in argv if not word.startswith("-")]
         close = difflib.get_close_matches(typed[-1] if typed else "", commands, n=1)
@@ -79,16 +92,6 @@ def _name(error: BadParameter) -> str:
         (name for name in error.param.opts if name.startswith("--")),
         error.param.human_readable_name,
     )
-
-
-def _commands(context: Context | None) -> list[str]:
-    return list(getattr(context.command, "commands", ())) if context is not None else []
-
-
-def _options(context: Context | None) -> list[str]:
-    if context is None:
-        return []
-    return [name for param in context.command.get_params(context) for name in param.opts]
 
 
 def _listed(names: list[str]) -> str:

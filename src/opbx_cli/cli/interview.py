@@ -111,6 +111,15 @@ class KeyFlags:
         return key
 
 
+def ask_new_passphrase(prompts: Prompts) -> Secret:
+    """Ask twice, because a slip would lock the store."""
+    first = prompts.ask_secret("New passphrase", Secret)
+    again = prompts.ask_secret("The same again", Secret)
+    if first is None or first != again:
+        raise UsageError("the two passphrases differ, or are empty: nothing was changed")
+    return first
+
+
 def ask_for_missing(
     prompts: Prompts, before: Settings | None, given: GivenSettings, api_base_url: str
 ) -> GivenSettings:

@@ -15,6 +15,7 @@ from opbx_cli.cli import (
     configure,
     demo,
     execute,
+    key,
     profiles,
     sandbox,
     trunks,
@@ -68,6 +69,7 @@ trunks.register(root)
 webhook_url.register(root)
 profiles.register(root)
 webhook_key.register(root)
+key.register(root)
 execute.register(root)
 demo.register(root)
 sandbox.register(root)
@@ -108,7 +110,7 @@ def _dispatch(app: App, argv: list[str]) -> int:
     except OpbxError:
         raise
     except ClickException as error:
-        raise usage_error(error, argv) from error
+        raise usage_error(error, argv, command) from error
     except typer.Abort as error:
         raise UsageError("the input ended: nothing was saved") from error
     except SystemExit as error:
@@ -123,7 +125,7 @@ def _dispatch(app: App, argv: list[str]) -> int:
         hint = "run it again with OPBX_DEBUG=1, and report what that shows"
         raise OpbxError(f"unexpected error: {type(error).__name__}", hint=hint) from error
     if code == Interrupted.exit_code:
-        raise Interrupted("interrupted: nothing was saved")
+        raise Interrupted("interrupted: the store is intact")
     return cast("int | None", code) or app.exit_code
 
 
@@ -132,7 +134,7 @@ def _asks_for_json(argv: list[str], environ: MutableMapping[str, str]) -> bool:
     if "--json" in argv:
         return True
     chosen = environ.get("OPBX_OUTPUT")
-    for word, following in zip(argv, [*argv[1:], ""], strict=True):
+    for word, following in zip(argv, [*argv, ""][1:], strict=True):
         option = re.fullmatch(r"(?:--output(?:=|$)|-[qvy]*o)(.*)", word)
         if option is not None:
             chosen = option[1] or following

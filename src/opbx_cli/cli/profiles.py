@@ -8,7 +8,6 @@ import typer
 
 from opbx_cli.cli.app import App
 from opbx_cli.cli.options import command
-from opbx_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +28,8 @@ def register(root: typer.Typer) -> None:
     command(group, "use")(use_profile)
     command(group, "rename")(rename_profile)
     command(group, "remove")(remove_profile)
+    command(group, "restore")(restore_profiles)
+    command(group, "history")(show_history)
 
 
 def list_profiles(app: App) -> None:
@@ -75,7 +76,12 @@ def use_profile(app: App, name: Name) -> None:
     from opbx_cli.operations import profiles
 
     checked = app.name_profile(name)
-    _change(app, lambda contents: profiles.use(contents, checked), f"'{name}' is the default now.")
+    _change(
+        app,
+        lambda contents: profiles.use(contents, checked),
+        sentence=f"'{checked}' is the default now.",
+        command_name="profiles use",
+    )
 
 
 def rename_profile(
@@ -92,7 +98,8 @@ def rename_profile(
     _change(
         app,
         lambda contents: profiles.rename(contents, before, after),
-        f"'{old}' is called '{new}' now.",
+        sentence=f"'{before}' is called '{after}' now.",
+        command_name="profiles rename",
     )
 
 
@@ -107,30 +114,85 @@ def remove_profile(
 
     checked = app.name_profile(name)
     profiles.find(app.store.read(), checked)
-    if not yes:
-        if not app.may_ask:
-            raise UsageError(
-                "removing a profile needs a yes",
-                hint=f"`opbx profiles remove {name} --yes`",
-                code="usage.wants_yes",
-            )
-        if not app.prompts.confirm(f"Remove profile '{name}' and its keys from this computer?"):
-            raise UsageError("not confirmed: nothing was removed", code="usage.declined")
+    app.confirm(
+        f"Remove profile '{checked}' and its keys from this computer?",
+        yes=yes,
+        doing="removing a profile",
+        hint=f"`opbx profiles remove {checked} --yes`",
+    )
     after = _change(
         app,
         lambda contents: profiles.remove(contents, checked),
-        f"Profile '{name}' was removed; Cloudonix was not changed.",
+        sentence=f"Profile '{checked}' was removed; Cloudonix was not changed.",
+        command_name="profiles remove",
     )
     if after.default is None and after.profiles:
         app.ui.notice("There is no default profile now: `opbx profiles use NAME` chooses one.")
 
 
-def _change(
-    app: App, change: Callable[[StoreContents], StoreContents], sentence: str
-) -> ProfileList:
-    from opbx_cli.operations.profiles import ProfileChange, listed
+def restore_profiles(
+    app: App,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Bring back what was stored before the last save.
 
-    after = listed(app.store.update(change).contents)
+    Shows what differs first: names and settings, never values. What is stored now becomes
+    the backup, so that running it again undoes it.
+    """
+    from opbx_cli.operations.history import Deed
+    from opbx_cli.operations.profiles import ProfileChange, differences, listed
+
+    lines = differences(app.store.read(), app.store.previous())
     app.warn_of_store()
+    if not lines:
+        app.ui.show(ProfileChange("Both saves hold the same.", listed(app.store.read())))
+        return
+    for line in lines:
+        app.ui.notice(line)
+    app.confirm(
+        "Bring the previous save back?",
+        yes=yes,
+        doing="bringing the previous save back",
+        hint="`opbx profiles restore --yes`",
+    )
+    after = listed(app.store.restore().contents)
+    app.record(Deed("profiles restore", others=lines))
+    app.ui.show(ProfileChange("The previous save is back.", after))
+
+
+def show_history(app: App) -> None:
+    """Show what was changed on this computer, and when. No value is kept.
+
+    With --profile, what was changed in that profile.
+    """
+    from opbx_cli.operations.history import HistoryList
+
+    name = app.profile_name
+    entries = app.history.read()
+    app.ui.show(HistoryList(tuple(e for e in entries if name is None or e.profile == name)))
+
+
+def _change(
+    app: App,
+    change: Callable[[StoreContents], StoreContents],
+    *,
+    sentence: str,
+    command_name: str,
+) -> ProfileList:
+    from opbx_cli.operations.history import Deed
+    from opbx_cli.operations.profiles import ProfileChange, differences, listed
+
+    seen: list[StoreContents] = []
+
+    def remember_and_change(contents: StoreContents) -> StoreContents:
+        seen[:] = [contents]
+        return change(contents)
+
+    contents = app.store.update(remember_and_change).contents
+    after = listed(contents)
+    app.warn_of_store()
+    others = differences(seen[0], contents)
+    app.record(Deed(command_name, app.profile_name, others=others))
     app.ui.show(ProfileChange(sentence, after))
     return after

@@ -19,6 +19,7 @@ from opbx_cli.cli import words
 from opbx_cli.cli.results import Demonstration, SandboxAddress
 from opbx_cli.operations.configure import Saved
 from opbx_cli.operations.history import HistoryList
+from opbx_cli.operations.keys import KeyOverview, KeyRotation
 from opbx_cli.operations.plan import Change
 from opbx_cli.operations.profiles import ProfileChange, ProfileDetail, ProfileList
 from opbx_cli.operations.steps import Report, Result, Status, Step
@@ -172,6 +173,31 @@ def _(result: Demonstration) -> RenderableType:
 @view.register
 def _(result: RotatedKey) -> RenderableType:
     return Text("\n".join(words.rotated_key_lines(result)))
+
+
+@view.register
+def _(result: KeyOverview) -> RenderableType:
+    head = _pairs(
+        [
+            ("store", result.store),
+            ("backup", result.backup),
+            ("generation", str(result.generation)),
+            *([("problem", result.problem)] if result.problem else []),
+        ]
+    )
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("ID", "KIND", "STATE", "WHERE ITS KEY IS"):
+        table.add_column(name, overflow="fold")
+    for key in result.keys:
+        table.add_row(*(Text(clean(cell)) for cell in words.key_row(key, result.opened_with)))
+    kinds = {key.kind: key.protects for key in result.keys}
+    advice = [Text(f"{kind}: {protects}") for kind, protects in kinds.items()]
+    return Group(head, Text(), table, Text(), *advice)
+
+
+@view.register
+def _(result: KeyRotation) -> RenderableType:
+    return Text("\n".join(words.rotation_lines(result)))
 
 
 @view.register

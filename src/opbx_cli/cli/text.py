@@ -10,6 +10,7 @@ from opbx_cli.cli import words
 from opbx_cli.cli.results import Demonstration, SandboxAddress
 from opbx_cli.operations.configure import Saved
 from opbx_cli.operations.history import HistoryList
+from opbx_cli.operations.keys import KeyOverview, KeyRotation
 from opbx_cli.operations.profiles import ProfileChange, ProfileDetail, ProfileList
 from opbx_cli.operations.steps import Report, Step
 from opbx_cli.operations.trunks import TrunkDetail, TrunkList
@@ -72,6 +73,16 @@ def _(result: Demonstration) -> list[str]:
 @lines.register
 def _(result: RotatedKey) -> list[str]:
     return words.rotated_key_lines(result)
+
+
+@lines.register
+def _(result: KeyOverview) -> list[str]:
+    return [_tabbed(words.key_row(key, result.opened_with)) for key in result.keys]
+
+
+@lines.register
+def _(result: KeyRotation) -> list[str]:
+    return words.rotation_lines(result)
 
 
 @lines.register

@@ -75,7 +75,10 @@ class Ui:
             self._write("stdout", "".join(f"{line}\n" for line in lines(result)))
 
     def show_line(self, line: str) -> None:
-        """Show a bare line, whatever the terminal."""
+        """Show a bare line, on a terminal or not, and whatever format errors shall have."""
+        if self.output == "json":  # no document is there to carry them
+            for warning in self.warnings:
+                self._say("warning", warning, typer.colors.YELLOW)
         self._write("stdout", f"{line}\n")
 
     def step(self, step: Step) -> None:
@@ -151,10 +154,10 @@ class Ui:
         """Break between words on a terminal; elsewhere a sentence stays one line."""
         if not _is_terminal(sys.stderr):
             return sentence
-        import shutil
         import textwrap
 
-        width = shutil.get_terminal_size().columns
+        # Of the terminal that stderr is: stdout may be a pipe or another one.
+        width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
         return textwrap.fill(sentence, width, break_long_words=False, break_on_hyphens=False)
 
     def _write(self, name: str, text: str) -> None:

@@ -52,6 +52,7 @@ def validate(
             steps.append(step)
             app.ui.step(step)
     except KeyboardInterrupt:
+        _record(app, steps, "interrupted")
         raise _interrupted(steps) from None
     report = Report(
         profile=app.settings.profile,
@@ -60,6 +61,7 @@ def validate(
         steps=last_words(steps),
         voice_url=run.voice_url,
     )
+    _record(app, steps, report.result)
     app.ui.show(report)
     if report.error is not None:
         raise report.error
@@ -140,6 +142,7 @@ class _Run:
         return resolve_webhook_url(
             settings.webhook_base_url(self._app.settings, self._app.environ),
             production=settings.is_production(self._app.environ),
+            active=self._app.settings,
         )
 
     def _record(self, facts: Facts) -> bool:
@@ -148,6 +151,19 @@ class _Run:
         name = self._app.settings.profile
         assert name is not None
         return record(self._app.store, name, self._app.client.domain_uuid, facts)
+
+
+def _record(app: App, steps: list[Step], result: str) -> None:
+    """Keep what was changed in Cloudonix; without a store nothing is kept anywhere."""
+    from opbx_cli.operations.history import Deed
+
+    active = app.settings
+    changes = tuple(change for step in steps if step.wrote for change in step.changes)
+    if active.profile is not None and changes:
+        settings = active.settings
+        app.record(
+            Deed("validate", active.profile, settings, settings, changes=changes, result=result)
+        )
 
 
 def _interrupted(steps: list[Step]) -> Interrupted:

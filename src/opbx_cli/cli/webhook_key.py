@@ -30,6 +30,7 @@ def rotate_webhook_key(app: App) -> None:
     `opbx webhook-key reveal` prints it.
     """
     from opbx_cli.operations import profiles
+    from opbx_cli.operations.history import Deed
     from opbx_cli.operations.webhook_key import rotate
 
     profile = _stored_profile(app)
@@ -41,7 +42,7 @@ def rotate_webhook_key(app: App) -> None:
     with app.ui.working("Putting a new webhook key in force"):
         result = rotate(app.client, profile, before, save)
     after = profiles.find(app.store.read(), profile)[1]
-    app.record("webhook-key rotate", profile, before, after)
+    app.record(Deed("webhook-key rotate", profile, before, after))
     app.ui.show(result)
 
 

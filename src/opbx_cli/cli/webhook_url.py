@@ -43,7 +43,7 @@ def webhook_url(
         production=settings.is_production(app.environ),
         active=active,
     )
-    if endpoint is None or app.ui.output == "json":
+    if endpoint is None:
         app.ui.show(url)
         return
     for warning in url.warnings:

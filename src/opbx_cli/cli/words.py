@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from opbx_cli.cli.results import Demonstration
 from opbx_cli.models import SETTING_NAMES, ApplicationReference, Secret
 from opbx_cli.operations.configure import Saved
+from opbx_cli.operations.keys import KeyRotation, KeyRow
 from opbx_cli.operations.plan import Change
 from opbx_cli.operations.profiles import ProfileDetail
 from opbx_cli.operations.steps import Report, Result, Status
@@ -87,6 +88,20 @@ def rotated_key_lines(result: RotatedKey) -> list[str]:
         "OPBX refuses callbacks until it has the new key too.",
         f"Next: opbx webhook-key reveal{option}",
     ]
+
+
+def key_row(key: KeyRow, opened_with: str | None = None) -> tuple[str, ...]:
+    at_hand = {True: "at hand", False: "not at hand", None: "asked for"}[key.is_at_hand]
+    state = "opens it now" if key.id == opened_with else at_hand
+    return (key.id, key.kind, state, key.location or "outside of opbx")
+
+
+def rotation_lines(result: KeyRotation) -> list[str]:
+    """Say what opens the store now, and what does not any more."""
+    lines = ["The store and its backup are encrypted anew; the old keys open neither."]
+    lines += [f"Opens it now: {' '.join(key_row(key))}" for key in result.keys]
+    lines += [f"Left out: {slot}" for slot in result.dropped]
+    return lines + [f"Removed: {place}" for place in result.removed]
 
 
 def history_row(entry: HistoryEntry) -> tuple[str, ...]:

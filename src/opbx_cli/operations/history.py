@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opbx_cli.models import SETTING_NAMES, Secret, Settings
 
 if TYPE_CHECKING:
+    from opbx_cli.operations.plan import Change
     from opbx_cli.store.history import HistoryEntry
 
 
@@ -18,38 +18,48 @@ class HistoryList:
     entries: tuple[HistoryEntry, ...]
 
 
-def entry_of(
-    command: str,
-    profile: str | None,
-    before: Settings | None,
-    after: Settings | None,
-    *,
-    also_changed: Iterable[str] = (),
-    result: str = "ok",
-) -> HistoryEntry:
-    """Compare a profile before and after; names only, and keys as fingerprints."""
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """What a command did to a profile, to Cloudonix (`changes`), or to the store (`others`)."""
+
+    command: str
+    profile: str | None = None
+    before: Settings | None = None
+    after: Settings | None = None
+    changes: tuple[Change, ...] = ()
+    others: tuple[str, ...] = ()
+    result: str = "ok"
+
+
+def entry_of(deed: Deed) -> HistoryEntry:
+    """Write a deed down: names only, and keys as fingerprints."""
     from opbx_cli.store.history import HistoryEntry
 
-    old, new = before or Settings(), after or Settings()
+    old, new = deed.before or Settings(), deed.after or Settings()
     changed = [name for name in SETTING_NAMES if getattr(old, name) != getattr(new, name)]
-    secrets = [
-        name
-        for name in changed
-        if isinstance(getattr(old, name), Secret) or isinstance(getattr(new, name), Secret)
-    ]
+    secrets = [name for name in changed if _is_secret(getattr(old, name), getattr(new, name))]
+    made = {change.path: (change.before, change.after) for change in deed.changes}
+    pairs = {
+        **{name: (getattr(old, name), getattr(new, name)) for name in secrets},
+        **{name: pair for name, pair in made.items() if _is_secret(*pair)},
+    }
     return HistoryEntry(
         time=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        command=command,
-        profile=profile,
+        command=deed.command,
+        profile=deed.profile,
         domain_uuid=new.domain_uuid or old.domain_uuid,
-        changed=(*changed, *also_changed),
-        result=result,
+        changed=(*changed, *made, *deed.others),
+        result=deed.result,
         fingerprints={
-            name: (_fingerprint(getattr(old, name)), _fingerprint(getattr(new, name)))
-            for name in secrets
+            name: (_fingerprint(before), _fingerprint(after))
+            for name, (before, after) in pairs.items()
         },
     )
 
 
-def _fingerprint(secret: Secret | None) -> str | None:
-    return None if secret is None else secret.fingerprint
+def _is_secret(*values: object) -> bool:
+    return any(isinstance(value, Secret) for value in values)
+
+
+def _fingerprint(value: object) -> str | None:
+    return value.fingerprint if isinstance(value, Secret) else None

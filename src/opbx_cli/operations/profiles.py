@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from opbx_cli.errors import ConfigurationError, UsageError
-from opbx_cli.models import DEFAULT_PROFILE_NAME, Settings
+from opbx_cli.models import DEFAULT_PROFILE_NAME, SETTING_NAMES, Settings
 
 if TYPE_CHECKING:
     from opbx_cli.operations.converge import Facts
@@ -134,6 +134,22 @@ def record(store: Store, name: str, domain_uuid: str, facts: Facts) -> bool:
         return False
     store.update(with_facts)
     return True
+
+
+def differences(before: StoreContents, after: StoreContents) -> tuple[str, ...]:
+    """Say what differs between two saves: profiles and settings by name, never a value."""
+    lines = [f"profile {name} is gone" for name in before.profiles if name not in after.profiles]
+    for name, settings in after.profiles.items():
+        old = before.profiles.get(name)
+        if old is None:
+            lines.append(f"profile {name} is new")
+            continue
+        changed = [item for item in SETTING_NAMES if getattr(old, item) != getattr(settings, item)]
+        if changed:
+            lines.append(f"profile {name} differs in {', '.join(changed)}")
+    if before.default_profile != after.default_profile:
+        lines.append(f"the default profile is {after.default_profile or 'none'}")
+    return tuple(lines)
 
 
 def listed(contents: StoreContents) -> ProfileList:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -109,8 +110,6 @@ def is_public(host: str) -> bool:
 
 
 def _is_public_address(text: str) -> bool:
-    import ipaddress  # costs start-up time that only a numeric host has to pay
-
     address = ipaddress.ip_address(text)
     if isinstance(address, ipaddress.IPv6Address):
         # IPv4 in other clothes: mapped (RFC 4291) and 6to4 (RFC 3056).

@@ -46,6 +46,7 @@ class History:
                 old = file.read_private(self.path, size_max=2 * SIZE_MAX) or b""
                 if len(old) + len(line) > SIZE_MAX:
                     old = _newer_half(old)
+                file.remove_old_temporaries(self.path.parent)
                 file.replace(self.path, old + line)
         except OSError as error:
             raise StoreError(
@@ -100,11 +101,8 @@ def _from_line(line: bytes) -> HistoryEntry | None:
             changed=tuple(map(str, data["changed"])),
             result=str(data["result"]),
             fingerprints={
-                str(name): (pair["from"], pair["to"])
-                for name, pair in data["fingerprints"].items()
+                str(name): (pair["from"], pair["to"]) for name, pair in data["fingerprints"].items()
             },
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-
-

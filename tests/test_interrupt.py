@@ -1,0 +1,68 @@
+"""Ctrl-C at any moment: exit 130, the store intact, a sentence, and a next run that goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from opbx_cli.sandbox.server import RunningSandbox
+from support import Opbx
+
+
+@pytest.mark.parametrize(
+    ("call", "done"),
+    [
+        ("get-domain", "no step had changed anything"),
+        ("create-application", "no step had changed anything"),
+        ("update-domain", "done before that: voice-application"),
+    ],
+)
+def test_validate_says_what_was_already_changed(
+    configured: Opbx, sandbox: RunningSandbox, call: str, done: str
+) -> None:
+    store = (configured.home / "store.toml").read_bytes()
+    sandbox.set_faults(f"{call}=hang")
+    with subprocess.Popen(
+        [sys.executable, "-m", "opbx_cli", "validate"],
+        env=configured.process_environ(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        while process.poll() is None and not any(
+            request.call == call and request.ended is None for request in sandbox.requests
+        ):
+            os.sched_yield()
+        process.send_signal(signal.SIGINT)
+        _stdout, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert stderr.startswith("error: interrupted; ")
+    assert done in stderr
+    assert "`opbx validate` goes on from here" in stderr
+    assert "Traceback" not in stderr
+    assert (configured.home / "store.toml").read_bytes() == store
+    sandbox.set_faults()
+    assert configured("validate").code == 0
+    assert len(sandbox.state.applications()) == 1
+
+
+def test_a_reading_command_ends_at_once(configured: Opbx, sandbox: RunningSandbox) -> None:
+    sandbox.set_faults("list-trunks=hang")
+    with subprocess.Popen(
+        [sys.executable, "-m", "opbx_cli", "trunks", "list", "--json"],
+        env=configured.process_environ(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        while process.poll() is None and not sandbox.requests:
+            os.sched_yield()
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert stdout == ""
+    assert '"code": "interrupted"' in stderr
