@@ -68,7 +68,7 @@ class Bench:
     def run(self, argv: list[str], *, stdin: str = "") -> float:
         """Run a command; return its seconds."""
         started = time.perf_counter()
-        done = subprocess.run(  # noqa: S603  # our own command
+        done = subprocess.run(  # our own command
             argv, input=stdin, env=self.environ, capture_output=True, text=True, check=False
         )
         elapsed = time.perf_counter() - started
@@ -121,7 +121,7 @@ def many_trunks(bench: Bench) -> None:
         peak = 0.0
         for _ in range(3):
             started = time.perf_counter()
-            with subprocess.Popen(argv, env=environ, stdout=subprocess.DEVNULL) as process:  # noqa: S603
+            with subprocess.Popen(argv, env=environ, stdout=subprocess.DEVNULL) as process:
                 _pid, _status, usage = os.wait4(process.pid, 0)
             seconds.append(time.perf_counter() - started)
             peak = max(peak, usage.ru_maxrss / 1024)
@@ -145,7 +145,7 @@ def main() -> None:
         many_trunks(bench)
     width = max(len(row[0]) for row in bench.rows)
     for what, measured, bound, holds in bench.rows:
-        print(f"{what:{width}}  {measured} (bound {bound}){'' if holds else '  <-- over'}")  # noqa: T201
+        print(f"{what:{width}}  {measured} (bound {bound}){'' if holds else '  <-- over'}")
     sys.exit(0 if all(row[3] for row in bench.rows) else 1)
 
 

@@ -41,6 +41,8 @@ class Outcome:
         return content
 
 
+# What makes a process measure its coverage, for those that no test inside this process covers.
+MEASURED = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
 # Ours to set, or set by pytest-xdist for its workers.
 LEFT_OUT = {"APP_URL", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"}
 
@@ -92,6 +94,6 @@ class Opbx:
         kept = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("OPBX_", "CLOUDONIX_")) and name not in LEFT_OUT
+            if not name.startswith(("OPBX_", "CLOUDONIX_", "COVERAGE_")) and name not in LEFT_OUT
         }
         return {**kept, **self.environ, **variables}

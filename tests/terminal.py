@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from support import MEASURED
+
 DEADLINE = 30.0  # seconds; only a test that fails ever waits for it
 LINE_FEED, CTRL_C, CTRL_D = "\n", "\x03", "\x04"
 
@@ -60,7 +62,7 @@ class Terminal:
                 stdin=source,
                 stdout=stdout or subprocess.DEVNULL,
                 stderr=stderr or subprocess.DEVNULL,
-                env={"TERM": "xterm-256color", **environ},
+                env={"TERM": "xterm-256color", **MEASURED, **environ},
                 start_new_session=True,
                 pass_fds=[slave],
             )

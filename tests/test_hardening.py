@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from opbx_cli.sandbox.server import RunningSandbox
-from support import Opbx
+from support import MEASURED, Opbx
 
 
 def test_core_dumps_are_off_for_what_exec_becomes_too(configured: Opbx) -> None:
@@ -52,7 +52,7 @@ def test_other_programs_of_the_user_cannot_look(
     }
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env=configured.process_environ(**(variables if mode == "storeless" else {})),
+        env=configured.process_environ(**MEASURED, **(variables if mode == "storeless" else {})),
         capture_output=True,
         text=True,
         check=True,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from support import Opbx
+from support import MEASURED, Opbx
 
 
 def start(opbx: Opbx, *argv: str) -> subprocess.Popen[str]:
@@ -19,7 +19,7 @@ def start(opbx: Opbx, *argv: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=opbx.process_environ(),
+        env=opbx.process_environ(**MEASURED),
     )
 
 
@@ -95,7 +95,7 @@ def test_without_the_extra_the_install_command_is_named(opbx: Opbx, tmp_path: Pa
 def test_demo_shows_the_commands_and_leaves_nothing(opbx: Opbx, tmp_path: Path) -> None:
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    outcome = opbx.process("demo", TMPDIR=str(temporary))
+    outcome = opbx.process("demo", TMPDIR=str(temporary), **MEASURED)
     assert outcome.code == 0, outcome.stderr
     shown = [line for line in outcome.stdout.splitlines() if line.startswith("$ opbx ")]
     assert [line.split()[2] for line in shown] == [
@@ -114,7 +114,7 @@ def test_demo_shows_the_commands_and_leaves_nothing(opbx: Opbx, tmp_path: Path) 
 
 
 def test_demo_as_json_is_one_document(opbx: Opbx) -> None:
-    outcome = opbx.process("demo", "--json")
+    outcome = opbx.process("demo", "--json", **MEASURED)
     assert outcome.code == 0, outcome.stderr
     assert outcome.document["schema"] == "opbx.demo/1"
     codes = [entry["exit_code"] for entry in outcome.document["commands"]]

@@ -25,11 +25,20 @@ from opbx_cli.store import Store, store_paths
 
 home, name = sys.argv[1:]
 sys.stdin.readline()
-for number in range(5):
+for number in range(25):
     profiles = {f"{name}-{number}": Settings()}
-    Store(store_paths(home)).update(
+    Store(store_paths(home), lock_timeout=60).update(
         lambda old: replace(old, profiles={**old.profiles, **profiles}), create=True
     )
+"""
+
+ROTATOR = """
+import sys
+from opbx_cli.store import Store, store_paths
+
+sys.stdin.readline()
+for _ in range(40):
+    Store(store_paths(sys.argv[1]), lock_timeout=60).rotate()
 """
 
 HOLDER = """
@@ -75,10 +84,27 @@ def test_eight_writers_at_once_lose_nothing_and_readers_see_whole_stores(
     for writer in writers:
         writer.communicate()
         assert writer.returncode == 0
-    expected = {f"{name}-{number}" for name in names for number in range(5)}
+    expected = {f"{name}-{number}" for name in names for number in range(25)}
     assert set(store.read().profiles) == expected
-    assert store.read().generation == 40 + store_is_there
+    assert store.read().generation == 200 + store_is_there
     assert len(list(store_paths(home).keys.iterdir())) == 1
+
+
+def test_readers_without_a_lock_never_miss_a_key_that_is_rotated_away(
+    saved: Store, paths: StorePaths, contents: StoreContents
+) -> None:
+    saved.update(lambda old: old)
+    with start(ROTATOR, str(paths.config)) as rotator:
+        assert rotator.stdin
+        rotator.stdin.write("go\n")
+        rotator.stdin.close()
+        while rotator.poll() is None:
+            reader = Store(paths)
+            assert reader.read().profiles == contents.profiles
+            assert reader.previous().profiles == contents.profiles
+    assert rotator.returncode == 0
+    assert saved.read().generation == 42
+    assert len(list(paths.keys.iterdir())) == 1
 
 
 def test_a_lock_that_another_process_holds_is_waited_for_and_then_refused(

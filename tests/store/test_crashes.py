@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -65,6 +66,22 @@ class FaultyDisk:
             return original(*arguments, **options)
 
         return call
+
+
+class InterruptAt:
+    """Ctrl-C right after a call has done its work: at the first, second, third … of them."""
+
+    def __init__(self, original: Callable[..., Any], at: int) -> None:
+        self.original = original
+        self.at = at
+        self.calls = 0
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        self.calls += 1
+        result = self.original(*arguments, **options)
+        if self.calls == self.at:
+            raise KeyboardInterrupt
+        return result
 
 
 def attempt(call: Callable[[], Outcome]) -> Outcome | StoreError:
@@ -169,6 +186,29 @@ def test_a_change_of_keys_that_fails_at_any_call_leaves_a_store_that_opens(
         shutil.rmtree(home)
         if disk.calls < at:
             assert at > 30
+            return
+
+
+@pytest.mark.parametrize("call", ["write", "fsync", "replace", "unlink"])
+@pytest.mark.parametrize("action", ACTIONS)
+def test_an_interrupt_of_a_change_of_keys_leaves_a_store_that_opens(
+    template: Path, tmp_path: Path, action: str, call: str
+) -> None:
+    second = Store(store_paths(str(template))).key_status().slots[1].id
+    for at in count(1):
+        home = tmp_path / str(at)
+        shutil.copytree(template, home)
+        interrupt = InterruptAt(getattr(os, call), at)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(os, call, interrupt)
+            with suppress(KeyboardInterrupt):
+                ACTIONS[action](Store(store_paths(str(home)), lock_timeout=0), second)
+        store = Store(store_paths(str(home)))
+        assert store.previous()
+        store.rotate()
+        slots = {slot.id for slot in store.key_status().slots}
+        assert {path.stem for path in store.key_status().paths.keys.iterdir()} == slots
+        if interrupt.calls < at:
             return
 
 

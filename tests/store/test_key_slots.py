@@ -13,7 +13,6 @@ import pytest
 from opbx_cli.errors import ConfigurationError, StoreError, UsageError
 from opbx_cli.models import Secret, Settings
 from opbx_cli.store import (
-    AddedSlot,
     KeySource,
     SlotKind,
     Store,
@@ -23,6 +22,7 @@ from opbx_cli.store import (
     document,
     sealing,
 )
+from opbx_cli.store.reports import AddedSlot
 
 Refusal = Callable[[Callable[[], object]], StoreError]
 Opened = Callable[..., Store]
@@ -300,12 +300,15 @@ def test_keys_of_stores_that_were_put_aside_are_never_swept(
     (aside,) = slot_ids(paths)
     paths.store.rename(f"{paths.store}.damaged")
     opened().update(lambda old: old, create=True)
-    orphan = paths.key_file("0badc0de")
+    orphan, foreign = paths.key_file("0badc0de"), paths.key_file("00000001")
     shutil.copy(paths.key_file(aside), orphan)
-    (paths.keys / "notes.key").touch()
+    shutil.copy(paths.key_file(aside), foreign)  # of a store with another folder, for example
+    paths.key_notes.touch(mode=0o600)
+    paths.key_notes.write_text(f"0badc0de\n{aside}\n../../x\n")
     rotation = opened().rotate()
     assert str(orphan) in rotation.removed_keys
-    assert key_files(paths) == sorted([aside, "notes", *slot_ids(paths)])
+    assert key_files(paths) == sorted([aside, "00000001", *slot_ids(paths)])
+    assert not paths.key_notes.exists()
 
 
 def test_an_old_key_file_that_stays_is_a_warning(

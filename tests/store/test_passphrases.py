@@ -67,6 +67,19 @@ def test_a_passphrase_is_asked_for_once(locked_store: StorePaths) -> None:
     assert len(asked) == 1
 
 
+def test_nobody_waits_for_somebody_who_types(locked_store: StorePaths, opened: Opened) -> None:
+    others: list[int] = []
+
+    def ask() -> Secret:
+        report = opened(typed=PASSPHRASE).update(lambda old: old)  # the lock is free
+        others.append(report.contents.generation)
+        return Secret(PASSPHRASE)
+
+    store = Store(locked_store, ask_passphrase=ask, lock_timeout=0)
+    assert store.update(lambda old: old).contents.generation == 4
+    assert others == [3]
+
+
 def test_nobody_is_asked_where_another_key_opens_the_store(saved: Store, opened: Opened) -> None:
     key = opened().add_slot(SlotKind.EXTERNAL).key
     opened().add_slot(SlotKind.PASSPHRASE, passphrase=Secret(PASSPHRASE))
@@ -230,7 +243,7 @@ def test_argon2_loads_only_when_a_passphrase_is_used(saved: Store, paths: StoreP
     )
     loaded = set(done.stdout.split())
     assert "opbx_cli.store.passphrases" in loaded
-    assert not loaded & {"cryptography.hazmat.primitives.kdf.argon2", "keyring", "threading"}
+    assert not loaded & {"cryptography.hazmat.primitives.kdf.argon2", "keyring"}
 
 
 def test_too_little_memory_is_told(locked_store: StorePaths, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from opbx_cli.errors import StoreError
-from opbx_cli.store import Store, StoreContents, StorePaths, store_paths
+from opbx_cli.store import KeySource, SlotKind, Store, StoreContents, StorePaths, store_paths
 
 Refusal = Callable[[Callable[[], object]], StoreError]
 RunHint = Callable[[StoreError], None]
@@ -382,3 +382,90 @@ def test_reading_leaves_no_trace(saved: Store, paths: StorePaths) -> None:
     before = {(path, path.stat().st_mtime_ns) for path in paths.config.rglob("*")}
     assert isinstance(saved.read(), StoreContents)
     assert {(path, path.stat().st_mtime_ns) for path in paths.config.rglob("*")} == before
+
+
+KEY_ACTIONS: dict[str, Callable[[Store], object]] = {
+    "rotate": lambda store: store.rotate(),
+    "add": lambda store: store.add_slot(SlotKind.KEYFILE),
+    "remove": lambda store: store.remove_slot(store.key_status().slots[1].id),
+    "restore": lambda store: store.restore(),
+}
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o777])
+@pytest.mark.parametrize("action", KEY_ACTIONS)
+def test_key_changes_are_private_whatever_the_umask(
+    home_of_nobody: Path, mask: int, action: str
+) -> None:
+    paths = store_paths(str(home_of_nobody / "home"))
+    store = Store(paths)
+    store.update(lambda old: old, create=True)
+    store.add_slot(SlotKind.KEYFILE)
+    with umask(mask):
+        KEY_ACTIONS[action](store)
+    assert store.read().generation == 3
+    for path in (paths.store, paths.backup, *paths.keys.iterdir()):
+        assert mode(path) == 0o600, path
+
+
+@pytest.mark.parametrize("action", ["rotate", "restore"])
+@pytest.mark.parametrize("wrong", ["open", "link", "hard link", "fifo", "foreign"])
+def test_a_backup_that_is_not_ours_alone_is_refused_and_nothing_changes(
+    saved: Store, paths: StorePaths, refusal: Refusal, action: str, wrong: str
+) -> None:
+    saved.update(lambda old: old)
+    elsewhere = paths.config / "elsewhere"
+    code = "store.unreadable"
+    if wrong == "open":
+        paths.backup.chmod(0o644)
+        code = "store.too_open"
+    elif wrong == "foreign":
+        if os.geteuid() != 0:
+            pytest.skip("only root can give a file away")
+        os.chown(paths.backup, STRANGER, STRANGER)
+        code = "store.not_owner"
+    elif wrong == "fifo":
+        paths.backup.unlink()
+        os.mkfifo(paths.backup, 0o600)
+    else:
+        paths.backup.rename(elsewhere)
+        (os.symlink if wrong == "link" else os.link)(elsewhere, paths.backup)
+    before = (paths.store.read_bytes(), sorted(paths.keys.iterdir()))
+    assert refusal(lambda: KEY_ACTIONS[action](saved)).code == code
+    assert refusal(saved.previous).code == code
+    assert (paths.store.read_bytes(), sorted(paths.keys.iterdir())) == before
+
+
+@pytest.mark.parametrize("action", ["rotate", "add"])
+def test_a_folder_of_keys_that_others_can_write_gets_no_new_key(
+    saved: Store, paths: StorePaths, tmp_path: Path, refusal: Refusal, action: str
+) -> None:
+    (own,) = paths.keys.iterdir()
+    aside = tmp_path / "mine.key"
+    own.rename(aside)
+    paths.keys.chmod(0o777)
+    store = Store(paths, KeySource(path=aside))
+    tmp_path.chmod(0o700)
+    before = paths.store.read_bytes()
+    assert refusal(lambda: KEY_ACTIONS[action](store)).code == "store.too_open"
+    assert paths.store.read_bytes() == before
+    assert list(paths.keys.iterdir()) == []
+
+
+@pytest.mark.parametrize("action", KEY_ACTIONS)
+def test_key_changes_in_a_read_only_folder_say_what_is_intact(
+    home_of_nobody: Path, refusal: Refusal, run_hint: RunHint, action: str
+) -> None:
+    paths = store_paths(str(home_of_nobody / "home"))
+    store = Store(paths)
+    store.update(lambda old: old, create=True)
+    store.add_slot(SlotKind.KEYFILE)
+    paths.config.chmod(0o500)
+    error = refusal(lambda: KEY_ACTIONS[action](store))
+    assert error.code == "store.not_saved"
+    assert error.message.endswith(("the previous store is intact", "nothing was changed"))
+    assert store.read().generation == 2
+    assert len(list(paths.keys.iterdir())) == 2
+    run_hint(error)
+    KEY_ACTIONS[action](store)
+    assert store.read().generation == 3

@@ -11,19 +11,14 @@ from opbx_cli.store.contents import SaveReport, StoreContents
 from opbx_cli.store.key_ring import KeyRing
 from opbx_cli.store.keys import KeySource
 from opbx_cli.store.paths import StorePaths, store_paths
-from opbx_cli.store.reports import AddedSlot, KeyStatus, Rotation, SlotStatus
 from opbx_cli.store.slots import SlotKind
 from opbx_cli.store.store import Store
 
 __all__ = [
-    "AddedSlot",
     "KeyRing",
     "KeySource",
-    "KeyStatus",
-    "Rotation",
     "SaveReport",
     "SlotKind",
-    "SlotStatus",
     "Store",
     "StoreContents",
     "StorePaths",

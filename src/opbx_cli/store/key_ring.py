@@ -45,6 +45,7 @@ class KeyRing:
     def __init__(self, backend: Backend | None = None, *, timeout: float = TIMEOUT) -> None:
         self._backend = backend
         self._timeout = timeout  # seconds
+        self._silence: StoreError | None = None  # no answer is waited for twice
 
     def get(self, name: str) -> str | None:
         """Return an entry, None if the key ring works and has none of that name."""
@@ -80,6 +81,8 @@ class KeyRing:
         """Call in a thread of its own: it can be left behind when the key ring does not answer."""
         import threading
 
+        if self._silence is not None:
+            raise self._silence
         answers: list[Answer] = []
         problems: list[Exception] = []
 
@@ -95,7 +98,8 @@ class KeyRing:
         if answers:
             return answers[0]
         if not problems:
-            raise _refused(f"did not answer within {self._timeout:g} s (is it locked?)")
+            self._silence = _refused(f"did not answer within {self._timeout:g} s (is it locked?)")
+            raise self._silence
         if isinstance(problems[0], StoreError):
             raise problems[0]
         # The class alone: what a back end puts into its message is not known to be harmless.

@@ -7,8 +7,8 @@ old one is deleted only after no store needs it, down to the disk.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 
 from opbx_cli.errors import StoreError, UsageError
 from opbx_cli.models import Secret
@@ -51,8 +51,10 @@ def add(session: Session, kind: SlotKind, *, passphrase: Secret | None) -> Added
         slot = sealing.new_slot(old.vault, key, kind=kind)
         vault = replace(old.vault, slots=(*old.vault.slots, slot))
         proofs = [(old.match.slot.id, old.match.key), (slot.id, key)]
+        _note_keys(session, [slot])
         with session.keeping(vault.store_id, [(slot, key)]):
             session.save(old, old.contents, vault=vault, proofs=proofs)
+        _tidy(session)
     is_shown = kind in _SHOWN_KINDS
     return AddedSlot(
         SlotStatus(slot.id, kind, session.keychain.location(slot), is_at_hand=True),
@@ -70,9 +72,11 @@ def remove(session: Session, slot_id: str) -> tuple[str, ...]:
         proofs = _proofs(session, old, rest)
         if not proofs:
             raise refusals.no_other_key(session.paths, [slot.id for slot in rest])
+        _note_keys(session, old.vault.slots)
         session.save(old, old.contents, vault=replace(old.vault, slots=rest), proofs=proofs)
         gone = [slot for slot in old.vault.slots if slot.id == slot_id]
         _, warnings = _forget(session, old.vault.store_id, gone)
+        _tidy(session)
     return warnings
 
 
@@ -83,11 +87,12 @@ def rotate(session: Session, *, drop: frozenset[str], passphrase: Secret | None)
         new = rotation.renewed(old.document, session.keychain, drop=drop, paths=session.paths)
         backup = _backup_to_rotate(session, old)
         data, backup_data = _sealed_anew(session, old, backup, new)
+        _note_keys(session, (*old.vault.slots, *_slots_of(backup), *new.vault.slots))
         _put_rotated(session, new, data=data, backup=backup_data)
         before = {slot.id: slot for slot in (*old.vault.slots, *_slots_of(backup))}
         gone = [slot for slot in before.values() if slot.id not in new.ids]
         removed, warnings = _forget(session, old.vault.store_id, gone)
-        removed += _sweep(session)
+        removed += _tidy(session)
     return Rotation(
         slots=tuple(
             SlotStatus(slot.id, slot.kind, session.keychain.location(slot), is_at_hand=True)
@@ -173,19 +178,22 @@ def _forget(
     return tuple(removed), tuple(warnings)
 
 
-def _sweep(session: Session) -> tuple[str, ...]:
-    """Delete key files that no store here names: a rotation that was killed leaves such."""
-    removed: list[Path] = []
-    try:
+def _note_keys(session: Session, slots: Iterable[Slot]) -> None:
+    with session.shelf.saving(refusals.INTACT):
+        session.shelf.note_keys(slot.id for slot in slots if slot.kind is SlotKind.KEYFILE)
+
+
+def _tidy(session: Session) -> tuple[str, ...]:
+    """Delete noted key files that no store here names: a change that was killed leaves such."""
+    removed: list[str] = []
+    with suppress(OSError):  # what cannot be tidied now is tidied by the next change of keys
         needed = session.shelf.named_slots()
-        named = session.keychain.named
-        for path in keys.own_key_files(session.paths.keys):
-            if path.stem not in needed and not (named and named.path == path):
-                path.unlink()
-                removed.append(path)
-    except OSError:  # what cannot be swept now is swept by the next rotation
-        pass
-    return tuple(map(str, removed))
+        for slot_id in session.shelf.noted_keys():
+            path = session.paths.key_file(slot_id)
+            if slot_id not in needed and keys.remove_key_file(path):
+                removed.append(str(path))
+        session.shelf.forget_notes()
+    return tuple(removed)
 
 
 def _replaced_key(session: Session, old: Opened, new: Renewal) -> tuple[str, ...]:

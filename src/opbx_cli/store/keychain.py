@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from opbx_cli.errors import StoreError
 from opbx_cli.models import Secret
@@ -18,9 +19,11 @@ from opbx_cli.store.document import Document
 from opbx_cli.store.key_ring import LOCATION, KeyRing
 from opbx_cli.store.keys import KeySource
 from opbx_cli.store.paths import StorePaths
-from opbx_cli.store.reports import SlotStatus
 from opbx_cli.store.sealing import RawKey
 from opbx_cli.store.slots import Argon2, Slot, SlotKind
+
+if TYPE_CHECKING:
+    from opbx_cli.store.reports import SlotStatus
 
 AskPassphrase = Callable[[], Secret]
 
@@ -92,6 +95,8 @@ class Keychain:
         return {match.slot.id: match.key for match in found if match is not None}
 
     def status(self, content: Document) -> tuple[SlotStatus, ...]:
+        from opbx_cli.store.reports import SlotStatus
+
         at_hand = self.matches(content)
         return tuple(
             SlotStatus(slot.id, slot.kind, self.location(slot), self._is_at_hand(slot, at_hand))

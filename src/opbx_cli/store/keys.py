@@ -6,7 +6,6 @@ never a reason to try the next one.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,6 @@ KEY_VARIABLE = "OPBX_STORE_KEY"
 KEY_FILE_VARIABLE = "OPBX_STORE_KEY_FILE"
 ALLOW_SHARED_VARIABLE = "OPBX_ALLOW_SHARED_KEY_FILE"
 
-_KEY_FILE_NAME = re.compile(r"[0-9a-f]{8}\.key")
 _KEY_FILE_SIZE_MAX = 4096  # bytes; a key has 55 characters
 
 
@@ -115,11 +113,6 @@ def write_key_file(path: Path, raw_key: bytes) -> None:
     except BaseException:
         file.remove(path)
         raise
-
-
-def own_key_files(folder: Path) -> list[Path]:
-    """Return what has the name of a key file of ours; OSError if the folder cannot be listed."""
-    return [path for path in folder.iterdir() if _KEY_FILE_NAME.fullmatch(path.name)]
 
 
 def remove_key_file(path: Path) -> bool:

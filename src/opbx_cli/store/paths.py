@@ -23,6 +23,10 @@ class StorePaths:
     def lock(self) -> Path:
         return self.config / "store.toml.lock"
 
+    @property
+    def key_notes(self) -> Path:
+        return self.config / "store.toml.keys"
+
     def key_file(self, slot_id: str) -> Path:
         return self.keys / f"{slot_id}.key"
 

@@ -23,6 +23,7 @@ from opbx_cli.store.slots import Slot
 # A reader holds no lock: the store, and the key file it names, may be replaced while it reads.
 _READ_ATTEMPTS = 10
 
+Files = TypeVar("Files")
 Result = TypeVar("Result")
 Proofs = Sequence[tuple[str, RawKey]]  # slot ids, and what must open them before new bytes count
 
@@ -57,11 +58,13 @@ class Session:
 
     def current(self) -> Opened:
         """Open the store as it is now, without the lock."""
-        return self._steadily(self._open)
+        return _steadily(self.stored_bytes, self._open)
 
     def current_backup(self) -> Backup | None:
         """Open the backup without the lock; None if there is none."""
-        return self._steadily(lambda data: self.backup(self._open(data)))
+        return _steadily(
+            self._with_backup, lambda files: self._backup(files[1], store=self._open(files[0]))
+        )
 
     def stored_bytes(self) -> bytes:
         data = self.shelf.store()
@@ -95,11 +98,14 @@ class Session:
             yield old
 
     def backup(self, store: Opened) -> Backup | None:
+        """Open the backup; None if there is none."""
+        return self._backup(self.shelf.backup(), store=store)
+
+    def _backup(self, data: bytes | None, *, store: Opened) -> Backup | None:
         """Open the backup with the store's own data key, else with the backup's own slots.
 
         The second is for a rotation that was cut short before it came to the backup.
         """
-        data = self.shelf.backup()
         if data is None:
             return None
         try:
@@ -183,18 +189,8 @@ class Session:
         except UnfitStore as problem:
             raise refusals.unfit(self.paths, problem) from problem
 
-    def _steadily(self, work: Callable[[bytes], Result]) -> Result:
-        """Work on the store's bytes, again if they were replaced under the work."""
-        data = self.stored_bytes()
-        for _ in range(_READ_ATTEMPTS):
-            try:
-                return work(data)
-            except StoreError:
-                now = self.stored_bytes()
-                if now == data:
-                    raise
-                data = now
-        return work(data)
+    def _with_backup(self) -> tuple[bytes, bytes | None]:
+        return self.stored_bytes(), self.shelf.backup()
 
     def _ask_ahead(self) -> None:
         """Open the store before the lock is taken: nobody shall wait for somebody who types."""
@@ -203,6 +199,20 @@ class Session:
                 data = self.shelf.store()
                 if data is not None and slots.mentions_passphrase(data):
                     self._open(data)
+
+
+def _steadily(look: Callable[[], Files], work: Callable[[Files], Result]) -> Result:
+    """Work on what the files hold, again if they were replaced under the work."""
+    files = look()
+    for _ in range(_READ_ATTEMPTS):
+        try:
+            return work(files)
+        except StoreError:
+            now = look()
+            if now == files:
+                raise
+            files = now
+    return work(files)
 
 
 def as_saved(contents: StoreContents, vault: Vault, *, generation: int) -> StoreContents:

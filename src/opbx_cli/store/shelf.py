@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from opbx_cli.errors import StoreError
 from opbx_cli.store import document, file, refusals
 from opbx_cli.store.paths import StorePaths
+from opbx_cli.store.slots import is_slot_id
 
+_NOTES_SIZE_MAX = 1024 * 1024  # bytes
 _SLOT_ID = re.compile(rb'^id = "([0-9a-f]{8})"\r?$', re.MULTILINE)
 
 
@@ -74,6 +77,24 @@ class Shelf:
             file.sync_folder(self._paths.config)
         except OSError as error:
             raise refusals.not_confirmed(self._paths, error) from error
+
+    def note_keys(self, slot_ids: Iterable[str]) -> None:
+        """Note key files that a change makes or leaves behind, in case it is killed.
+
+        What others keep in the same folder is never noted, and so never deleted.
+        """
+        noted = sorted({*self.noted_keys(), *slot_ids})
+        file.replace(self._paths.key_notes, "".join(f"{one}\n" for one in noted).encode())
+
+    def noted_keys(self) -> tuple[str, ...]:
+        try:
+            content = file.read_private(self._paths.key_notes, size_max=_NOTES_SIZE_MAX) or b""
+        except StoreError:
+            return ()
+        return tuple(filter(is_slot_id, content.decode("latin-1").splitlines()))
+
+    def forget_notes(self) -> None:
+        self._paths.key_notes.unlink(missing_ok=True)
 
     def named_slots(self) -> frozenset[str]:
         """Return the slot ids in every store file here, also in those that somebody put aside.

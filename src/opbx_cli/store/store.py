@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from opbx_cli.models import Secret
-from opbx_cli.store import crypto, file, key_slots, refusals, sealing
+from opbx_cli.store import crypto, file, refusals, sealing
 from opbx_cli.store.contents import SaveReport, StoreContents
 from opbx_cli.store.key_ring import KeyRing
 from opbx_cli.store.keychain import AskPassphrase, Keychain
 from opbx_cli.store.keys import KeySource
 from opbx_cli.store.paths import StorePaths
-from opbx_cli.store.reports import AddedSlot, KeyStatus, Rotation
 from opbx_cli.store.sealing import RawKey, Vault
 from opbx_cli.store.session import Session, as_saved
 from opbx_cli.store.slots import SlotKind
+
+if TYPE_CHECKING:
+    from opbx_cli.store.reports import AddedSlot, KeyStatus, Rotation
 
 LOCK_TIMEOUT = 10.0  # seconds
 
@@ -107,6 +110,8 @@ class Store:
 
     def key_status(self) -> KeyStatus:
         """Return the ways to open the store, also when none of them opens it now."""
+        from opbx_cli.store import key_slots  # most commands do not change keys
+
         return key_slots.status(self._session)
 
     def add_slot(self, kind: SlotKind, *, passphrase: Secret | None = None) -> AddedSlot:
@@ -114,6 +119,8 @@ class Store:
 
         UsageError for a passphrase that is not taken.
         """
+        from opbx_cli.store import key_slots
+
         return key_slots.add(self._session, kind, passphrase=passphrase)
 
     def remove_slot(self, slot_id: str) -> KeyStatus:
@@ -122,6 +129,8 @@ class Store:
         UsageError for an id that no slot has, StoreError if no other way is left that
         opens the store here and now.
         """
+        from opbx_cli.store import key_slots
+
         for warning in key_slots.remove(self._session, slot_id):
             self._warn(warning)
         return self.key_status()
@@ -135,6 +144,8 @@ class Store:
         is at hand, else StoreError names its slot, unless `drop` does. `passphrase` is the
         store's own: without it, it is asked for where it is needed.
         """
+        from opbx_cli.store import key_slots
+
         return key_slots.rotate(self._session, drop=drop, passphrase=passphrase)
 
     def _create(self, change: Change) -> SaveReport:
