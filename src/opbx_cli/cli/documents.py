@@ -162,21 +162,7 @@ def _(result: KeyRotation) -> Json:
 def _(result: HistoryList) -> Json:
     return {
         "schema": "opbx.history/1",
-        "entries": [
-            {
-                "time": entry.time,
-                "command": entry.command,
-                "profile": entry.profile,
-                "domain_uuid": entry.domain_uuid,
-                "changed": list(entry.changed),
-                "fingerprints": {
-                    name: {"from": before, "to": after}
-                    for name, (before, after) in entry.fingerprints.items()
-                },
-                "result": entry.result,
-            }
-            for entry in result.entries
-        ],
+        "entries": [entry.as_object() for entry in result.entries],
     }
 
 

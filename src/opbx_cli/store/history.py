@@ -32,6 +32,21 @@ class HistoryEntry:
     result: str
     fingerprints: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)
 
+    def as_object(self) -> dict[str, object]:
+        """Return the entry as JSON has it, in the file and in `profiles history --json`."""
+        return {
+            "time": self.time,
+            "command": self.command,
+            "profile": self.profile,
+            "domain_uuid": self.domain_uuid,
+            "changed": list(self.changed),
+            "fingerprints": {
+                name: {"from": before, "to": after}
+                for name, (before, after) in self.fingerprints.items()
+            },
+            "result": self.result,
+        }
+
 
 class History:
     def __init__(self, path: Path) -> None:
@@ -39,7 +54,7 @@ class History:
 
     def append(self, entry: HistoryEntry) -> None:
         """Add a line. Raises `StoreError` where the file is not ours alone or cannot be written."""
-        line = json.dumps(_as_json(entry)).encode() + b"\n"
+        line = json.dumps(entry.as_object()).encode() + b"\n"
         try:
             file.make_private_folder(self.path.parent)
             with locked(self.path.with_name(self.path.name + ".lock"), timeout=LOCK_TIMEOUT):
@@ -73,21 +88,6 @@ def history_path(home: str | None) -> Path:
 def _newer_half(content: bytes) -> bytes:
     start = content.find(b"\n", len(content) // 2)
     return content[start + 1 :]
-
-
-def _as_json(entry: HistoryEntry) -> dict[str, object]:
-    return {
-        "time": entry.time,
-        "command": entry.command,
-        "profile": entry.profile,
-        "domain_uuid": entry.domain_uuid,
-        "changed": list(entry.changed),
-        "fingerprints": {
-            name: {"from": before, "to": after}
-            for name, (before, after) in entry.fingerprints.items()
-        },
-        "result": entry.result,
-    }
 
 
 def _from_line(line: bytes) -> HistoryEntry | None:
