@@ -126,7 +126,7 @@ def test_the_file_is_private_and_has_no_value(configured: Opbx, sandbox: Running
 
 def test_it_is_bounded_and_the_older_half_goes(configured: Opbx) -> None:
     line = trail(configured).read_bytes().replace(b"configure", b"older")
-    trail(configured).write_bytes(line * (SIZE_MAX // len(line)))
+    trail(configured).write_bytes(line * (SIZE_MAX // len(line) + 1))
     assert configured("configure", "--no-answer-timeout", "30").code == 0
     assert trail(configured).stat().st_size < SIZE_MAX * 0.6
     assert entries(configured)[-1]["changed"] == ["no_answer_timeout"]

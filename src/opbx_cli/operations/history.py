@@ -44,7 +44,7 @@ def entry_of(deed: Deed) -> HistoryEntry:
         **{name: pair for name, pair in made.items() if _is_secret(*pair)},
     }
     return HistoryEntry(
-        time=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        time=f"{datetime.datetime.now(datetime.UTC):%Y-%m-%dT%H:%M:%SZ}",
         command=deed.command,
         profile=deed.profile,
         domain_uuid=new.domain_uuid or old.domain_uuid,
