@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,10 @@ import pytest
 from opbx_cli.sandbox import Options
 from opbx_cli.sandbox.server import RunningSandbox, running
 from support import WEBHOOK_BASE_URL, Opbx
+
+# A shell without job control starts what it puts in the background deaf to Ctrl-C, and so would
+# be every program that the tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
