@@ -239,7 +239,10 @@ def test_every_kind_that_is_offered_can_be_read(kind: str) -> None:
 
 def test_every_kind_answers_in_some_way(client: httpx.Client, sandbox: RunningSandbox) -> None:
     sandbox.set_options(rate_limit=False)
-    silent = {FaultKind.HANG, FaultKind.SLOW_BODY, FaultKind.CLOSE_BEFORE, FaultKind.CLOSE_AFTER}
+    silent = {
+        *(FaultKind.HANG, FaultKind.HANG_AFTER, FaultKind.SLOW_BODY),
+        *(FaultKind.CLOSE_BEFORE, FaultKind.CLOSE_AFTER),
+    }
     for kind in FaultKind:
         if kind not in silent:
             sandbox.set_faults(Fault(Call.ANY, kind, status=404))
@@ -252,3 +255,27 @@ def test_the_truncated_answer_is_the_start_of_json(
 ) -> None:
     sandbox.set_faults("any=truncated")
     assert json.loads(client.get(DOMAIN).text + '"}')["id"] == 1001
+
+
+def test_a_fault_may_let_the_first_calls_pass(
+    client: httpx.Client, sandbox: RunningSandbox
+) -> None:
+    sandbox.set_options(rate_limit=False)
+    sandbox.set_faults("get-domain=422*1@3")
+    assert [client.get(DOMAIN).status_code for _ in range(4)] == [200, 200, 422, 200]
+
+
+@pytest.mark.parametrize("text", ["any=422@0", "any=422@", "any=422@x", "any=422@1*2"])
+def test_a_first_time_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="KIND"):
+        Fault.parse(text)
+
+
+def test_a_truncated_answer_may_follow_a_write_that_happened(
+    client: httpx.Client, sandbox: RunningSandbox
+) -> None:
+    sandbox.set_faults("update-domain=truncated-after")
+    client.put(DOMAIN, json={"profile": {"call-timeout": 33}})
+    profile = sandbox.state.domain()["profile"]
+    assert isinstance(profile, dict)
+    assert profile["call-timeout"] == 33

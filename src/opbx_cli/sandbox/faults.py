@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -33,7 +33,7 @@ class Call(StrEnum):
 
 
 class FaultKind(StrEnum):
-    """What goes wrong; only `close-after` lets a write happen. A status is written as a number."""
+    """What goes wrong; only the kinds in `-after` let a write happen. A status is a number."""
 
     STATUS = "status"
     HTML = "html"
@@ -48,18 +48,26 @@ class FaultKind(StrEnum):
     SLOW_BODY = "slow-body"
     CLOSE_BEFORE = "close-before"
     CLOSE_AFTER = "close-after"
+    HANG_AFTER = "hang-after"
+    TRUNCATED_AFTER = "truncated-after"
     ECHO_KEY = "echo-key"
+
+    @property
+    def is_after(self) -> bool:
+        """Tell whether the call is carried out before things go wrong."""
+        return self.value.endswith("-after")
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault: `count` times (None: for ever) on `call`."""
+    """One fault: `count` times (None: for ever) on `call`, from its `first`-th time on."""
 
     call: Call
     kind: FaultKind
     status: int = 0
     retry_after: str | None = None
     count: int | None = None
+    first: int = 1
 
     @classmethod
     def calls(cls) -> tuple[str, ...]:
@@ -74,16 +82,18 @@ class Fault:
 
     @classmethod
     def parse(cls, text: str) -> Fault:
-        """Read `CALL=KIND[*COUNT]`; raise ValueError, which says what is valid, for others."""
+        """Read `CALL=KIND[*COUNT][@FIRST]`; raise ValueError, which says what is valid, if not."""
         call, separator, rest = text.partition("=")
         if not separator or call not in cls.calls():
             message = (
-                f"a fault is written CALL=KIND[*COUNT], with CALL one of {', '.join(cls.calls())}"
+                "a fault is written CALL=KIND[*COUNT][@FIRST], "
+                f"with CALL one of {', '.join(cls.calls())}"
             )
             raise ValueError(message)
-        match = re.fullmatch(r"(.*?)(?:\*([0-9]{1,9}))?", rest, re.DOTALL)
-        kind, count = match.groups() if match else (rest, None)
-        return cls._of_kind(Call(call), kind, count=int(count) if count else None)
+        match = re.fullmatch(r"(.*?)(?:\*([0-9]{1,9}))?(?:@([1-9][0-9]{0,8}))?", rest, re.DOTALL)
+        kind, count, first = match.groups() if match else (rest, None, None)
+        fault = cls._of_kind(Call(call), kind, count=int(count) if count else None)
+        return replace(fault, first=int(first or 1))
 
     @classmethod
     def _of_kind(cls, call: Call, text: str, *, count: int | None) -> Fault:
@@ -108,19 +118,37 @@ class FaultPlan:
     def __init__(self, faults: Iterable[Fault] = ()) -> None:
         """Plan `faults`."""
         self._lock = Lock()
-        self._left: list[tuple[Fault, int | None]] = []
+        self._planned: list[_Planned] = []
         self.plan(faults)
 
     def plan(self, faults: Iterable[Fault]) -> None:
         """Forget what was planned and plan `faults`."""
         with self._lock:
-            self._left = [(fault, fault.count) for fault in faults]
+            self._planned = [_Planned(fault, fault.count, fault.first - 1) for fault in faults]
 
     def take(self, call: Call) -> Fault | None:
         """Return the fault that happens to this call, which uses it up by one."""
         with self._lock:
-            for index, (fault, left) in enumerate(self._left):
-                if fault.call in (call, Call.ANY) and left != 0:
-                    self._left[index] = (fault, None if left is None else left - 1)
-                    return fault
+            for planned in self._planned:
+                if planned.fault.call in (call, Call.ANY) and planned.happens():
+                    return planned.fault
         return None
+
+
+@dataclass(slots=True)
+class _Planned:
+    """A fault, how often it still happens (None: for ever), and how many calls it lets pass."""
+
+    fault: Fault
+    left: int | None
+    passing: int
+
+    def happens(self) -> bool:
+        """Tell whether it happens to this call, and count."""
+        if self.passing:
+            self.passing -= 1
+            return False
+        if self.left == 0:
+            return False
+        self.left = None if self.left is None else self.left - 1
+        return True

@@ -56,7 +56,7 @@ class Options:
         latency: float = 0.0,
         rate_limit: bool = True,
     ) -> Options:
-        """Build options from `NAME=VALUE` variants and `CALL=KIND[*COUNT]` faults.
+        """Build options from `NAME=VALUE` variants and `CALL=KIND[*COUNT][@FIRST]` faults.
 
         Raises ValueError, which says what is valid, for a variant or fault that cannot be read.
         """

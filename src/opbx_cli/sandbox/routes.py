@@ -14,9 +14,9 @@ from starlette.routing import Route, Router
 
 from opbx_cli.sandbox.answers import Refusal, failure, html_answer
 from opbx_cli.sandbox.clock import Clock
-from opbx_cli.sandbox.faults import Call, FaultKind, FaultPlan
+from opbx_cli.sandbox.faults import Call, FaultPlan
 from opbx_cli.sandbox.handlers import HANDLERS, Incoming
-from opbx_cli.sandbox.misbehaviour import drop, misbehaviour
+from opbx_cli.sandbox.misbehaviour import misbehaviour
 from opbx_cli.sandbox.rate_limit import RateLimit
 from opbx_cli.sandbox.recorder import RecordedRequest, Recorder
 from opbx_cli.sandbox.state import State
@@ -118,10 +118,11 @@ class Endpoint:
         ):
             return failure(HTTPStatus.TOO_MANY_REQUESTS)
         fault = world.faults.take(self.call)
-        if fault is not None and fault.kind is not FaultKind.CLOSE_AFTER:
-            return misbehaviour(fault, self.call, _api_key(request))
-        answer = self._answer(request, domain, body)
-        return answer if fault is None else drop
+        if fault is None:
+            return self._answer(request, domain, body)
+        if fault.kind.is_after:
+            self._answer(request, domain, body)
+        return misbehaviour(fault, self.call, _api_key(request))
 
     def _domain(self, request: Request) -> Domain | None:
         uuid = request.path_params.get("domain", "")
