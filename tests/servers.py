@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import ipaddress
 import select
 import socket
 import socketserver
@@ -157,14 +158,19 @@ class Authority:
     server: ssl.SSLContext
 
 
-def authority(folder: Path, *names: str) -> Authority:
-    """Make an authority that exists for this test alone, and a server context for `names`."""
+def authority(
+    folder: Path, *names: str, shift: datetime.timedelta = datetime.timedelta()
+) -> Authority:
+    """Make an authority that exists for this test alone, and a server context for `names`.
+
+    The server's certificate is valid a day around now, or around a moment shifted from it.
+    """
     authority_key = ec.generate_private_key(ec.SECP256R1())
     issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Authority of a test")])
     root = _certificate(issuer, authority_key, issuer, authority_key, ())
     server_key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
-    leaf = _certificate(subject, server_key, issuer, authority_key, names)
+    leaf = _certificate(subject, server_key, issuer, authority_key, names, shift)
     certificate, chain = folder / "authority.pem", folder / "server.pem"
     certificate.write_bytes(root.public_bytes(serialization.Encoding.PEM))
     chain.write_bytes(
@@ -180,14 +186,21 @@ def authority(folder: Path, *names: str) -> Authority:
     return Authority(certificate, context)
 
 
+def _general_name(name: str) -> x509.GeneralName:
+    if ":" in name:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    return x509.DNSName(name)
+
+
 def _certificate(
     subject: x509.Name,
     key: ec.EllipticCurvePrivateKey,
     issuer: x509.Name,
     issuer_key: ec.EllipticCurvePrivateKey,
     names: tuple[str, ...],
+    shift: datetime.timedelta = datetime.timedelta(),
 ) -> x509.Certificate:
-    now = datetime.datetime.now(datetime.UTC)
+    now = datetime.datetime.now(datetime.UTC) + shift
     is_authority = not names
     builder = (
         x509.CertificateBuilder()
@@ -218,6 +231,6 @@ def _certificate(
         )
     )
     if names:
-        alternatives = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
+        alternatives = x509.SubjectAlternativeName([_general_name(name) for name in names])
         builder = builder.add_extension(alternatives, critical=False)
     return builder.sign(issuer_key, hashes.SHA256())

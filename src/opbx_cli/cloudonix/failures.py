@@ -35,6 +35,13 @@ MESSAGE_READ = 10_000  # characters of it that are looked at
 MESSAGE_SHOWN = 200  # characters of a server's own message that go into ours
 HINT_NETWORK = "check the network, DNS and HTTPS_PROXY, then run the same command again"
 HINT_LATER = "run the same command again in a minute"
+HINT_SUPPORT = (
+    "run the same command again; if it stays so, show this message to Cloudonix's support"
+)
+
+# OpenSSL's X509_V_ERR_…: not yet valid and expired; another host name, another IP address.
+CERTIFICATE_OUT_OF_TIME = frozenset({9, 10})
+CERTIFICATE_OF_ANOTHER = frozenset({62, 64})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +71,7 @@ def transport_failure(error: httpx.HTTPError, call: Call, host: str) -> OpbxErro
         return UnreachableError(
             f"cannot {call}: the TLS certificate of {host} is not trusted "
             f"({clean(certificate.verify_message)})",
-            hint="for a private certificate authority set SSL_CERT_FILE to its PEM file",
+            hint=_certificate_hint(certificate),
             code="network.tls",
         )
     if isinstance(error, httpx.TransportError) and never_sent(error):
@@ -106,7 +113,9 @@ def status_failure(
             http_status=status,
         )
     if status == httpx.codes.NOT_FOUND:
-        return NotFoundError(f"cannot {call}: not found (404){said}", http_status=status)
+        return NotFoundError(
+            f"cannot {call}: not found (404){said}", hint=HINT_SUPPORT, http_status=status
+        )
     if status == TOO_MANY_REQUESTS:
         return _rate_limited(response, call)
     if status in SERVER_TROUBLE or status >= httpx.codes.INTERNAL_SERVER_ERROR:
@@ -126,7 +135,9 @@ def status_failure(
             http_status=status,
         )
     return RemoteError(
-        f"cannot {call}: Cloudonix refused the request ({status}){said}", http_status=status
+        f"cannot {call}: Cloudonix refused the request ({status}){said}",
+        hint=HINT_SUPPORT,
+        http_status=status,
     )
 
 
@@ -152,9 +163,21 @@ def _rate_limited(response: httpx.Response, call: Call) -> UnreachableError:
     )
 
 
+def _certificate_hint(problem: ssl.SSLCertVerificationError) -> str:
+    if problem.verify_code in CERTIFICATE_OUT_OF_TIME:
+        return "check this computer's clock; if it is right, the server needs a new certificate"
+    if problem.verify_code in CERTIFICATE_OF_ANOTHER:
+        return "check the API base URL: `opbx profiles show --origin`"
+    return "for a private certificate authority set SSL_CERT_FILE to its PEM file"
+
+
 def _why_not_connected(error: httpx.TransportError) -> tuple[str, str]:
     if isinstance(error, httpx.ProxyError):
-        return "the proxy named by HTTPS_PROXY or ALL_PROXY refused the connection", "network.proxy"
+        # httpx has the proxy's status line for a message; the words in it are not ours to show.
+        status = str(error)[:3]
+        said = f" ({status})" if status.isascii() and status.isdigit() else ""
+        refused = f"the proxy named by HTTPS_PROXY or ALL_PROXY refused the connection{said}"
+        return refused, "network.proxy"
     if isinstance(error, httpx.TimeoutException):
         return "no connection in time", "network.timeout"
     cause: BaseException | None = error
