@@ -109,7 +109,8 @@ class Settings:
     voice_application: ApplicationReference | None = None
     cloudonix_package: str | None = None
     # Fingerprint of the webhook key that Cloudonix took last: some domains never show
-    # the key they hold, and then this is all that tells "in force" from "never sent".
+    # the key they hold, and then this is all that tells "in force" from "never sent". With
+    # `seen:` before it, Cloudonix showed the key, which proves later that it was replaced.
     webhook_api_key_sent: Secret | None = None
 
     def without_remote_facts(self) -> Settings:

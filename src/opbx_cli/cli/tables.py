@@ -64,9 +64,9 @@ def render_step(step: Step, environ: Mapping[str, str]) -> str:
 
 
 def _change(change: Change) -> Text:
-    label, before, after = words.change_words(change)
+    label, difference = words.change_words(change)
     line = Text(f"{label}: ", style="bold", overflow="fold")
-    line.append(f"{before} → {after}", style="not bold")
+    line.append(difference, style="not bold")
     return line
 
 

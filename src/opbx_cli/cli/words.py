@@ -13,7 +13,7 @@ from opbx_cli.operations.profiles import ProfileDetail
 from opbx_cli.operations.steps import Report, Result, Status
 from opbx_cli.operations.webhook_key import RotatedKey
 from opbx_cli.remote import Trunk
-from opbx_cli.values import clean
+from opbx_cli.values import clean, masked_tail
 
 if TYPE_CHECKING:
     from opbx_cli.store.history import HistoryEntry
@@ -46,19 +46,36 @@ CHANGE_WORDS = {
     "domain_profile.session-update-endpoint": ("Session updates go to", ""),
     "domain_profile.cdr-endpoint": ("Call records go to", ""),
     "domain_profile.authorization-api-key": ("Webhook key", ""),
-    "default_application": ("Calls are handled by", ""),
 }
+DEFAULT_APPLICATION = "default_application"
 
 
-def change_words(change: Change) -> tuple[str, str, str]:
-    """Return what changes, what it is, what it shall be."""
+def change_words(change: Change) -> tuple[str, str]:
+    """Return what changes, and how: from what to what, as far as that may be shown."""
+    if change.path == DEFAULT_APPLICATION:
+        return "Calls will go to", _new_way_of_calls(change)
     label, unit = CHANGE_WORDS.get(change.path, (change.path, ""))
-    return label, _value(change.before, unit), _value(change.after, unit)
+    if isinstance(change.after, Secret):
+        return label, _new_secret(change.before, change.after)
+    return label, f"{_value(change.before, unit)} → {_value(change.after, unit)}"
 
 
 def change_line(change: Change) -> str:
-    label, before, after = change_words(change)
-    return f"{label} {before} → {after}"
+    return " ".join(change_words(change))
+
+
+def _new_way_of_calls(change: Change) -> str:
+    holder = change.before
+    now = "to no application" if holder is None else f"application '{clean(str(holder))}'"
+    return f"{clean(change.url or str(change.after))} (now: {now})"
+
+
+def _new_secret(before: object, after: Secret) -> str:
+    """Say that a key changes; a mask that Cloudonix shows in its place has no fingerprint."""
+    if not isinstance(before, Secret):
+        return f"set ({after.fingerprint})"
+    shown = before.fingerprint if masked_tail(before) is None else "masked"
+    return f"changed ({shown} → {after.fingerprint})"
 
 
 def closing(report: Report) -> str:

@@ -11,15 +11,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from opbx_cli.errors import (
-    ConfigurationError,
-    CredentialsError,
-    NotFoundError,
-    OpbxError,
-    RemoteError,
-    UnreachableError,
-)
+from opbx_cli.errors import ConfigurationError, NotFoundError, OpbxError, RemoteError
 from opbx_cli.models import ApplicationReference, Secret
+from opbx_cli.operations.applications import Applications
 from opbx_cli.operations.plan import (
     PROFILE_PATH,
     Change,
@@ -27,18 +21,23 @@ from opbx_cli.operations.plan import (
     Plan,
     application_changes,
     known_applications,
+    memory_of,
     plan,
     shows_key,
 )
-from opbx_cli.operations.steps import Status, Step, StepId, skipped_after
+from opbx_cli.operations.steps import (
+    Status,
+    Step,
+    StepId,
+    confirmed,
+    failed_steps,
+    not_applied,
+    skipped_after,
+)
 from opbx_cli.remote import Domain, Snapshot, VoiceApplication
 
 if TYPE_CHECKING:
     from opbx_cli.cloudonix import Client
-
-# Seconds before each further look for an application that was created but is not listed
-# yet: two and a half in all, which is longer than any list was seen to lag.
-LOOKS = (0.0, 0.5, 1.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +64,9 @@ def inspect(client: Client) -> Inspection:
     try:
         snapshot = client.snapshot()
     except NotFoundError as error:
-        return Inspection((connected, *_failed(StepId.DOMAIN, error)), None)
+        return Inspection((connected, *failed_steps(StepId.DOMAIN, error)), None)
     except OpbxError as error:
-        return Inspection(tuple(_failed(StepId.CONNECT, error)), None)
+        return Inspection(tuple(failed_steps(StepId.CONNECT, error)), None)
     domain = snapshot.domain
     name = domain.name or domain.uuid
     if domain.active is False:
@@ -76,7 +75,7 @@ def inspect(client: Client) -> Inspection:
             hint="activate the domain in the Cloudonix Cockpit, then run the same command again",
             code="domain.inactive",
         )
-        return Inspection((connected, *_failed(StepId.DOMAIN, inactive)), None)
+        return Inspection((connected, *failed_steps(StepId.DOMAIN, inactive)), None)
     package = f", package {domain.package}" if domain.package else ""
     found = Step(StepId.DOMAIN, Status.OK, f"{name} exists, is accessible and active{package}")
     return Inspection((connected, found), snapshot)
@@ -87,17 +86,18 @@ def preview(plan: Plan) -> Iterator[Step]:
     default = "would be changed"
     if plan.foreign_default is not None:
         default = f"{_foreign(plan)}; replacing it needs a yes"
+    application = "would be created" if plan.application is None else "would be changed"
     for step_id, changes, differing, settled in (
         (
             StepId.VOICE_APPLICATION,
             plan.application_changes,
-            "would be created" if plan.application is None else "would be changed",
+            _and(application, plan.application_drift),
             _application_detail(plan),
         ),
         (
             StepId.DOMAIN_PROFILE,
             plan.profile_changes,
-            "would be changed",
+            _and("would be changed", plan.profile_drift),
             "as the settings want it",
         ),
         (StepId.DEFAULT_APPLICATION, plan.default_changes, default, "calls go to OPBX"),
@@ -111,7 +111,7 @@ def preview(plan: Plan) -> Iterator[Step]:
 
 def failed_before_plan(error: ConfigurationError) -> Iterator[Step]:
     """Say that no plan can be made, for want of a webhook URL."""
-    yield from _failed(StepId.VOICE_APPLICATION, error)
+    yield from failed_steps(StepId.VOICE_APPLICATION, error)
 
 
 class Convergence:
@@ -137,6 +137,7 @@ class Convergence:
         self._record = record
         self._wrote = False
         self._kept_default = False
+        self._in_line: set[StepId] = set()
 
     def steps(self) -> Iterator[Step]:
         """Yield each step as it ends; a step that proves wrong later is yielded again."""
@@ -149,85 +150,94 @@ class Convergence:
             try:
                 step = act()
             except OpbxError as error:
-                failed, *skipped = _failed(step_id, error)
+                failed, *skipped = failed_steps(step_id, error)
                 yield replace(failed, wrote=self._wrote and not wrote_before)
                 yield from skipped[:-1]
                 yield from self._save_after_failure(skipped[-1:])
                 return
+            self._in_line.add(step_id)
             yield step
-        if self._wrote:
-            contradictions = self._look_once_more()
-            if contradictions:
-                yield from contradictions
-                yield from self._save_after_failure(skipped_after(StepId.DEFAULT_APPLICATION))
-                return
-        yield self._save()
+        yield from self._finish() if self._wrote else (self._save(),)
+
+    def _finish(self) -> Iterator[Step]:
+        """Read everything again: what was confirmed must also have been kept. Then save."""
+        try:
+            after = self._look_once_more()
+            if after.doubles and not self._agrees_with(after):
+                yield from self._settle(after)
+                after = self._look_once_more()
+            contradictions = self._contradictions(after)
+        except OpbxError as error:
+            detail = f"written and confirmed, but the last look failed: {error.message}"
+            contradictions = [
+                Step(StepId.DEFAULT_APPLICATION, Status.FAILED, detail, error=error, wrote=True)
+            ]
+        self._in_line -= {step.id for step in contradictions}
+        yield from contradictions
+        if contradictions:
+            yield from self._save_after_failure(skipped_after(StepId.DEFAULT_APPLICATION))
+        else:
+            yield self._save()
+
+    def _agrees_with(self, after: Plan) -> bool:
+        assert after.application is not None
+        assert self._application is not None
+        same = after.application.id == self._application.id
+        return same and (self._kept_default or not after.default_changes)
+
+    def _settle(self, after: Plan) -> Iterator[Step]:
+        """Agree with a run at the same time, which made the same application once more.
+
+        Nothing is deleted: the other run may be about to use it. Both go for the oldest.
+        """
+        own = self._application
+        self._plan, self._application = after, after.application
+        assert own is not None
+        assert after.application is not None
+        if after.application.id != own.id:
+            step = self._bring_application()
+            another = f"another run made it at the same time; id {own.id} is left over, and unused"
+            yield replace(
+                step, status=Status.ADOPTED, detail=f"{step.detail}; {another}", wrote=True
+            )
+        if not self._kept_default:
+            yield replace(self._bring_default(), wrote=True)
 
     def _save_after_failure(self, skipped: list[Step]) -> Iterator[Step]:
-        """Remember the application all the same, if this run made or changed anything."""
-        if self._wrote and self._application is not None:
+        """Remember the application all the same, if this run wrote and it is in line."""
+        if self._wrote and StepId.VOICE_APPLICATION in self._in_line:
             yield self._save()
         else:
             yield from skipped
 
     def _bring_application(self) -> Step:
+        planned = self._plan
+        applications = Applications(self._client, planned.spec)
+        drift = planned.application_drift
         if self._application is None:
-            self._application, status = self._create_application()
+            known = self._desired.application
+            self._application, status = applications.provide(known)
+            if status is Status.CREATED:
+                self._wrote = True
+            if known is not None and self._application.id == known.id:
+                drift = None  # it was only listed late
         else:
-            is_new_here = self._record is not None and not self._plan.is_stored
+            is_new_here = self._record is not None and not planned.is_stored
             status = Status.ADOPTED if is_new_here else Status.UPDATED
-        changes = application_changes(self._application, self._plan.spec)
+        changes = application_changes(self._application, planned.spec)
         if changes:
-            self._application = self._update_application(self._application)
+            self._application = applications.update(self._application)
+            self._wrote = True
         elif status is Status.UPDATED:
             status = Status.UNCHANGED
+        is_as_found = status is Status.UNCHANGED and planned.application is None
         return Step(
             StepId.VOICE_APPLICATION,
             status,
-            f"{self._application.name} (id {self._application.id})",
-            self._plan.application_changes or changes,
+            _and(f"{self._application.name} (id {self._application.id})", drift),
+            () if is_as_found else planned.application_changes or changes,
             wrote=bool(changes) or status is Status.CREATED,
         )
-
-    def _create_application(self) -> tuple[VoiceApplication, Status]:
-        """Create it; where that is refused or in doubt, look before deciding."""
-        spec = self._plan.spec
-        try:
-            created = self._client.create_application(spec)
-        except CredentialsError:
-            raise
-        except OpbxError as error:
-            if isinstance(error, UnreachableError) and not error.doubtful:
-                raise
-            found = self._look_for(spec.name)
-            if found is None:
-                raise
-            self._wrote = self._wrote or isinstance(error, UnreachableError)
-            return found, Status.CREATED if isinstance(error, UnreachableError) else Status.ADOPTED
-        self._wrote = True
-        created = created or self._look_for(spec.name)
-        if created is None:
-            raise _not_applied("the new voice application does not show up in the list")
-        return created, Status.CREATED
-
-    def _look_for(self, name: str) -> VoiceApplication | None:
-        for wait in LOOKS:
-            if wait:
-                self._client.pause(wait)
-            for application in self._client.list_applications():
-                if application.name == name:
-                    return application
-        return None
-
-    def _update_application(self, application: VoiceApplication) -> VoiceApplication:
-        spec = self._plan.spec
-        shown = self._client.update_application(application, spec)
-        if shown is None or application_changes(shown, spec):
-            shown = self._look_for(application.name)
-        if shown is None or application_changes(shown, spec):
-            raise _not_applied(f"the application {application.name} is still as it was")
-        self._wrote = True
-        return shown
 
     def _bring_profile(self) -> Step:
         planned = self._plan
@@ -239,12 +249,14 @@ class Convergence:
                 hint="set OPBX_WEBHOOK_API_KEY to the key that OPBX checks callbacks with",
                 code="configuration.webhook_key",
             )
-        shown = self._client.update_profile(planned.profile, planned.profile_writes)
-        self._domain = self._confirmed(shown, self._profile_differs)
+        self._domain = self._confirmed(
+            lambda: self._client.update_profile(planned.profile, planned.profile_writes),
+            self._profile_differs,
+        )
         differing = self._profile_differs(self._domain)
         if differing:
             names = ", ".join(change.path.removeprefix(PROFILE_PATH) for change in differing)
-            raise _not_applied(f"the domain's profile still differs in {names}")
+            raise not_applied(f"the domain's profile still differs in {names}")
         self._wrote = True
         is_hidden = self._desired.webhook_key is not None and not shows_key(self._domain.profile)
         hidden = "; the webhook key was sent, but Cloudonix does not show it" if is_hidden else ""
@@ -252,7 +264,10 @@ class Convergence:
         return Step(
             StepId.DOMAIN_PROFILE,
             Status.UPDATED,
-            f"{count} setting{'s' if count > 1 else ''} written and read back{hidden}",
+            _and(
+                f"{count} setting{'s' if count > 1 else ''} written and read back{hidden}",
+                planned.profile_drift,
+            ),
             planned.profile_changes,
             wrote=True,
         )
@@ -266,10 +281,14 @@ class Convergence:
         sent = Secret(key.fingerprint) if key is not None else None
         return replace(self._desired, webhook_key_sent=sent)
 
-    def _confirmed(self, shown: Domain | None, differs: Callable[[Domain], object]) -> Domain:
-        """Return the domain as the answer shows it, or as a fresh look does."""
-        if shown is None or differs(shown):
-            return self._client.get_domain()
+    def _confirmed(
+        self, write: Callable[[], Domain | None], differs: Callable[[Domain], object]
+    ) -> Domain:
+        """Write; return the domain as the answer shows it, or as a fresh look does."""
+        shown = confirmed(
+            write, self._client.get_domain, lambda domain: domain is None or bool(differs(domain))
+        )
+        assert shown is not None
         return shown
 
     def _bring_default(self) -> Step:
@@ -296,7 +315,7 @@ class Convergence:
                     self._plan.default_changes,
                     wrote=True,
                 )
-        raise _not_applied("the default application is still another one")
+        raise not_applied("the default application is still another one")
 
     def _default_taken_by(self, method: str, application: VoiceApplication) -> bool:
         """Set the default application one way; the sources disagree which one is right."""
@@ -305,31 +324,29 @@ class Convergence:
             return domain.default_application != application.id
 
         try:
-            shown = self._client.set_default_application(application.id, method=method)
+            self._domain = self._confirmed(
+                lambda: self._client.set_default_application(application.id, method=method),
+                differs,
+            )
         except (RemoteError, NotFoundError):
             if method == "PATCH":
                 raise
             return False
-        self._domain = self._confirmed(shown, differs)
         return not differs(self._domain)
 
-    def _look_once_more(self) -> list[Step]:
-        """Read everything again at the end: what was confirmed must also have been kept."""
+    def _look_once_more(self) -> Plan:
+        """Return what a fresh look would have us do."""
         assert self._application is not None
         application = self._application
-        try:
-            fresh = self._client.snapshot()
-        except OpbxError as error:
-            detail = f"written and confirmed, but the last look failed: {error.message}"
-            return [
-                Step(StepId.DEFAULT_APPLICATION, Status.FAILED, detail, error=error, wrote=True)
-            ]
+        fresh = self._client.snapshot()
         if all(entry.id != application.id for entry in known_applications(fresh)):
             # Not listed yet; the answer that showed it still counts.
             fresh = Snapshot(fresh.domain, (*fresh.applications, application))
         self._domain = fresh.domain
-        after = plan(replace(self._as_sent(), application=application.reference), fresh)
-        problem = _not_applied("it was written and confirmed, but a fresh look differs")
+        return plan(replace(self._as_sent(), application=application.reference), fresh)
+
+    def _contradictions(self, after: Plan) -> list[Step]:
+        problem = not_applied("it was written and confirmed, but a fresh look differs")
         return [
             Step(step_id, Status.FAILED, problem.message, changes, problem, wrote=True)
             for step_id, changes in (
@@ -343,36 +360,30 @@ class Convergence:
     def _save(self) -> Step:
         if self._record is None:
             return Step(StepId.SAVE, Status.SKIPPED, "without a store there is nothing to save")
-        key = self._desired.webhook_key
-        hidden = key is not None and not shows_key(self._domain.profile)
         facts = Facts(
             domain_name=self._domain.name,
             cloudonix_package=self._domain.package,
             voice_application=self._application.reference if self._application else None,
-            webhook_api_key_sent=Secret(key.fingerprint) if hidden and key is not None else None,
+            webhook_api_key_sent=self._memory_of_key(),
         )
         try:
             changed = self._record(facts)
         except OpbxError as error:
-            return next(iter(_failed(StepId.SAVE, error)))
+            return next(iter(failed_steps(StepId.SAVE, error)))
         if changed:
             return Step(StepId.SAVE, Status.UPDATED, "saved what Cloudonix told about the domain")
         return Step(StepId.SAVE, Status.UNCHANGED, "nothing new to save")
 
+    def _memory_of_key(self) -> Secret | None:
+        """A key that did not arrive must not be remembered as the one in force."""
+        key = self._desired.webhook_key
+        if StepId.DOMAIN_PROFILE not in self._in_line or key is None:
+            return self._desired.webhook_key_sent
+        return memory_of(key, is_shown=shows_key(self._domain.profile))
 
-def _failed(step_id: StepId, error: OpbxError) -> list[Step]:
-    return [
-        Step(step_id, Status.FAILED, error.message, error=error),
-        *skipped_after(step_id),
-    ]
 
-
-def _not_applied(what: str) -> RemoteError:
-    return RemoteError(
-        f"Cloudonix accepted the change but did not make it: {what}",
-        hint="run the same command again; if it stays so, make the change in the Cockpit",
-        code="remote.not_applied",
-    )
+def _and(detail: str, drift: str | None) -> str:
+    return f"{detail}; {drift}" if drift else detail
 
 
 def _application_detail(plan: Plan) -> str:

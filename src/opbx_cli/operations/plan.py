@@ -19,6 +19,7 @@ from opbx_cli.models import (
     Secret,
     Settings,
 )
+from opbx_cli.operations.drift import application_drift, profile_drift
 from opbx_cli.operations.webhook import Endpoints
 from opbx_cli.remote import (
     AUTHORIZATION_API_KEY,
@@ -37,17 +38,22 @@ from opbx_cli.values import NO_ANSWER_TIMEOUT, masked_tail
 OPBX_PREFIX = "opbx-routing-application-"  # OPBX's own client names its applications so
 CLOUDONIX_TYPE_PREFIX = "cloudonix:"  # such as `Cloudonix:built-in`
 PROFILE_PATH = "domain_profile."
+SEEN = "seen:"  # before the fingerprint of a key that Cloudonix showed in full
 
 Shown = str | int | bool | Secret | None
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One difference: where, what is there, what shall be there."""
+    """One difference: where, what is there, what shall be there.
+
+    `url` is where calls go then, for the one change that sends them somewhere else.
+    """
 
     path: str
     before: Shown
     after: Shown
+    url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +63,7 @@ class Desired:
     domain_uuid: str
     endpoints: Endpoints
     webhook_key: Secret | None = None  # None: leave the domain's key alone
-    webhook_key_sent: Secret | None = None  # fingerprint; only of domains that hide the key
+    webhook_key_sent: Secret | None = None  # see `memory_of`
     no_answer_timeout: int | None = None  # seconds
     recording_format: RecordingFormat | None = None
     application: ApplicationReference | None = None
@@ -91,11 +97,14 @@ class Plan:
     spec: ApplicationSpec
     application: VoiceApplication | None  # None: to be created
     is_stored: bool  # the application is the one that the settings name already
+    doubles: tuple[VoiceApplication, ...]  # younger ones of the same name, made at the same time
     application_changes: tuple[Change, ...]
+    application_drift: str | None  # what others did to it, where that is certain
     profile: Mapping[str, object] = field(repr=False)  # as read, to be sent back
     profile_changes: tuple[Change, ...]
     profile_writes: Mapping[str, str | int | Secret]  # our keys in it
     profile_problem: str | None  # why it must not be written
+    profile_drift: str | None
     default_changes: tuple[Change, ...]
     foreign_default: ForeignDefault | None
     warnings: tuple[str, ...]
@@ -110,18 +119,29 @@ def plan(desired: Desired, actual: Snapshot) -> Plan:
     domain = actual.domain
     applications = known_applications(actual)
     spec = ApplicationSpec(name=application_name(desired.domain_uuid), url=desired.endpoints.voice)
-    application, extras = _choose(desired, domain, applications)
-    default_changes, foreign = _default_changes(domain, applications, application)
+    doubles = _doubles(applications, spec.name)
+    rivals = tuple(entry for entry in applications if entry not in doubles)
+    application, extras = _choose(desired, domain, rivals)
+    changes = application_changes(application, spec)
+    stored = desired.application
+    is_stored = application is not None and stored is not None and application.id == stored.id
+    default_changes, foreign = _default_changes(domain, applications, application, spec)
     wanted = desired_profile(desired, domain.profile)
     profile_changes = _profile_changes(desired, domain.profile, wanted)
     differing = {change.path.removeprefix(PROFILE_PATH) for change in profile_changes}
     return Plan(
         spec=spec,
         application=application,
-        is_stored=application is not None
-        and desired.application is not None
-        and application.id == desired.application.id,
-        application_changes=application_changes(application, spec),
+        is_stored=is_stored,
+        doubles=doubles,
+        application_changes=changes,
+        application_drift=application_drift(
+            desired,
+            domain.profile,
+            changes=changes,
+            is_chosen=is_stored,
+            is_gone=stored is not None and all(entry.id != stored.id for entry in applications),
+        ),
         profile=domain.profile.raw,
         profile_changes=profile_changes,
         # The key goes along with any write: what was read may be only a mask of it.
@@ -131,9 +151,15 @@ def plan(desired: Desired, actual: Snapshot) -> Plan:
             if name in differing or name == AUTHORIZATION_API_KEY
         },
         profile_problem=_profile_problem(desired, domain.profile) if profile_changes else None,
+        profile_drift=profile_drift(
+            desired,
+            profile_changes,
+            path=PROFILE_PATH + AUTHORIZATION_API_KEY,
+            remembered=remembered(desired),
+        ),
         default_changes=default_changes,
         foreign_default=foreign,
-        warnings=(*_extras_warning(extras), *_key_warning(desired, domain.profile)),
+        warnings=(*_extras_warning((*extras, *doubles)), *_key_warning(desired, domain.profile)),
     )
 
 
@@ -197,10 +223,24 @@ def desired_profile(desired: Desired, actual: DomainProfile) -> Mapping[str, str
     return values
 
 
+def age(application: VoiceApplication) -> tuple[bool, int, str, str]:
+    """Sort by it to have the oldest first: everybody who looks finds the same order."""
+    number = application.id if isinstance(application.id, int) else 0
+    return number == 0, number, application.created_at or "", str(application.id)
+
+
 def shows_key(profile: DomainProfile) -> bool:
     """Tell whether Cloudonix shows the webhook key that it holds for this domain."""
     shown = profile.authorization_api_key
     return shown is not None and masked_tail(shown) is None
+
+
+def _doubles(applications: Iterable[VoiceApplication], name: str) -> tuple[VoiceApplication, ...]:
+    """Return all but the oldest of that name: runs at the same time may have made one each.
+
+    All of them must choose alike, whatever each remembers, or they would undo each other.
+    """
+    return tuple(sorted((entry for entry in applications if entry.name == name), key=age)[1:])
 
 
 def _choose(
@@ -260,8 +300,21 @@ def _in_force(desired: Desired, actual: DomainProfile) -> bool:
         return shown == desired.webhook_key
     if tail:
         return desired.webhook_key.reveal().endswith(tail)
-    sent = desired.webhook_key_sent
-    return sent is not None and sent.reveal() == desired.webhook_key.fingerprint
+    # A domain that showed its key at the last run and shows none now has lost it.
+    return remembered(desired) == desired.webhook_key.fingerprint
+
+
+def memory_of(key: Secret, *, is_shown: bool) -> Secret:
+    """Return what the settings remember of the key in force: its fingerprint, and how it is known.
+
+    That Cloudonix showed it proves later that somebody replaced it; that it was only sent
+    also stands in for a look.
+    """
+    return Secret(SEEN + key.fingerprint if is_shown else key.fingerprint)
+
+
+def remembered(desired: Desired) -> str | None:
+    return None if desired.webhook_key_sent is None else desired.webhook_key_sent.reveal()
 
 
 def _profile_problem(desired: Desired, actual: DomainProfile) -> str | None:
@@ -279,6 +332,7 @@ def _default_changes(
     domain: Domain,
     applications: Iterable[VoiceApplication],
     chosen: VoiceApplication | None,
+    spec: ApplicationSpec,
 ) -> tuple[tuple[Change, ...], ForeignDefault | None]:
     """Compare who takes the calls; name whoever would lose them."""
     current = domain.default_application
@@ -289,7 +343,8 @@ def _default_changes(
     change = Change(
         "default_application",
         holder.name if holder is not None else current,
-        chosen.name if chosen is not None else application_name(domain.uuid),
+        chosen.name if chosen is not None else spec.name,
+        url=spec.url,
     )
     if current is None or (holder is not None and _may_be_replaced(holder)):
         return (change,), None

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
 
-from opbx_cli.errors import OpbxError, PartialError, UnreachableError
+from opbx_cli.errors import OpbxError, PartialError, RemoteError, UnreachableError
 from opbx_cli.operations.plan import Change
+
+T = TypeVar("T")
+
+NOT_SHOWN = "remote.not_shown"
+UNINTELLIGIBLE = "remote.unintelligible"
 
 
 class StepId(StrEnum):
@@ -78,8 +85,8 @@ class Report:
         return (
             failure is not None
             and failure.id not in (StepId.CONNECT, StepId.DOMAIN)
-            and isinstance(failure.error, UnreachableError)
-            and failure.error.doubtful
+            and failure.error is not None
+            and is_in_doubt(failure.error)
         )
 
     @property
@@ -127,3 +134,48 @@ def skipped_after(failed: StepId) -> list[Step]:
         Step(step_id, Status.SKIPPED, f"not tried, because {failed} failed")
         for step_id in order[order.index(failed) + 1 :]
     ]
+
+
+def is_in_doubt(error: OpbxError) -> bool:
+    """Tell whether a write that ended in this error may have been carried out."""
+    if isinstance(error, UnreachableError):
+        return error.doubtful
+    return error.code in (UNINTELLIGIBLE, NOT_SHOWN)
+
+
+def confirmed(write: Callable[[], T], look: Callable[[], T], differs: Callable[[T], bool]) -> T:
+    """Write; return what the answer shows, or what a fresh look does where that differs.
+
+    A write in doubt is looked for too, and its error raised only if it is not there.
+    """
+    doubt: OpbxError | None = None
+    try:
+        shown = write()
+        if not differs(shown):
+            return shown
+    except OpbxError as error:
+        if not is_in_doubt(error):
+            raise
+        doubt = error
+    if doubt is None:
+        return look()
+    try:
+        shown = look()
+    except OpbxError:
+        raise doubt from None
+    if differs(shown):
+        raise doubt
+    return shown
+
+
+def failed_steps(step_id: StepId, error: OpbxError) -> list[Step]:
+    """Return the step that failed and those behind it, as skipped."""
+    return [Step(step_id, Status.FAILED, error.message, error=error), *skipped_after(step_id)]
+
+
+def not_applied(what: str) -> RemoteError:
+    return RemoteError(
+        f"Cloudonix accepted the change but did not make it: {what}",
+        hint="run the same command again; if it stays so, make the change in the Cockpit",
+        code="remote.not_applied",
+    )

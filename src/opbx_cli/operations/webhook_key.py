@@ -42,7 +42,8 @@ def rotate(
     try:
         shown = _send(client, domain, new)
     except OpbxError as error:
-        _go_back(settings, save, error)
+        # Which key is in force now is in doubt, whatever was sent before.
+        _go_back(replace(settings, webhook_api_key_sent=None), save, error)
         raise
     if not shown:
         sent = Secret(new.fingerprint)
