@@ -20,6 +20,7 @@ from opbx_cli.cloudonix.failures import (
     transport_failure,
     unintelligible,
 )
+from opbx_cli.cloudonix.limiter import Limiters
 from opbx_cli.cloudonix.transport import (
     Pace,
     RetryingTransport,
@@ -38,6 +39,7 @@ from opbx_cli.remote import (
     Trunk,
     VoiceApplication,
 )
+from opbx_cli.values import origin
 
 T = TypeVar("T")
 
@@ -56,17 +58,24 @@ class Access:
 class Client:
     """Speaks for one domain with one key; close it to close its connections."""
 
-    def __init__(self, access: Access, pace: Pace | None = None) -> None:
+    def __init__(
+        self, access: Access, pace: Pace | None = None, limiters: Limiters | None = None
+    ) -> None:
+        """`limiters` are shared by all clients that may talk to the same domain."""
         self.domain_uuid = access.domain_uuid
         self._hints = access.hints
         self._pace = pace or Pace()
         self._secrets = [access.api_key]
         base_url = _parse_url(access.base_url)
+        limiters = limiters or Limiters(self._pace.clock)
         self._host = host_of(base_url)
         self._http = httpx.Client(
             base_url=base_url,
             transport=RetryingTransport(
-                inner_transport(base_url), timeout=access.timeout, pace=self._pace
+                inner_transport(base_url),
+                timeout=access.timeout,
+                pace=self._pace,
+                limiter=limiters.of(origin(access.base_url), access.domain_uuid),
             ),
             timeout=timeouts(access.timeout),
             # The variables are honoured by the transport; here they would mean .netrc too.

@@ -1,4 +1,4 @@
-"""The way to Cloudonix's server and back: retries, size limit, proxy, TLS.
+"""The way to Cloudonix's server and back: rate and retries, size limit, proxy, TLS.
 
 What may be repeated is decided here and nowhere else:
 
@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import datetime
 import email.utils
+import functools
 import itertools
+import os
 import random
 import ssl
 import time
@@ -22,11 +24,11 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
+from opbx_cli.cloudonix.limiter import RATE_WINDOW, RateLimiter
 from opbx_cli.errors import ConfigurationError
 from opbx_cli.values import is_loopback
 
 RETRIES = 3
-RATE_WINDOW = 3.0  # seconds; Cloudonix counts 10 requests per 3 seconds and domain
 RETRY_AFTER_MAX = 30.0  # seconds; a longer wait is for the user to decide
 BACK_OFF = 0.2  # seconds before the first repetition at most; doubled for each further one
 RETRY_AFTER_SAID_MAX = 9_999_999_999.0  # seconds; beyond it only the fact matters
@@ -69,20 +71,31 @@ class Pace:
 
     sleep: Callable[[float], None] = time.sleep
     observe: Callable[[Exchange], None] = lambda _exchange: None
+    clock: Callable[[], float] = time.monotonic
 
 
 class RetryingTransport(httpx.BaseTransport):
     """Sends a request, reads the whole answer, and repeats what may be repeated."""
 
-    def __init__(self, inner: httpx.BaseTransport, *, timeout: float, pace: Pace) -> None:
+    def __init__(
+        self,
+        inner: httpx.BaseTransport,
+        *,
+        timeout: float,
+        pace: Pace,
+        limiter: RateLimiter | None = None,
+    ) -> None:
         self._inner = inner
         self._timeout = timeout
         self._pace = pace
+        self._limiter = limiter or RateLimiter(pace.clock)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         for attempt in itertools.count(1):  # `_wait` ends it
-            started = time.monotonic()
-            result = self._attempt(request)
+            with self._limiter.turn(self._pace.sleep):
+                started = time.monotonic()
+                result = self._attempt(request)
+            seconds = time.monotonic() - started
             wait = _wait(request, result, attempt)
             self._pace.observe(
                 Exchange(
@@ -90,7 +103,7 @@ class RetryingTransport(httpx.BaseTransport):
                     url=str(request.url),
                     attempt=attempt,
                     outcome=_in_words(result),
-                    seconds=time.monotonic() - started,
+                    seconds=seconds,
                     wait=wait,
                     rate_limited=getattr(result, "status_code", None) == TOO_MANY_REQUESTS,
                 )
@@ -199,7 +212,7 @@ def inner_transport(base_url: httpx.URL) -> httpx.HTTPTransport:
     if proxy and proxy_bypass(base_url.netloc.decode("ascii")):
         proxy = None
     try:
-        context = httpx.create_ssl_context()
+        context = _tls_context(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
         return httpx.HTTPTransport(verify=context, proxy=_proxy(proxy, context))
     except (OSError, ssl.SSLError) as error:
         raise ConfigurationError(
@@ -212,6 +225,12 @@ def inner_transport(base_url: httpx.URL) -> httpx.HTTPTransport:
             "expected http://host:port or https://host:port",
             code="configuration.proxy",
         ) from error
+
+
+@functools.lru_cache(maxsize=1)
+def _tls_context(_file: str | None, _folder: str | None) -> ssl.SSLContext:
+    """Read the authorities once: 25 ms and some megabytes, which hundreds of clients share."""
+    return httpx.create_ssl_context()
 
 
 def host_of(url: httpx.URL) -> str:
