@@ -17,9 +17,10 @@ from opbx_cli.errors import ConfigurationError, StoreError, UsageError
 if TYPE_CHECKING:
     from opbx_cli.cli.options import SharedOptions
     from opbx_cli.cli.prompts import Prompts
-    from opbx_cli.cloudonix import Client, Pace
+    from opbx_cli.cloudonix import Client, Limiters, Pace
     from opbx_cli.models import Secret
     from opbx_cli.operations.history import Deed
+    from opbx_cli.operations.webhook import WebhookUrl
     from opbx_cli.settings import ActiveSettings
     from opbx_cli.store import Store, StorePaths
     from opbx_cli.store.history import History
@@ -70,6 +71,11 @@ class App:
             self.environ, "OPBX_NO_INPUT", values.parse_switch
         )
         self.may_ask = self.ui.can_prompt and not no_input
+
+    def refuse_profile(self, why: str) -> None:
+        """Refuse `--profile`, for a command that is about several; its variable is passed over."""
+        if self._profile_flag is not None:
+            raise UsageError(f"--profile: {why}")
 
     def name_profile(self, name: str) -> str:
         """Take a profile named as an argument: it beats the variable, and fits the flag."""
@@ -127,10 +133,19 @@ class App:
 
     @cached_property
     def client(self) -> Client:
+        return self.client_for(self.settings)
+
+    @cached_property
+    def limiters(self) -> Limiters:
+        from opbx_cli.cloudonix import Limiters
+
+        return Limiters()
+
+    def client_for(self, active: ActiveSettings) -> Client:
+        """Return a client for these settings; whoever asks for it closes it."""
         from opbx_cli import settings
         from opbx_cli.cloudonix import Access, Client, Hints
 
-        active = self.settings
         uuid, key = active.settings.domain_uuid, active.settings.domain_api_key
         if uuid is None or key is None:
             raise ConfigurationError(
@@ -152,7 +167,7 @@ class App:
         access = Access(
             active.settings.api_base_url, uuid, key, settings.api_timeout(self.environ), hints
         )
-        return Client(access, self._pace)
+        return Client(access, self._pace, self.limiters)
 
     @cached_property
     def prompts(self) -> Prompts:
@@ -169,13 +184,15 @@ class App:
         if not self.prompts.confirm(question):
             raise UsageError("not confirmed: nothing was done", code="usage.declined")
 
-    def record(self, deed: Deed) -> None:
+    def record(self, *deeds: Deed | None) -> None:
         """Add what a command changed to the audit trail; what is done stays done without it."""
         from opbx_cli.operations.history import entry_of
 
-        entry = entry_of(deed)
+        entries = [entry_of(deed) for deed in deeds if deed is not None]
+        if not entries:
+            return
         try:
-            self.history.append(entry)
+            self.history.append(*entries)
         except StoreError as error:
             self.ui.warn(f"this change is not in the audit trail: {error.message}")
 
@@ -208,6 +225,16 @@ class App:
         if passphrase is None:
             raise UsageError("no passphrase was given: nothing was done")
         return passphrase
+
+    def webhook_url_of(self, active: ActiveSettings) -> WebhookUrl:
+        """Resolve where OPBX is reached. Raises `ConfigurationError` where nothing says so."""
+        from opbx_cli import settings
+        from opbx_cli.operations.webhook import resolve_webhook_url
+
+        return resolve_webhook_url(
+            settings.webhook_base_url(active, self.environ),
+            production=settings.is_production(self.environ),
+        )
 
     def _stored_settings(self) -> ActiveSettings:
         from opbx_cli import settings

@@ -6,7 +6,7 @@ a dark and a light background; remote text is never markup.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import singledispatch
 
@@ -41,12 +41,31 @@ MARKS = {
     Status.DIFFERS: ("≠", "yellow"),
 }
 
+RESULT_MARKS = {
+    Result.OK: ("✓", "green"),
+    Result.DIFFERS: ("≠", "yellow"),
+    Result.PARTIAL: ("✗", "red"),
+    Result.FAILED: ("✗", "red"),
+}
+
 
 def render(result: object, environ: Mapping[str, str]) -> str:
     return _printed(view(result), environ)
 
 
+def render_one_of_many(report: Report, environ: Mapping[str, str]) -> str:
+    mark, colour = RESULT_MARKS[report.result]
+    head = Text(f"{mark} ", style=colour, overflow="fold")
+    head.append(f"{report.profile}: {words.closing(report)}")
+    steps = [Padding(_step(step), (0, 0, 0, 2)) for step in words.noteworthy(report)]
+    return _printed(Group(head, *steps), environ)
+
+
 def render_step(step: Step, environ: Mapping[str, str]) -> str:
+    return _printed(_step(step), environ)
+
+
+def _step(step: Step) -> RenderableType:
     mark, colour = MARKS[step.status]
     grid = Table.grid(padding=(0, 1))
     grid.add_column(width=1)
@@ -60,7 +79,7 @@ def render_step(step: Step, environ: Mapping[str, str]) -> str:
         Text(clean(step.detail)),
     )
     changes = [Padding(_change(change), (0, 0, 0, 4)) for change in step.changes]
-    return _printed(Group(grid, *changes), environ)
+    return Group(grid, *changes)
 
 
 def _change(change: Change) -> Text:
@@ -75,6 +94,18 @@ def wheel(what: str, environ: Mapping[str, str]) -> Iterator[None]:
     console = Console(stderr=True, no_color=bool(environ.get("NO_COLOR")))
     with console.status(Text(what)):
         yield
+
+
+@contextmanager
+def bar(what: str, total: int, environ: Mapping[str, str]) -> Iterator[Callable[[], None]]:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    console = Console(stderr=True, no_color=bool(environ.get("NO_COLOR")))
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    # stdout is the answer's: rich would send it to stderr, where the bar is.
+    with Progress(*columns, console=console, transient=True, redirect_stdout=False) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda: progress.advance(task)
 
 
 @singledispatch

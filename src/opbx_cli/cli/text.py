@@ -95,6 +95,13 @@ def _(result: Report) -> list[str]:
     return [words.closing(result)]
 
 
+def report_lines(report: Report) -> list[str]:
+    """Return one of many reports: what was done or is to be done, then how it ended."""
+    name = report.profile or ""
+    steps = [f"{name}\t{step_line(step)}" for step in words.noteworthy(report)]
+    return [*steps, _tabbed((name, "result", report.result.value, words.closing(report)))]
+
+
 def step_line(step: Step) -> str:
     changes = "; ".join(words.change_line(change) for change in step.changes)
     detail = f"{step.detail}: {changes}" if changes else step.detail

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
@@ -19,7 +19,8 @@ import typer
 from opbx_cli.errors import OpbxError
 
 if TYPE_CHECKING:
-    from opbx_cli.operations.steps import Step
+    from opbx_cli.operations.batch import Tally
+    from opbx_cli.operations.steps import Report, Step
 
 
 class Ui:
@@ -40,6 +41,7 @@ class Ui:
         self._quiet = quiet
         self._verbose = verbose
         self._muted: set[str] = set()
+        self._held: list[str] | None = None
 
     @property
     def can_prompt(self) -> bool:
@@ -94,6 +96,34 @@ class Ui:
 
             self._write("stdout", step_line(step) + "\n")
 
+    def show_one_of_many(self, report: Report) -> None:
+        """Show one profile's validation: a line of JSON, or a block of text; warnings with it."""
+        if self.output == "json":
+            import json
+
+            from opbx_cli.cli.documents import document
+
+            content = {**document(report), "warnings": [*self.warnings, *report.warnings]}
+            self._write("stdout", json.dumps(content, allow_nan=False) + "\n")
+            return
+        for warning in report.warnings:
+            self._say("warning", f"{report.profile}: {warning}", typer.colors.YELLOW)
+        if self.is_rich:
+            from opbx_cli.cli.tables import render_one_of_many
+
+            self._write("stdout", render_one_of_many(report, self._environ))
+        else:
+            from opbx_cli.cli.text import report_lines
+
+            self._write("stdout", "".join(f"{line}\n" for line in report_lines(report)))
+
+    def show_tally(self, tally: Tally) -> None:
+        """End the text with one sentence; lines of JSON have nothing behind them."""
+        if self.output != "json":
+            from opbx_cli.cli.words import tally_sentence
+
+            self._write("stdout", f"{tally_sentence(tally)}\n")
+
     def warn(self, sentence: str) -> None:
         """Warn once, whatever `-q` says; in JSON it becomes part of the document."""
         if sentence in self.warnings:
@@ -120,6 +150,26 @@ class Ui:
 
         with wheel(what, self._environ):
             yield
+
+    @contextmanager
+    def counting(self, what: str, total: int) -> Iterator[Callable[[], None]]:
+        """Show a bar on a terminal; what is called moves it on by one.
+
+        Where the answer goes to a terminal too, it is held back until the bar is gone.
+        """
+        if self._quiet or self._verbose or self.output == "json" or not _is_terminal(sys.stderr):
+            yield lambda: None
+            return
+        from opbx_cli.cli.tables import bar
+
+        held: list[str] = []
+        self._held = held if self.is_rich else None
+        try:
+            with bar(what, total, self._environ) as advance:
+                yield advance
+        finally:
+            self._held = None
+            self._write("stdout", "".join(held))
 
     def fail(self, error: OpbxError) -> None:
         """Show an error: one document in JSON, else what failed and what to do."""
@@ -168,6 +218,9 @@ class Ui:
         """
         stream: TextIO | None = getattr(sys, name)
         if name in self._muted:
+            return
+        if name == "stdout" and self._held is not None:
+            self._held.append(text)
             return
         if stream is None:  # closed before we started, as in `opbx … >&-`
             if text and name == "stdout":

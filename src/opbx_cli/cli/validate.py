@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from opbx_cli.cli.app import App
 from opbx_cli.cli.options import command
-from opbx_cli.errors import DIFFERS, ConfigurationError, Interrupted
+from opbx_cli.errors import DIFFERS, Interrupted, UsageError
 
 if TYPE_CHECKING:
-    from opbx_cli.operations.converge import Facts
-    from opbx_cli.operations.plan import Desired, Plan
     from opbx_cli.operations.steps import Step
-    from opbx_cli.operations.webhook import WebhookUrl
-    from opbx_cli.remote import Snapshot
+    from opbx_cli.operations.validation import Task, Validation
 
-EPILOG = "Running it again is always safe: a second run changes nothing."
+EPILOG = (
+    "Running it again is always safe: a second run changes nothing. With --all the exit code is "
+    "0 when all are in line, 8 when --check found differences and nothing failed, and 9 when "
+    "any profile failed or waits for a yes, whatever the reason: each says its own."
+)
+
+Yes = Annotated[
+    bool,
+    typer.Option(
+        "--yes",
+        "-y",
+        help="Do not ask: say yes to what would be asked, which is --replace-default.",
+    ),
+]
+ReplaceDefault = Annotated[
+    bool,
+    typer.Option(
+        "--replace-default", help="Take calls over from an application that is not OPBX's."
+    ),
+]
+Check = Annotated[
+    bool, typer.Option("--check", help="Change nothing; exit 8 if something differs.")
+]
 
 
 def register(root: typer.Typer) -> None:
@@ -28,142 +46,118 @@ def register(root: typer.Typer) -> None:
 def validate(
     app: App,
     *,
-    check: Annotated[
-        bool, typer.Option("--check", help="Change nothing; exit 8 if something differs.")
-    ] = False,
-    replace_default: Annotated[
+    check: Check = False,
+    all_profiles: Annotated[
         bool,
         typer.Option(
-            "--replace-default", help="Take calls over from an application that is not OPBX's."
+            "--all", help="Validate every stored profile, many at a time, without asking."
         ),
     ] = False,
+    replace_default: ReplaceDefault = False,
+    yes: Yes = False,
 ) -> None:
     """Bring the Cloudonix domain in line.
 
     Checks the credentials, then creates or updates the Voice Application, the domain's
     profile and its default application, in this order, and reads everything back.
     """
-    from opbx_cli.operations.steps import Report, Result, last_words
+    if all_profiles:
+        _validate_all(app, check=check, replace_default=replace_default or yes)
+        return
+    from opbx_cli.operations.steps import Result
+    from opbx_cli.operations.validation import Validation
 
-    run = _Run(app, check=check, replace_default=replace_default)
-    steps: list[Step] = []
+    validation = Validation(app.client, _task(app, check=check))
     try:
-        for step in run.steps():
-            steps.append(step)
-            app.ui.step(step)
+        _carry_out(app, validation, replace_default=replace_default, yes=yes)
     except KeyboardInterrupt:
-        _record(app, steps, "interrupted")
-        raise _interrupted(steps) from None
-    report = Report(
-        profile=app.settings.profile,
-        domain_uuid=app.client.domain_uuid,
-        domain_name=run.domain_name,
-        steps=last_words(steps),
-        voice_url=run.voice_url,
-    )
-    _record(app, steps, report.result)
+        _record(app, validation.steps, "interrupted")
+        raise _interrupted(validation.steps) from None
+    report = validation.report()
+    _record(app, report.steps, report.result)
     app.ui.show(report)
     if report.error is not None:
         raise report.error
     app.exit_code = DIFFERS if report.result is Result.DIFFERS else 0
 
 
-class _Run:
-    """One validation: read, plan, ask, converge."""
+def _validate_all(app: App, *, check: bool, replace_default: bool) -> None:
+    from opbx_cli.cli.batch import tasks_of, validate_batch
+    from opbx_cli.operations import profiles
+    from opbx_cli.operations.ledger import Ledger
 
-    def __init__(self, app: App, *, check: bool, replace_default: bool) -> None:
-        self._app = app
-        self._check = check
-        self._replace_default = replace_default
-        self.domain_name = app.settings.settings.domain_name
-        self.voice_url: str | None = None
-
-    def steps(self) -> Iterator[Step]:
-        from opbx_cli.operations.converge import failed_before_plan, inspect, preview
-        from opbx_cli.operations.plan import Desired, plan
-
-        client = self._app.client
-        with self._app.ui.working("Reading the domain"):
-            inspection = inspect(client)
-        yield from inspection.steps
-        snapshot = inspection.snapshot
-        if snapshot is None:
-            return
-        self.domain_name = snapshot.domain.name
-        try:
-            url = self._webhook_url()
-        except ConfigurationError as error:
-            yield from failed_before_plan(error)
-            return
-        self.voice_url = url.endpoints.voice
-        desired = Desired.of(self._app.settings.settings, client.domain_uuid, url.endpoints)
-        planned = plan(desired, snapshot)
-        for warning in (*url.warnings, *planned.warnings):
-            self._app.ui.warn(warning)
-        if self._check:
-            yield from preview(planned)
-        else:
-            yield from self._converge(desired, snapshot, planned)
-
-    def _converge(self, desired: Desired, snapshot: Snapshot, planned: Plan) -> Iterator[Step]:
-        from opbx_cli.operations.converge import Convergence
-
-        convergence = Convergence(
-            self._app.client,
-            desired,
-            snapshot,
-            replace_default=self._replace_default or self._confirms(planned),
-            record=self._record if self._app.settings.profile is not None else None,
+    app.refuse_profile("--all is about every stored profile")
+    if app.is_storeless:
+        raise UsageError(
+            "--all is about the stored profiles, and the environment gives one of its own",
+            hint="unset OPBX_DOMAIN_UUID and OPBX_DOMAIN_API_KEY",
         )
-        steps = convergence.steps()
-        while True:
-            with self._app.ui.working("Bringing the domain in line"):
-                step = next(steps, None)
-            if step is None:
-                return
-            yield step
+    contents = app.store.read()
+    app.warn_of_store()
+    profiles.require_some(contents)
+    ledger = Ledger(app.store, contents)
+    validate_batch(
+        app,
+        tasks_of(app, contents, contents.profiles, ledger, check=check),
+        ledger,
+        command="validate",
+        replace_default=replace_default,
+        hint="`opbx validate --all` goes on from here",
+    )
 
-    def _confirms(self, planned: Plan) -> bool:
-        """Ask for the yes that taking over somebody's calls needs."""
-        holder = planned.foreign_default
-        if holder is None:
-            return False
-        from opbx_cli.values import clean
 
-        name = clean(str(holder.name or holder.id))
-        return self._app.prompts.confirm(
-            f"Calls go to application '{name}' now. Send them to OPBX instead?"
-        )
+def _task(app: App, *, check: bool) -> Task:
+    from opbx_cli.operations import profiles
+    from opbx_cli.operations.converge import Facts
+    from opbx_cli.operations.validation import Task
 
-    def _webhook_url(self) -> WebhookUrl:
-        from opbx_cli import settings
-        from opbx_cli.operations.webhook import resolve_webhook_url
+    active, name = app.settings, app.settings.profile
 
-        return resolve_webhook_url(
-            settings.webhook_base_url(self._app.settings, self._app.environ),
-            production=settings.is_production(self._app.environ),
-            active=self._app.settings,
-        )
-
-    def _record(self, facts: Facts) -> bool:
-        from opbx_cli.operations.profiles import record
-
-        name = self._app.settings.profile
+    def record(facts: Facts) -> bool:
         assert name is not None
-        return record(self._app.store, name, self._app.client.domain_uuid, facts)
+        return profiles.record(app.store, name, app.client.domain_uuid, facts)
+
+    return Task(
+        active,
+        webhook_url=lambda: app.webhook_url_of(active),
+        record=None if name is None else record,
+        check=check,
+    )
 
 
-def _record(app: App, steps: list[Step], result: str) -> None:
-    """Keep what was changed in Cloudonix; without a store nothing is kept anywhere."""
-    from opbx_cli.operations.history import Deed
+def _carry_out(app: App, validation: Validation, *, replace_default: bool, yes: bool) -> None:
+    """Show each step as it ends, and ask in between."""
+    with app.ui.working("Reading the domain"):
+        looked = validation.look()
+    for step in looked:
+        app.ui.step(step)
+    for warning in validation.warnings:
+        app.ui.warn(warning)
+    may_replace = replace_default or yes or _confirms(app, validation)
+    steps = validation.settle(replace_default=may_replace)
+    while True:
+        with app.ui.working("Bringing the domain in line"):
+            following = next(steps, None)
+        if following is None:
+            return
+        app.ui.step(following)
 
-    active = app.settings
-    changes = tuple(change for step in steps if step.wrote for change in step.changes)
-    if active.profile is not None and changes:
-        settings = active.settings
-        app.record(
-            Deed("validate", active.profile, settings, settings, changes=changes, result=result)
-        )
+
+def _confirms(app: App, validation: Validation) -> bool:
+    """Ask for the yes that taking over somebody's calls needs."""
+    holder = validation.foreign_default
+    if holder is None:
+        return False
+    from opbx_cli.values import clean
+
+    name = clean(str(holder.name or holder.id))
+    return app.prompts.confirm(f"Calls go to application '{name}' now. Send them to OPBX instead?")
+
+
+def _record(app: App, steps: tuple[Step, ...] | list[Step], result: str) -> None:
+    from opbx_cli.operations.validation import deed_of
+
+    app.record(deed_of("validate", app.settings, steps, result))
 
 
 def _interrupted(steps: list[Step]) -> Interrupted:

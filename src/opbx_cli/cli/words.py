@@ -10,12 +10,13 @@ from opbx_cli.operations.configure import Saved
 from opbx_cli.operations.keys import KeyRotation, KeyRow
 from opbx_cli.operations.plan import Change
 from opbx_cli.operations.profiles import ProfileDetail
-from opbx_cli.operations.steps import Report, Result, Status
+from opbx_cli.operations.steps import Report, Result, Status, Step, StepId
 from opbx_cli.operations.webhook_key import RotatedKey
 from opbx_cli.remote import Trunk
 from opbx_cli.values import clean, masked_tail
 
 if TYPE_CHECKING:
+    from opbx_cli.operations.batch import Tally
     from opbx_cli.store.history import HistoryEntry
 
 TRUNK_COLUMNS = (
@@ -93,6 +94,31 @@ def closing(report: Report) -> str:
     if report.is_doubtful:
         return f"{name} may or may not have been changed by the step that failed."
     return f"{name} was not changed."
+
+
+def noteworthy(report: Report) -> tuple[Step, ...]:
+    """Return the steps that changed something, would change it, failed or wait for a yes."""
+    quiet = (Status.OK, Status.UNCHANGED, Status.SKIPPED)
+    return tuple(
+        step
+        for step in report.steps
+        if step.wants_yes
+        or (step.status not in quiet and not (step.id is StepId.SAVE and step.error is None))
+    )
+
+
+def tally_sentence(tally: Tally) -> str:
+    """Return the one sentence that many validations end with."""
+    labels = {
+        Result.OK: "in line",
+        Result.DIFFERS: "to be changed",
+        Result.PARTIAL: "only partly in line",
+        Result.FAILED: "failed",
+    }
+    counts = tally.counts
+    found = [f"{counts[result]} {label}" for result, label in labels.items() if counts.get(result)]
+    total = len(tally.results)
+    return f"{total} profile{'' if total == 1 else 's'}: {', '.join(found)}."
 
 
 def rotated_key_lines(result: RotatedKey) -> list[str]:

@@ -43,12 +43,7 @@ class ProfileChange:
 def find(contents: StoreContents, name: str | None) -> tuple[str, Settings]:
     """Return the profile of that name, or the default one where no name is given."""
     chosen = name or contents.default_profile
-    if not contents.profiles:
-        raise ConfigurationError(
-            "no profile is stored",
-            hint="save a first one with `opbx configure`",
-            code="profile.none",
-        )
+    require_some(contents)
     if chosen is None:
         raise ConfigurationError(
             "no default profile",
@@ -58,6 +53,15 @@ def find(contents: StoreContents, name: str | None) -> tuple[str, Settings]:
     if chosen not in contents.profiles:
         raise _no_such_profile(contents)
     return chosen, contents.profiles[chosen]
+
+
+def require_some(contents: StoreContents) -> None:
+    if not contents.profiles:
+        raise ConfigurationError(
+            "no profile is stored",
+            hint="save a first one with `opbx configure`",
+            code="profile.none",
+        )
 
 
 def name_to_save(contents: StoreContents | None, name: str | None) -> str:
@@ -109,31 +113,32 @@ def record(store: Store, name: str, domain_uuid: str, facts: Facts) -> bool:
 
     Raises `ConfigurationError` where the profile has become another one meanwhile.
     """
-
-    def with_facts(contents: StoreContents) -> StoreContents:
-        settings = contents.profiles.get(name)
-        if settings is None or settings.domain_uuid != domain_uuid:
-            raise ConfigurationError(
-                f"profile '{name}' was changed by somebody else meanwhile: nothing was saved",
-                hint="`opbx validate` starts again with the profile as it is now",
-            )
-        return put(
-            contents,
-            name,
-            replace(
-                settings,
-                domain_name=facts.domain_name,
-                cloudonix_package=facts.cloudonix_package,
-                voice_application=facts.voice_application,
-                webhook_api_key_sent=facts.webhook_api_key_sent,
-            ),
-        )
-
     now = store.read()
-    if with_facts(now) == now:
+    if with_facts(now, name, domain_uuid, facts) == now:
         return False
-    store.update(with_facts)
+    store.update(lambda contents: with_facts(contents, name, domain_uuid, facts))
     return True
+
+
+def with_facts(contents: StoreContents, name: str, domain_uuid: str, facts: Facts) -> StoreContents:
+    """Return the set with what Cloudonix told about one profile's domain."""
+    settings = contents.profiles.get(name)
+    if settings is None or settings.domain_uuid != domain_uuid:
+        raise ConfigurationError(
+            f"profile '{name}' was changed by somebody else meanwhile: nothing was saved",
+            hint="`opbx validate` starts again with the profile as it is now",
+        )
+    return put(contents, name, remembering(settings, facts))
+
+
+def remembering(settings: Settings, facts: Facts) -> Settings:
+    return replace(
+        settings,
+        domain_name=facts.domain_name,
+        cloudonix_package=facts.cloudonix_package,
+        voice_application=facts.voice_application,
+        webhook_api_key_sent=facts.webhook_api_key_sent,
+    )
 
 
 def differences(before: StoreContents, after: StoreContents) -> tuple[str, ...]:

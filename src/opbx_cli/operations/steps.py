@@ -17,6 +17,7 @@ UNINTELLIGIBLE = "remote.unintelligible"
 
 
 class StepId(StrEnum):
+    SETTINGS = "settings"  # of `apply` alone: what the manifest changes in the profile
     CONNECT = "connect"
     DOMAIN = "domain"
     VOICE_APPLICATION = "voice-application"
@@ -69,6 +70,7 @@ class Report:
     domain_name: str | None
     steps: tuple[Step, ...]
     voice_url: str | None = None  # where calls are to go; None where that is unknown
+    warnings: tuple[str, ...] = ()
 
     @property
     def failure(self) -> Step | None:

@@ -52,17 +52,17 @@ class History:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def append(self, entry: HistoryEntry) -> None:
-        """Add a line. Raises `StoreError` where the file is not ours alone or cannot be written."""
-        line = json.dumps(entry.as_object()).encode() + b"\n"
+    def append(self, *entries: HistoryEntry) -> None:
+        """Add lines. Raises `StoreError` where the file is not ours alone or not writable."""
+        lines = b"".join(json.dumps(entry.as_object()).encode() + b"\n" for entry in entries)
         try:
             file.make_private_folder(self.path.parent)
             with locked(self.path.with_name(self.path.name + ".lock"), timeout=LOCK_TIMEOUT):
                 old = file.read_private(self.path, size_max=2 * SIZE_MAX) or b""
-                if len(old) + len(line) > SIZE_MAX:
+                if len(old) + len(lines) > SIZE_MAX:
                     old = _newer_half(old)
                 file.remove_old_temporaries(self.path.parent)
-                file.replace(self.path, old + line)
+                file.replace(self.path, old + lines)
         except OSError as error:
             raise StoreError(
                 f"the audit trail {self.path} could not be written: {file.reason(error)}",
