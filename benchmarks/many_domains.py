@@ -53,7 +53,7 @@ Store(store_paths(sys.argv[1]), KeySource.from_environment({})).update(filled, c
 
 @contextmanager
 def sandbox(domains: int) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    with subprocess.Popen(  # noqa: S603  # our own program
+    with subprocess.Popen(  # our own program
         [sys.executable, "-c", SANDBOX, str(domains)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -73,7 +73,7 @@ def measured(home: Path, *options: str) -> tuple[float, float, int]:
     started = time.perf_counter()
     with (
         (home / "documents").open("wb") as documents,
-        subprocess.Popen(argv, env=environ, stdout=documents) as process,  # noqa: S603
+        subprocess.Popen(argv, env=environ, stdout=documents) as process,
     ):
         _pid, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -85,7 +85,7 @@ def main() -> None:
     holds = True
     with tempfile.TemporaryDirectory() as folder, sandbox(domains) as (process, given):
         home = Path(folder) / "home"
-        subprocess.run([sys.executable, "-c", STORE, str(home)], input=given, text=True, check=True)  # noqa: S603
+        subprocess.run([sys.executable, "-c", STORE, str(home)], input=given, text=True, check=True)
         for what, options in (("first run", ()), ("second run", ()), ("--check", ("--check",))):
             seconds, mebibytes, code = measured(home, *options)
             lines = (home / "documents").read_text().splitlines()
@@ -93,7 +93,7 @@ def main() -> None:
             holds = (
                 holds and fits and [json.loads(one)["result"] for one in lines] == ["ok"] * domains
             )
-            print(  # noqa: T201
+            print(
                 f"validate --all, {domains} domains, {what}: {seconds:.1f} s (bound "
                 f"{SECONDS_MAX:.0f}), {mebibytes:.0f} MiB (bound {MEBIBYTES_MAX:.0f}), exit {code}"
             )
@@ -101,7 +101,7 @@ def main() -> None:
         assert process.stdout is not None
         process.stdin.close()
         asked = json.loads(process.stdout.readline())
-        print(f"requests {asked['requests']}, of them answered with 429: {asked['refused']}")  # noqa: T201
+        print(f"requests {asked['requests']}, of them answered with 429: {asked['refused']}")
         holds = holds and asked["refused"] == 0
     sys.exit(0 if holds else 1)
 

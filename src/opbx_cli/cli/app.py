@@ -234,6 +234,7 @@ class App:
         return resolve_webhook_url(
             settings.webhook_base_url(active, self.environ),
             production=settings.is_production(self.environ),
+            active=active,
         )
 
     def _stored_settings(self) -> ActiveSettings:
