@@ -210,3 +210,12 @@ def test_text_of_a_partial_run_names_what_is_done_and_what_failed(
     assert outcome.stderr.startswith("error: done: voice-application; failed: domain-profile: ")
     assert "hint: " in outcome.stderr
     assert outcome.stdout.splitlines()[-1].endswith("only partly in line with the settings.")
+
+
+def test_a_name_that_was_not_read_now_is_not_shown(
+    configured: Opbx, sandbox: RunningSandbox
+) -> None:
+    assert configured("validate", "--json").document["domain"]["name"] is not None
+    sandbox.set_faults("get-domain=503")
+    outcome = configured("validate", "--json")
+    assert outcome.document["domain"] == {"uuid": sandbox.domains[0].uuid, "name": None}

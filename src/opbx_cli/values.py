@@ -131,7 +131,7 @@ def origin(url: str) -> str:
     """Return scheme, host and port: the party that a key is sent to."""
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
-    return f"{parts.scheme}://{parts.hostname}:{port}"
+    return f"{parts.scheme}://{_checked_netloc(parts.hostname or '', port)}"
 
 
 def is_loopback(host: str) -> bool:

@@ -15,6 +15,7 @@ from opbx_cli.operations.trunks import TrunkDetail, TrunkList
 from opbx_cli.operations.webhook import WebhookUrl
 from opbx_cli.operations.webhook_key import RotatedKey
 from opbx_cli.remote import Trunk
+from opbx_cli.values import masked_tail
 
 Json = dict[str, object]
 
@@ -236,7 +237,9 @@ def trunk_object(trunk: Trunk) -> Json:
 def plain(value: object) -> object:
     """Return a value as JSON has it; a secret as what may be known of it."""
     if isinstance(value, Secret):
-        return {"set": True, "mask": value.mask, "fingerprint": value.fingerprint}
+        # What Cloudonix shows masked has no fingerprint: the mask's own would mislead.
+        fingerprint = value.fingerprint if masked_tail(value) is None else None
+        return {"set": True, "mask": value.mask, "fingerprint": fingerprint}
     if isinstance(value, ApplicationReference):
         return {"id": value.id, "uuid": value.uuid, "name": value.name}
     return value

@@ -40,7 +40,7 @@ def sandbox(
     ] = None,
     fault: Annotated[
         list[str] | None,
-        typer.Option(metavar="CALL=KIND[*N]", help="Misbehave on a call; repeatable."),
+        typer.Option(metavar="CALL=KIND[*N][@FIRST]", help="Misbehave on a call; repeatable."),
     ] = None,
 ) -> None:
     """Serve a local Cloudonix API.

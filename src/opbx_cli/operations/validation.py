@@ -52,7 +52,7 @@ class Validation:
         self.steps: list[Step] = list(task.preface)
         self.warnings: list[str] = [*task.active.warnings, *task.warnings]
         self._task = task
-        self._domain_name = task.active.settings.domain_name
+        self._domain_name: str | None = None  # as read now: what was stored may be old
         self._voice_url: str | None = None
         self._desired: Desired | None = None
         self._snapshot: Snapshot | None = None
@@ -127,7 +127,7 @@ def failed_to_start(task: Task, error: OpbxError) -> Report:
     return Report(
         profile=task.active.profile,
         domain_uuid=settings.domain_uuid or "",
-        domain_name=settings.domain_name,
+        domain_name=None,
         steps=(
             *task.preface,
             Step(StepId.CONNECT, Status.FAILED, error.message, error=error),
