@@ -128,7 +128,7 @@ def _save(app: App, given: GivenSettings) -> None:
     for warning in (*warnings, *redirects):
         app.ui.warn(warning)
     if report is not None and report.created:
-        _tell_of_new_store(app, report)
+        tell_of_new_store(app, report)
     contents = report.contents if report is not None else contents
     assert contents is not None
     app.ui.show(
@@ -142,7 +142,7 @@ def _save(app: App, given: GivenSettings) -> None:
     )
 
 
-def _tell_of_new_store(app: App, report: SaveReport) -> None:
+def tell_of_new_store(app: App, report: SaveReport) -> None:
     app.ui.notice(f"A new store was made: {app.paths.store}")
     if report.key_file is None:
         app.ui.notice("It opens with the key that OPBX_STORE_KEY or OPBX_STORE_KEY_FILE holds.")

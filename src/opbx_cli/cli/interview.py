@@ -76,7 +76,7 @@ class KeyFlags:
         if self.stdin:
             return self._from_stdin(prompts)
         if self.file is not None:
-            return self._from_file(Path(self.file))
+            return key_from_file(Path(self.file), f"{self.flag}-file")
         if self.variable is not None:
             return self._from_variable(environ, self.variable)
         return None
@@ -91,24 +91,25 @@ class KeyFlags:
         text = sys.stdin.read(KEY_FILE_MAX) if sys.stdin is not None else ""
         return settings.checked(parse_key, text, name)
 
-    def _from_file(self, path: Path) -> Secret:
-        name = f"{self.flag}-file"
-        try:
-            with path.open("rb") as file:
-                content = file.read(KEY_FILE_MAX)
-        except (OSError, ValueError) as error:
-            # The path is not repeated: it may be the key itself, given to the wrong option.
-            reason = getattr(error, "strerror", None) or "not a path"
-            raise ConfigurationError(f"{name}: the file cannot be read: {reason}") from error
-        text = content.decode("ascii", errors="replace")
-        return settings.checked(parse_key, text, name, ConfigurationError)
-
     def _from_variable(self, environ: MutableMapping[str, str], variable: str) -> Secret:
         name = f"{self.flag}-env"
         key = settings.key_from_variable(environ, variable)
         if key is None:
             raise ConfigurationError(f"{name}: no such variable is set")
         return key
+
+
+def key_from_file(path: Path, name: str) -> Secret:
+    """Read a key; `name` is who named the file. Raises `ConfigurationError`."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(KEY_FILE_MAX)
+    except (OSError, ValueError) as error:
+        # The path is not repeated: it may be the key itself, given to the wrong option.
+        reason = getattr(error, "strerror", None) or "not a path"
+        raise ConfigurationError(f"{name}: the file cannot be read: {reason}") from error
+    text = content.decode("ascii", errors="replace")
+    return settings.checked(parse_key, text, name, ConfigurationError)
 
 
 def ask_new_passphrase(prompts: Prompts) -> Secret:

@@ -12,6 +12,7 @@ import typer
 
 from opbx_cli import __version__
 from opbx_cli.cli import (
+    apply,
     configure,
     demo,
     execute,
@@ -65,6 +66,7 @@ def opbx(
 
 configure.register(root)
 validate.register(root)
+apply.register(root)
 trunks.register(root)
 webhook_url.register(root)
 profiles.register(root)

@@ -83,12 +83,15 @@ def closing(report: Report) -> str:
     """Return the one sentence that `validate` ends with."""
     name = clean(report.domain_name or report.domain_uuid)
     if report.result is Result.OK:
-        start = "Done" if report.written else "Nothing to do"
+        saved = any(step.id is StepId.SETTINGS and step.changes for step in report.steps)
+        start = "Done" if report.written or saved else "Nothing to do"
         return f"{start}: calls for {name} go to {report.voice_url}"
     if report.result is Result.DIFFERS:
         count = sum(len(step.changes) for step in report.steps if step.status is Status.DIFFERS)
         things = "1 thing" if count == 1 else f"{count} things"
-        return f"{name} differs from the settings in {things}; `opbx validate` changes that."
+        is_applied = any(step.id is StepId.SETTINGS for step in report.steps)
+        how = "`opbx apply FILE`" if is_applied else "`opbx validate`"
+        return f"{name} differs from the settings in {things}; {how} changes that."
     if report.result is Result.PARTIAL:
         return f"{name} is only partly in line with the settings."
     if report.is_doubtful:

@@ -67,13 +67,16 @@ class Ledger:
         except OpbxError as error:
             for entry in entries:
                 entry.error = entry.error or error
-        finally:
-            for entry in entries:
-                entry.is_done = True
+        except BaseException:  # Ctrl-C, say: whoever waits has to try again
+            with self._lock:
+                self._waiting = [*entries, *self._waiting]
+            raise
+        for entry in entries:
+            entry.is_done = True
 
 
 def _with_all(contents: StoreContents, entries: list[_Entry]) -> StoreContents:
-    """Apply each; one whose profile has become another keeps the others from nothing."""
+    """Apply each; one whose profile has become another does not keep the others back."""
     saved = False
     for entry in entries:
         try:

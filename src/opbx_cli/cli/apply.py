@@ -1,0 +1,176 @@
+"""`opbx apply`: provision the profiles of a manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from opbx_cli.cli.app import App
+from opbx_cli.cli.options import command
+from opbx_cli.cli.validate import Check, ReplaceDefault, Yes
+from opbx_cli.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from opbx_cli.models import Secret
+    from opbx_cli.operations.configure import GivenSettings
+    from opbx_cli.operations.ledger import Ledger
+    from opbx_cli.operations.manifest import Entry, KeyPlace
+    from opbx_cli.operations.validation import Task
+    from opbx_cli.store import StoreContents
+
+EPILOG = (
+    "Running it again is always safe. Profiles that the manifest does not name stay as they are, "
+    "and so does a setting that it leaves out. Exit codes as those of validate --all: 0, 8 with "
+    "--check, 9 when any profile failed; 3 for a manifest that is not taken: then nothing is done."
+)
+
+
+def register(root: typer.Typer) -> None:
+    command(root, "apply", epilog=EPILOG)(apply)
+
+
+def apply(
+    app: App,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The manifest, in TOML.")],
+    *,
+    check: Check = False,
+    replace_default: ReplaceDefault = False,
+    yes: Yes = False,
+) -> None:
+    """Save and validate all profiles of a manifest.
+
+    It has a table [profile."NAME"] for each, with settings as configure takes them: domain_uuid,
+    webhook_base_url, no_answer_timeout, recording_format, api_base_url. Keys are named, not
+    written: domain_api_key_env or domain_api_key_file, and the same for webhook_api_key. A
+    relative path starts at the manifest's folder.
+    """
+    from opbx_cli.cli.batch import validate_batch
+    from opbx_cli.operations.ledger import Ledger
+    from opbx_cli.operations.manifest import parse
+
+    app.refuse_profile("the manifest names the profiles")
+    entries = parse(_content(file), file)
+    given = _given(app, entries, file)
+    before, after = _save(app, given, check=check)
+    ledger = Ledger(app.store, after)
+    validate_batch(
+        app,
+        _tasks(app, (before, after), given, ledger, check=check),
+        ledger,
+        command="apply",
+        replace_default=replace_default or yes,
+        hint="`opbx apply FILE` goes on from here",
+    )
+
+
+def _content(file: str) -> bytes:
+    """Read the manifest; one byte more than it may have shows that it is too large."""
+    from opbx_cli.operations.manifest import SIZE_MAX
+
+    try:
+        with Path(file).open("rb") as source:
+            return source.read(SIZE_MAX + 1)
+    except (OSError, ValueError) as error:
+        # The path is not repeated: it may be a key, given in the wrong place.
+        reason = getattr(error, "strerror", None) or "not a path"
+        raise ConfigurationError(
+            f"FILE: the manifest cannot be read: {reason}", code="configuration.manifest"
+        ) from error
+
+
+def _given(app: App, entries: tuple[Entry, ...], file: str) -> dict[str, GivenSettings]:
+    """Read the keys, when all else is known to be right."""
+    assert app.store  # memory is protected before the first key comes into it
+    taken: dict[str, Secret] = {}
+
+    def key(place: KeyPlace | None) -> Secret | None:
+        return None if place is None else _key(app, place, file, taken)
+
+    return {
+        entry.profile: replace(
+            entry.given, domain_api_key=key(entry.api_key), webhook_api_key=key(entry.webhook_key)
+        )
+        for entry in entries
+    }
+
+
+def _key(app: App, place: KeyPlace, file: str, taken: dict[str, Secret]) -> Secret:
+    """Read one key; a variable leaves the environment, and may serve several profiles."""
+    from opbx_cli import settings
+    from opbx_cli.cli.interview import key_from_file
+    from opbx_cli.operations.manifest import refused
+    from opbx_cli.values import parse_key
+
+    name = f"{file}: {place.name}"
+    if place.file is not None:
+        return key_from_file(Path(file).parent / place.file, name)
+    assert place.variable is not None
+    if place.variable not in taken:
+        text = app.environ.pop(place.variable, None)
+        if text is None:
+            raise refused(file, place.name, "no such variable is set")
+        taken[place.variable] = settings.checked(parse_key, text, name, ConfigurationError)
+    return taken[place.variable]
+
+
+def _save(
+    app: App, given: Mapping[str, GivenSettings], *, check: bool
+) -> tuple[StoreContents, StoreContents]:
+    """Save all profiles in one step, or only think it; return the store before and after."""
+    from opbx_cli import settings
+    from opbx_cli.cli.configure import tell_of_new_store
+    from opbx_cli.operations.history import Deed
+    from opbx_cli.operations.provision import provisioned
+    from opbx_cli.store import StoreContents
+
+    api_base_url = settings.api_base_url(app.environ)
+    before = app.store.read() if app.store.exists() else StoreContents()
+    after = provisioned(before, given, api_base_url=api_base_url)
+    if not check and after != before:
+        seen = [before]
+
+        def change(contents: StoreContents) -> StoreContents:
+            seen[:] = [contents]
+            return provisioned(contents, given, api_base_url=api_base_url)
+
+        report = app.store.update(change, create=True)
+        (before,), after = seen, report.contents
+        changed = [
+            (name, before.profiles.get(name), after.profiles[name])
+            for name in given
+            if before.profiles.get(name) != after.profiles[name]
+        ]
+        app.record(*(Deed("apply", name, old, new) for name, old, new in changed))
+        if report.created:
+            tell_of_new_store(app, report)
+    app.warn_of_store()
+    return before, after
+
+
+def _tasks(
+    app: App,
+    contents: tuple[StoreContents, StoreContents],
+    given: Mapping[str, GivenSettings],
+    ledger: Ledger,
+    *,
+    check: bool,
+) -> dict[str, Task]:
+    """Return the validations, each with what was done to the profile's settings before."""
+    from opbx_cli import settings
+    from opbx_cli.cli.batch import tasks_of
+    from opbx_cli.operations.provision import KEY_TO_BE_MADE, settings_step
+
+    before, after = contents
+    found = {}
+    for name, task in tasks_of(app, after, given, ledger, check=check).items():
+        old, new = before.profiles.get(name), after.profiles[name]
+        warnings = [*task.warnings, *settings.key_warnings(new)]
+        if check and given[name].webhook_api_key is None and not (old and old.webhook_api_key):
+            warnings.append(KEY_TO_BE_MADE)
+        preface = (settings_step(old, new, check=check),)
+        found[name] = replace(task, preface=preface, warnings=tuple(warnings))
+    return found
