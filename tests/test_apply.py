@@ -275,7 +275,9 @@ def test_ctrl_c_leaves_the_settings_saved(opbx: Opbx, pair: RunningSandbox, mani
         process.send_signal(signal.SIGINT)
         stdout, stderr = process.communicate(timeout=30)
     assert (process.returncode, stdout) == (130, "")
-    assert "finished before that: 0 of 2 profiles; alpha was under way (no step done)" in stderr
+    # Either profile, or both, may have been the one under way.
+    assert "finished before that: 0 of 2 profiles; " in stderr
+    assert "under way (no step done)" in stderr
     pair.set_faults()
     outcome = opbx("apply", str(manifest), "--json")
     assert outcome.code == 0
