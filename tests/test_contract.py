@@ -15,12 +15,12 @@ import httpx
 import pytest
 
 from contract_check import CONTRACT, Sent, objections
+from opbx_cli.callbacks import endpoints
 from opbx_cli.cloudonix import Access, Client
 from opbx_cli.models import Secret
 from opbx_cli.operations.converge import Convergence, inspect
 from opbx_cli.operations.plan import Desired
 from opbx_cli.operations.steps import Status
-from opbx_cli.operations.webhook import endpoints
 from opbx_cli.sandbox.server import RunningSandbox
 from support import WEBHOOK_BASE_URL, Opbx
 

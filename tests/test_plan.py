@@ -8,9 +8,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opbx_cli.callbacks import endpoints
 from opbx_cli.models import RecordingFormat, Secret
 from opbx_cli.operations.plan import OPBX_PREFIX, Desired, Plan, application_name, plan
-from opbx_cli.operations.webhook import endpoints
 from opbx_cli.remote import Domain, DomainProfile, Snapshot, VoiceApplication
 
 UUID = "6b1f0c2e-0000-4000-8000-000000000000"

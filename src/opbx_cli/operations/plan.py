@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from opbx_cli.callbacks import Endpoints
 from opbx_cli.models import (
     DEFAULT_NO_ANSWER_TIMEOUT,
     DEFAULT_RECORDING_FORMAT,
@@ -20,7 +21,6 @@ from opbx_cli.models import (
     Settings,
 )
 from opbx_cli.operations.drift import application_drift, profile_drift
-from opbx_cli.operations.webhook import Endpoints
 from opbx_cli.remote import (
     AUTHORIZATION_API_KEY,
     CALL_TIMEOUT,

@@ -6,6 +6,7 @@ import ipaddress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from opbx_cli.callbacks import Endpoints, endpoints
 from opbx_cli.errors import ConfigurationError
 from opbx_cli.settings import (
     OPBX_WEBHOOK_VARIABLES,
@@ -15,20 +16,8 @@ from opbx_cli.settings import (
 )
 from opbx_cli.values import is_ipv4, is_loopback
 
-# OPBX's routes for Cloudonix's callbacks, below the webhook base URL.
-VOICE_PATH = "/api/voice/route"
-SESSION_UPDATE_PATH = "/api/webhooks/cloudonix/session-update"
-CDR_PATH = "/api/webhooks/cloudonix/cdr"
-
 # Names that the public DNS does not resolve (RFC 6761, RFC 6762, RFC 8375, ICANN's .internal).
 PRIVATE_SUFFIXES = ("local", "internal", "test", "localhost", "invalid", "home.arpa")
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoints:
-    voice: str
-    session_update: str
-    cdr: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +66,6 @@ def _setting_it(active: ActiveSettings | None) -> str:
         return f"set {STORELESS_ONLY['webhook_base_url']}"
     option = "" if active is None else active.profile_option
     return f"`opbx configure --webhook-base-url https://…{option}`"
-
-
-def endpoints(base_url: str) -> Endpoints:
-    return Endpoints(
-        voice=base_url + VOICE_PATH,
-        session_update=base_url + SESSION_UPDATE_PATH,
-        cdr=base_url + CDR_PATH,
-    )
 
 
 def _doubts(url: str) -> list[str]:
