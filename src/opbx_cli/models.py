@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import NoReturn
@@ -38,6 +36,8 @@ class Secret:
     @property
     def fingerprint(self) -> str:
         """`fp:` and 8 hex digits: enough to tell two keys apart, not to find one."""
+        import hashlib  # it loads OpenSSL, which most commands do without
+
         digest = hashlib.sha256(b"opbx-fp-v1\x00" + self.__encoded()).hexdigest()
         return f"fp:{digest[:8]}"
 
@@ -53,6 +53,8 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
+        import hmac
+
         return hmac.compare_digest(self.__encoded(), other.__encoded())
 
     def __encoded(self) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from ipaddress import IPv6Address
+from ipaddress import IPv4Address, IPv6Address
 from urllib.parse import SplitResult, urlsplit
 
 from opbx_cli.models import RecordingFormat, Secret
@@ -25,13 +25,10 @@ _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 _PROFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MASK = re.compile(r"\*{3,}.{0,4}|[•●…]+.{0,4}|\.{3}|\[REDACTED\]", re.IGNORECASE)
 # What servers put in a key's place: any start, a run of mask characters, what is left visible.
-_REMOTE_MASK = re.compile(r"[!-~]{0,4}?(?:\*{3,}|[•●…]+|\.{3,}|\[REDACTED\])(?P<tail>[!-~]{0,8})")
+_REMOTE_MASK = r"[!-~]{0,4}?(?:\*{3,}|[•●…]+|\.{3,}|\[REDACTED\])(?P<tail>[!-~]{0,8})"
 _NOT_SHOWN = frozenset({"Cc", "Cs", "Cn", "Zl", "Zp"})
 _BIDI_CONTROLS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 _HOST_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_][a-z0-9_-]{0,62})*")
-# Decimal without leading zeros: resolvers read those as octal.
-_BYTE = r"(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
-_IPV4 = re.compile(rf"{_BYTE}(\.{_BYTE}){{3}}", re.ASCII)
 # A last label that makes resolvers take the host for an address (WHATWG URL, "ends in a number").
 _NUMBER = re.compile(r"\d+|0x[0-9a-f]*", re.ASCII)
 _TRUE = frozenset({"1", "true", "yes", "on"})
@@ -140,7 +137,11 @@ def is_loopback(host: str) -> bool:
 
 
 def is_ipv4(host: str) -> bool:
-    return bool(_IPV4.fullmatch(host))
+    try:
+        IPv4Address(host)  # no leading zeros: resolvers read those as octal
+    except ValueError:
+        return False
+    return True
 
 
 def _parse_url(text: str) -> SplitResult:
@@ -183,7 +184,7 @@ def _checked_netloc(host: str, port: int | None) -> str:
 
 def masked_tail(secret: Secret) -> str | None:
     """Return what a mask leaves visible at its end, perhaps nothing; None for a whole key."""
-    match = _REMOTE_MASK.fullmatch(secret.reveal())
+    match = re.fullmatch(_REMOTE_MASK, secret.reveal())
     return None if match is None else match["tail"]
 
 

@@ -239,11 +239,10 @@ class App:
 
     def _stored_settings(self) -> ActiveSettings:
         from opbx_cli import settings
-        from opbx_cli.operations import profiles
 
         contents = self.store.read()
         self.warn_of_store()
-        name, found = profiles.find(contents, self.profile_name)
+        name, found = contents.find(self.profile_name)
         return settings.stored_settings(
             found,
             profile=name,

@@ -11,7 +11,8 @@ from opbx_cli.cli.options import command
 
 if TYPE_CHECKING:
     from opbx_cli.operations.configure import GivenSettings
-    from opbx_cli.store import SaveReport, StoreContents
+    from opbx_cli.store import StoreContents
+    from opbx_cli.store.reports import SaveReport
 
 EPILOG = (
     "Example: opbx configure --domain-uuid UUID --api-key-stdin < key.txt. "

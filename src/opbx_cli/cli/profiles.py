@@ -113,7 +113,7 @@ def remove_profile(
     from opbx_cli.operations import profiles
 
     checked = app.name_profile(name)
-    profiles.find(app.store.read(), checked)
+    app.store.read().find(checked)
     app.confirm(
         f"Remove profile '{checked}' and its keys from this computer?",
         yes=yes,

@@ -83,7 +83,6 @@ def validate(
 
 def _validate_all(app: App, *, check: bool, replace_default: bool) -> None:
     from opbx_cli.cli.batch import tasks_of, validate_batch
-    from opbx_cli.operations import profiles
     from opbx_cli.operations.ledger import Ledger
 
     app.refuse_profile("--all is about every stored profile")
@@ -94,7 +93,7 @@ def _validate_all(app: App, *, check: bool, replace_default: bool) -> None:
         )
     contents = app.store.read()
     app.warn_of_store()
-    profiles.require_some(contents)
+    contents.require_some()
     ledger = Ledger(app.store, contents)
     validate_batch(
         app,

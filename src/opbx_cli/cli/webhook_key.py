@@ -41,7 +41,7 @@ def rotate_webhook_key(app: App) -> None:
 
     with app.ui.working("Putting a new webhook key in force"):
         result = rotate(app.client, profile, before, save)
-    after = profiles.find(app.store.read(), profile)[1]
+    after = app.store.read().find(profile)[1]
     app.record(Deed("webhook-key rotate", profile, before, after))
     app.ui.show(result)
 

@@ -40,37 +40,13 @@ class ProfileChange:
     after: ProfileList
 
 
-def find(contents: StoreContents, name: str | None) -> tuple[str, Settings]:
-    """Return the profile of that name, or the default one where no name is given."""
-    chosen = name or contents.default_profile
-    require_some(contents)
-    if chosen is None:
-        raise ConfigurationError(
-            "no default profile",
-            hint=f"choose one with `opbx profiles use NAME` ({_stored(contents)})",
-            code="profile.no_default",
-        )
-    if chosen not in contents.profiles:
-        raise _no_such_profile(contents)
-    return chosen, contents.profiles[chosen]
-
-
-def require_some(contents: StoreContents) -> None:
-    if not contents.profiles:
-        raise ConfigurationError(
-            "no profile is stored",
-            hint="save a first one with `opbx configure`",
-            code="profile.none",
-        )
-
-
 def name_to_save(contents: StoreContents | None, name: str | None) -> str:
     """Return the profile that `configure` is about: the named, the default or the first."""
     if name is not None:
         return name
     if contents is None or not contents.profiles:
         return DEFAULT_PROFILE_NAME
-    return find(contents, None)[0]
+    return contents.find(None)[0]
 
 
 def put(contents: StoreContents, name: str, settings: Settings) -> StoreContents:
@@ -83,12 +59,12 @@ def put(contents: StoreContents, name: str, settings: Settings) -> StoreContents
 
 def use(contents: StoreContents, name: str) -> StoreContents:
     """Return the set with another default profile."""
-    return replace(contents, default_profile=find(contents, name)[0])
+    return replace(contents, default_profile=contents.find(name)[0])
 
 
 def rename(contents: StoreContents, old: str, new: str) -> StoreContents:
     """Return the set with `old` called `new`, in the same place."""
-    find(contents, old)
+    contents.find(old)
     if new != old and new in contents.profiles:
         raise UsageError("a profile of the new name exists already", code="profile.exists")
     return replace(
@@ -100,7 +76,7 @@ def rename(contents: StoreContents, old: str, new: str) -> StoreContents:
 
 def remove(contents: StoreContents, name: str) -> StoreContents:
     """Return the set without a profile; no other becomes the default in its place."""
-    find(contents, name)
+    contents.find(name)
     return replace(
         contents,
         profiles={other: kept for other, kept in contents.profiles.items() if other != name},
@@ -165,15 +141,3 @@ def listed(contents: StoreContents) -> ProfileList:
             for name, found in contents.profiles.items()
         ),
     )
-
-
-def _no_such_profile(contents: StoreContents) -> ConfigurationError:
-    return ConfigurationError(
-        "no profile has that name",
-        hint=f"`opbx profiles list` shows what is stored ({_stored(contents)})",
-        code="profile.not_found",
-    )
-
-
-def _stored(contents: StoreContents) -> str:
-    return "stored: " + ", ".join(contents.profiles)

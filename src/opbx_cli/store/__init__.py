@@ -7,7 +7,7 @@ a kill or a full disk leaves the old store or the new one. It does not protect f
 from programs that run as the same user, or from an older store put back in its place.
 """
 
-from opbx_cli.store.contents import SaveReport, StoreContents
+from opbx_cli.store.contents import StoreContents
 from opbx_cli.store.key_ring import KeyRing
 from opbx_cli.store.keys import KeySource
 from opbx_cli.store.paths import StorePaths, store_paths
@@ -17,7 +17,6 @@ from opbx_cli.store.store import Store
 __all__ = [
     "KeyRing",
     "KeySource",
-    "SaveReport",
     "SlotKind",
     "Store",
     "StoreContents",

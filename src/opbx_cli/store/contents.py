@@ -1,12 +1,12 @@
-"""What a store holds once it is open, and what saving it reports."""
+"""What a store holds once it is open."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import MappingProxyType
 
+from opbx_cli.errors import ConfigurationError
 from opbx_cli.models import Settings
 
 
@@ -23,10 +23,36 @@ class StoreContents:
     store_id: str = ""
     generation: int = 0  # 0 before the first save
 
+    def find(self, name: str | None) -> tuple[str, Settings]:
+        """Return the profile of that name, or the default one where no name is given.
 
-@dataclass(frozen=True, slots=True)
-class SaveReport:
-    contents: StoreContents
-    created: bool
-    key_file: Path | None  # written by this save, which created the store
-    slot_kinds: tuple[str, ...]
+        Raises ConfigurationError where there is none.
+        """
+        chosen = name or self.default_profile
+        self.require_some()
+        if chosen is None:
+            raise ConfigurationError(
+                "no default profile",
+                hint=f"choose one with `opbx profiles use NAME` ({self._names})",
+                code="profile.no_default",
+            )
+        if chosen not in self.profiles:
+            raise ConfigurationError(
+                "no profile has that name",
+                hint=f"`opbx profiles list` shows what is stored ({self._names})",
+                code="profile.not_found",
+            )
+        return chosen, self.profiles[chosen]
+
+    def require_some(self) -> None:
+        """Raise ConfigurationError where no profile is stored."""
+        if not self.profiles:
+            raise ConfigurationError(
+                "no profile is stored",
+                hint="save a first one with `opbx configure`",
+                code="profile.none",
+            )
+
+    @property
+    def _names(self) -> str:
+        return "stored: " + ", ".join(self.profiles)

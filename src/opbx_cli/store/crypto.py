@@ -2,19 +2,18 @@
 
 AES-256-GCM seals (NIST SP 800-38D), HKDF-SHA256 derives (RFC 5869), HMAC-SHA-256
 authenticates the file as a whole. Primitives come from `cryptography` and the standard
-library. Random bytes come from `os.urandom`, which is what `secrets` reads too, at a
-lower start-up cost.
+library. What comes from `cryptography` is not taken from `hashlib` and `hmac` beside it:
+each start would load a second OpenSSL for them. Random bytes come from `os.urandom`, which
+is what `secrets` reads too.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
+import binascii
 import os
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import hashes
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives import hashes, hmac
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -26,6 +25,9 @@ SALT_BYTES = 32
 
 RAW_KEY_PREFIX = "opbxk1_"
 _CHECK_BYTES = 4
+
+_TO_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+_FROM_URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
 _TYPE_TEXT = b"\x01"
 _TYPE_BYTES = b"\x02"
@@ -111,22 +113,40 @@ def decrypt(key: bytes, nonce: bytes, ciphertext: bytes, *, aad: bytes) -> bytes
 
 
 def authenticate(key: bytes, content: bytes) -> bytes:
-    return hmac.digest(key, content, "sha256")
+    return _mac(key, content).finalize()
+
+
+def is_authentic(key: bytes, content: bytes, *, tag: bytes) -> bool:
+    """Tell in constant time whether `authenticate` made this tag."""
+    try:
+        _mac(key, content).verify(tag)
+    except InvalidSignature:
+        return False
+    return True
 
 
 def equal(left: bytes, right: bytes) -> bool:
-    """Compare in constant time."""
-    return hmac.compare_digest(left, right)
+    """Compare in constant time, by tags under a key that serves this once."""
+    key = random_bytes(KEY_BYTES)
+    return is_authentic(key, left, tag=authenticate(key, right))
+
+
+def _mac(key: bytes, content: bytes) -> hmac.HMAC:
+    mac = hmac.HMAC(key, hashes.SHA256())
+    mac.update(content)
+    return mac
 
 
 def to_text(content: bytes) -> str:
     """Return base64url without padding (RFC 4648, section 5)."""
-    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+    encoded = binascii.b2a_base64(content, newline=False)
+    return encoded.rstrip(b"=").translate(_TO_URL_SAFE).decode()
 
 
 def from_text(text: str) -> bytes:
     """Undo `to_text`; ValueError for any other spelling of the same bytes."""
-    content = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    encoded = text.encode("ascii").translate(_FROM_URL_SAFE) + b"=" * (-len(text) % 4)
+    content = binascii.a2b_base64(encoded)
     if to_text(content) != text:
         raise ValueError("not canonical base64url")
     return content
@@ -151,4 +171,6 @@ def raw_key_from_text(text: str) -> bytes:
 
 
 def _checksum(key: bytes) -> bytes:
-    return hashlib.sha256(key).digest()[:_CHECK_BYTES]
+    digest = hashes.Hash(hashes.SHA256())
+    digest.update(key)
+    return digest.finalize()[:_CHECK_BYTES]

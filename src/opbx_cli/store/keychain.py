@@ -8,21 +8,22 @@ computer; a key ring that fails is never passed over in silence.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opbx_cli.errors import StoreError
 from opbx_cli.models import Secret
-from opbx_cli.store import crypto, keys, passphrases, refusals, sealing
+from opbx_cli.store import crypto, keys, refusals, sealing
 from opbx_cli.store.document import Document
 from opbx_cli.store.key_ring import LOCATION, KeyRing
 from opbx_cli.store.keys import KeySource
 from opbx_cli.store.paths import StorePaths
 from opbx_cli.store.sealing import RawKey
-from opbx_cli.store.slots import Argon2, Slot, SlotKind
+from opbx_cli.store.slots import Slot, SlotKind
 
 if TYPE_CHECKING:
+    from opbx_cli.store.argon2 import Argon2
     from opbx_cli.store.reports import SlotStatus
 
 AskPassphrase = Callable[[], Secret]
@@ -36,13 +37,13 @@ class Match:
     key: RawKey
 
 
-@dataclass(slots=True)
 class _Search:
     """What was tried for one document, to be worded if nothing opens it."""
 
-    wrong_files: list[Path] = field(default_factory=list)
-    ring_problem: StoreError | None = None
-    passphrase_is_wrong: bool = False
+    def __init__(self) -> None:
+        self.wrong_files: list[Path] = []
+        self.ring_problem: StoreError | None = None
+        self.passphrase_is_wrong = False
 
 
 class Keychain:
@@ -139,6 +140,8 @@ class Keychain:
             if not ask or self._ask is None:
                 return None
             self._passphrase = self._ask()
+        from opbx_cli.store import passphrases  # most stores have none
+
         if slot.argon2 not in self._derived:
             self._derived[slot.argon2] = passphrases.key_for(self._passphrase, slot.argon2)
         key = self._derived[slot.argon2]
@@ -150,6 +153,8 @@ class Keychain:
 
     def renewed_passphrase(self) -> RawKey | None:
         """Return a key from the known passphrase with a fresh salt and today's parameters."""
+        from opbx_cli.store import passphrases
+
         return None if self._passphrase is None else passphrases.new_key(self._passphrase)
 
     def named_key(self, content: Document, slot: Slot) -> RawKey | None:

@@ -7,8 +7,8 @@ import unicodedata
 from opbx_cli.errors import StoreError, UsageError
 from opbx_cli.models import Secret
 from opbx_cli.store import crypto
+from opbx_cli.store.argon2 import SALT_BYTES, Argon2
 from opbx_cli.store.sealing import RawKey
-from opbx_cli.store.slots import ARGON2_SALT_BYTES, Argon2
 
 LENGTH_MIN = 8  # characters
 LENGTH_MAX = 1024
@@ -25,7 +25,7 @@ def new_key(passphrase: Secret) -> RawKey:
             " control character",
             code="usage.passphrase",
         )
-    argon2 = Argon2(crypto.random_bytes(ARGON2_SALT_BYTES), MEMORY, PASSES, LANES)
+    argon2 = Argon2(crypto.random_bytes(SALT_BYTES), MEMORY, PASSES, LANES)
     return RawKey(_derived(text, argon2), argon2)
 
 

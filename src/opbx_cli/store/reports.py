@@ -1,4 +1,4 @@
-"""What the store tells about its keys: where each is, what was added, what a rotation did.
+"""What the store tells: what was saved, where each key is, what a rotation did.
 
 Never a key itself, but for the one that `add_slot` made for its caller to show once.
 """
@@ -6,10 +6,20 @@ Never a key itself, but for the one that `add_slot` made for its caller to show 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from opbx_cli.models import Secret
+from opbx_cli.store.contents import StoreContents
 from opbx_cli.store.paths import StorePaths
 from opbx_cli.store.slots import SlotKind
+
+
+@dataclass(frozen=True, slots=True)
+class SaveReport:
+    contents: StoreContents
+    created: bool
+    key_file: Path | None  # written by this save, which created the store
+    slot_kinds: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

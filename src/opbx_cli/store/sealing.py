@@ -11,13 +11,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from opbx_cli.models import Secret, Settings
 from opbx_cli.store import crypto, document, profiles
 from opbx_cli.store.contents import StoreContents
 from opbx_cli.store.document import Document, ProfileTables, SignedDocument
 from opbx_cli.store.schema import UnfitStore
-from opbx_cli.store.slots import Argon2, Slot, SlotKind
+from opbx_cli.store.slots import Slot, SlotKind
+
+if TYPE_CHECKING:
+    from opbx_cli.store.argon2 import Argon2
 
 _SLOT_INFO = b"opbx-store/v1/slot"
 _DOCUMENT_INFO = b"opbx-store/v1/doc"
@@ -98,18 +102,18 @@ def vault_of(content: Document, slot: Slot, *, key: RawKey) -> Vault:
 def is_sealed_under(signed: SignedDocument, vault: Vault) -> bool:
     """Whether a file's tag was made with this vault's data key."""
     _, mac_key = _write_keys(vault, signed.document.salt)
-    return crypto.equal(crypto.authenticate(mac_key, signed.signed), signed.tag)
+    return crypto.is_authentic(mac_key, signed.signed, tag=signed.tag)
 
 
 def open_contents(signed: SignedDocument, vault: Vault) -> StoreContents:
     """Check the tag over the whole file, then decrypt and check its values."""
     content = signed.document
     encryption_key, mac_key = _write_keys(vault, content.salt)
-    if not crypto.equal(crypto.authenticate(mac_key, signed.signed), signed.tag):
+    if not crypto.is_authentic(mac_key, signed.signed, tag=signed.tag):
         raise UnfitStore("its authentication tag does not fit its bytes")
     cipher = crypto.Cipher(encryption_key)
     opened = {
-        name: _opened_profile(_Place.of(content, name, cipher=cipher), tables)
+        name: _opened_profile(_Place(content, name, cipher=cipher), tables)
         for name, tables in content.profiles.items()
     }
     return StoreContents(
@@ -134,7 +138,7 @@ def seal(contents: StoreContents, vault: Vault) -> bytes:
     )
     cipher = crypto.Cipher(encryption_key)
     sealed = {
-        name: _sealed_profile(_Place.of(unsealed, name, cipher=cipher), settings)
+        name: _sealed_profile(_Place(unsealed, name, cipher=cipher), settings)
         for name, settings in contents.profiles.items()
     }
     signed = document.to_bytes(replace(unsealed, profiles=sealed))
@@ -179,29 +183,26 @@ def _write_keys(vault: Vault, salt: bytes) -> tuple[bytes, bytes]:
     return crypto.derive_pair(vault.data_key, salt=salt, info=info)
 
 
-@dataclass(frozen=True, slots=True)
 class _Place:
     """Which values these are: the part of the associated data that a whole profile shares."""
 
-    cipher: crypto.Cipher
-    profile: str
-    prefix: bytes
+    __slots__ = ("_cipher", "_prefix", "profile")
 
-    @classmethod
-    def of(cls, content: Document, profile: str, *, cipher: crypto.Cipher) -> _Place:
-        prefix = crypto.tlv("field", content.store_id, content.generation, profile)
-        return cls(cipher, profile, prefix)
+    def __init__(self, content: Document, profile: str, *, cipher: crypto.Cipher) -> None:
+        self.profile = profile
+        self._cipher = cipher
+        self._prefix = crypto.tlv("field", content.store_id, content.generation, profile)
 
     def seal(self, name: str, secret: Secret) -> bytes:
         nonce = crypto.random_bytes(crypto.NONCE_BYTES)
-        aad = self.prefix + _FIELD_NAMES[name]
-        return nonce + self.cipher.encrypt(nonce, secret.reveal().encode(), aad=aad)
+        aad = self._prefix + _FIELD_NAMES[name]
+        return nonce + self._cipher.encrypt(nonce, secret.reveal().encode(), aad=aad)
 
     def open(self, name: str, sealed: bytes) -> Secret:
         nonce, ciphertext = sealed[: crypto.NONCE_BYTES], sealed[crypto.NONCE_BYTES :]
-        aad = self.prefix + _FIELD_NAMES[name]
+        aad = self._prefix + _FIELD_NAMES[name]
         try:
-            return Secret(self.cipher.decrypt(nonce, ciphertext, aad=aad).decode())
+            return Secret(self._cipher.decrypt(nonce, ciphertext, aad=aad).decode())
         except (crypto.NotAuthentic, UnicodeDecodeError):
             raise UnfitStore(f"`{name}` of profile {self.profile} is not authentic") from None
 

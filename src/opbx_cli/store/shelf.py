@@ -13,7 +13,7 @@ from opbx_cli.store.paths import StorePaths
 from opbx_cli.store.slots import is_slot_id
 
 _NOTES_SIZE_MAX = 1024 * 1024  # bytes
-_SLOT_ID = re.compile(rb'^id = "([0-9a-f]{8})"\r?$', re.MULTILINE)
+_SLOT_ID = rb'(?m)^id = "([0-9a-f]{8})"\r?$'
 
 
 class Shelf:
@@ -104,5 +104,5 @@ class Shelf:
         found: set[str] = set()
         for path in self._paths.config.iterdir():
             if path.name.startswith(self._paths.store.name) and path.is_file():
-                found.update(match.decode() for match in _SLOT_ID.findall(path.read_bytes()))
+                found.update(match.decode() for match in re.findall(_SLOT_ID, path.read_bytes()))
         return frozenset(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from opbx_cli.store import crypto, toml
 from opbx_cli.store.schema import (
@@ -12,19 +13,14 @@ from opbx_cli.store.schema import (
     UnfitStore,
     binary_of,
     check_keys,
-    integer_of,
     text_of,
 )
 
+if TYPE_CHECKING:
+    from opbx_cli.store.argon2 import Argon2
+
 SLOTS_MAX = 16
 PASSPHRASES_MAX = 4  # a wrong passphrase costs a derivation for each
-
-ARGON2_SALT_BYTES = 16  # RFC 9106, section 3.1: sufficient for password hashing
-# What a store may ask for, checked before anything is derived: no less than OWASP's least,
-# no more than a small computer has.
-ARGON2_MEMORY = range(19_456, 1_048_576 + 1)  # KiB
-ARGON2_PASSES = range(1, 10 + 1)
-ARGON2_LANES = range(1, 8 + 1)
 
 _ID_DIGITS = frozenset("0123456789abcdef")
 _COMMON = ("id", "kind", "salt", "commit", "nonce", "wrapped")
@@ -41,16 +37,6 @@ class SlotKind(StrEnum):
     PASSPHRASE = "passphrase"  # noqa: S105  # in somebody's head
     KEYRING = "keyring"  # in the operating system's key ring
     RECOVERY = "recovery"  # on paper
-
-
-@dataclass(frozen=True, slots=True)
-class Argon2:
-    """What a passphrase becomes a raw key with: Argon2id, version 0x13 (RFC 9106)."""
-
-    salt: bytes
-    memory: int  # KiB
-    passes: int
-    lanes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +82,7 @@ def check_slots(slots: Sequence[Slot]) -> None:
 def to_toml(slot: Slot) -> str:
     values: dict[str, object] = {"id": slot.id, "kind": slot.kind.value}
     if slot.argon2 is not None:
-        values |= {
-            "argon2_salt": crypto.to_text(slot.argon2.salt),
-            "argon2_memory": slot.argon2.memory,
-            "argon2_passes": slot.argon2.passes,
-            "argon2_lanes": slot.argon2.lanes,
-        }
+        values |= slot.argon2.to_table()
     values |= {
         "salt": crypto.to_text(slot.salt),
         "commit": crypto.to_text(slot.commit),
@@ -147,16 +128,6 @@ def _kind(entry: Table) -> SlotKind:
 
 
 def _argon2(entry: Table) -> Argon2:
-    return Argon2(
-        salt=binary_of(entry, "argon2_salt", ARGON2_SALT_BYTES),
-        memory=_bounded(entry, "argon2_memory", ARGON2_MEMORY),
-        passes=_bounded(entry, "argon2_passes", ARGON2_PASSES),
-        lanes=_bounded(entry, "argon2_lanes", ARGON2_LANES),
-    )
+    from opbx_cli.store.argon2 import Argon2  # most stores have no passphrase
 
-
-def _bounded(entry: Table, key: str, bounds: range) -> int:
-    value = integer_of(entry, key)
-    if value not in bounds:
-        raise UnfitStore(f"`{key}` is out of bounds")
-    return value
+    return Argon2.of_table(entry)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from opbx_cli.models import Secret
 from opbx_cli.store import crypto, file, refusals, sealing
-from opbx_cli.store.contents import SaveReport, StoreContents
+from opbx_cli.store.contents import StoreContents
 from opbx_cli.store.key_ring import KeyRing
 from opbx_cli.store.keychain import AskPassphrase, Keychain
 from opbx_cli.store.keys import KeySource
@@ -18,7 +18,7 @@ from opbx_cli.store.session import Session, as_saved
 from opbx_cli.store.slots import SlotKind
 
 if TYPE_CHECKING:
-    from opbx_cli.store.reports import AddedSlot, KeyStatus, Rotation
+    from opbx_cli.store.reports import AddedSlot, KeyStatus, Rotation, SaveReport
 
 LOCK_TIMEOUT = 10.0  # seconds
 
@@ -174,5 +174,7 @@ class Store:
 def _report(
     contents: StoreContents, vault: Vault, *, key_file: Path | None = None, created: bool = False
 ) -> SaveReport:
+    from opbx_cli.store.reports import SaveReport  # readers do without
+
     kinds = tuple(slot.kind.value for slot in vault.slots)
     return SaveReport(contents, created=created, key_file=key_file, slot_kinds=kinds)

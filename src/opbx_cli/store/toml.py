@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import tomli_w
-
 
 def lines(values: Mapping[str, object]) -> str:
     """Return one `key = value` line each; ValueError for what is neither text nor a number."""
+    import tomli_w  # readers do without
+
     if any(type(value) is not int and not isinstance(value, str) for value in values.values()):
         raise ValueError("neither text nor a whole number")
     return tomli_w.dumps(values)
