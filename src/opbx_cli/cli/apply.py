@@ -1,7 +1,5 @@
 """`opbx apply`: provision the profiles of a manifest."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -82,12 +80,12 @@ def _content(file: str) -> bytes:
         ) from error
 
 
-def _given(app: App, entries: tuple[Entry, ...], file: str) -> dict[str, GivenSettings]:
+def _given(app: App, entries: "tuple[Entry, ...]", file: str) -> "dict[str, GivenSettings]":
     """Read the keys, when all else is known to be right."""
     assert app.store  # memory is protected before the first key comes into it
     taken: dict[str, Secret] = {}
 
-    def key(place: KeyPlace | None) -> Secret | None:
+    def key(place: "KeyPlace | None") -> "Secret | None":
         return None if place is None else _key(app, place, file, taken)
 
     return {
@@ -98,7 +96,7 @@ def _given(app: App, entries: tuple[Entry, ...], file: str) -> dict[str, GivenSe
     }
 
 
-def _key(app: App, place: KeyPlace, file: str, taken: dict[str, Secret]) -> Secret:
+def _key(app: App, place: "KeyPlace", file: str, taken: "dict[str, Secret]") -> "Secret":
     """Read one key; a variable leaves the environment, and may serve several profiles."""
     from opbx_cli import settings
     from opbx_cli.cli.interview import key_from_file
@@ -118,8 +116,8 @@ def _key(app: App, place: KeyPlace, file: str, taken: dict[str, Secret]) -> Secr
 
 
 def _save(
-    app: App, given: Mapping[str, GivenSettings], *, check: bool
-) -> tuple[StoreContents, StoreContents]:
+    app: App, given: "Mapping[str, GivenSettings]", *, check: bool
+) -> "tuple[StoreContents, StoreContents]":
     """Save all profiles in one step, or only think it; return the store before and after."""
     from opbx_cli import settings
     from opbx_cli.cli.configure import tell_of_new_store
@@ -133,7 +131,7 @@ def _save(
     if not check and after != before:
         seen = [before]
 
-        def change(contents: StoreContents) -> StoreContents:
+        def change(contents: "StoreContents") -> "StoreContents":
             seen[:] = [contents]
             return provisioned(contents, given, api_base_url=api_base_url)
 
@@ -153,12 +151,12 @@ def _save(
 
 def _tasks(
     app: App,
-    contents: tuple[StoreContents, StoreContents],
-    given: Mapping[str, GivenSettings],
-    ledger: Ledger,
+    contents: "tuple[StoreContents, StoreContents]",
+    given: "Mapping[str, GivenSettings]",
+    ledger: "Ledger",
     *,
     check: bool,
-) -> dict[str, Task]:
+) -> "dict[str, Task]":
     """Return the validations, each with what was done to the profile's settings before."""
     from opbx_cli import settings
     from opbx_cli.cli.batch import tasks_of

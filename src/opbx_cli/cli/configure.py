@@ -1,7 +1,5 @@
 """`opbx configure`: save a profile."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -95,7 +93,7 @@ def configure(
     _save(app, given)
 
 
-def _save(app: App, given: GivenSettings) -> None:
+def _save(app: App, given: "GivenSettings") -> None:
     """Ask first, check second, write last and once."""
     from opbx_cli import settings
     from opbx_cli.cli.interview import ask_for_missing
@@ -113,7 +111,7 @@ def _save(app: App, given: GivenSettings) -> None:
     after = merge(before, given, api_base_url=api_base_url)
     require_complete(after, before=before)
 
-    def change(contents: StoreContents) -> StoreContents:
+    def change(contents: "StoreContents") -> "StoreContents":
         merged = merge(contents.profiles.get(name), given, api_base_url=api_base_url)
         require_complete(merged, before=before)
         return profiles.put(contents, name, merged)
@@ -143,7 +141,7 @@ def _save(app: App, given: GivenSettings) -> None:
     )
 
 
-def tell_of_new_store(app: App, report: SaveReport) -> None:
+def tell_of_new_store(app: App, report: "SaveReport") -> None:
     app.ui.notice(f"A new store was made: {app.paths.store}")
     if report.key_file is None:
         app.ui.notice("It opens with the key that OPBX_STORE_KEY or OPBX_STORE_KEY_FILE holds.")

@@ -1,7 +1,5 @@
 """`opbx demo`: the four main commands at work, against the sandbox."""
 
-from __future__ import annotations
-
 import typer
 
 from opbx_cli.cli.app import App

@@ -1,7 +1,5 @@
 """`opbx exec`: run one command with a profile's values in its environment."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -1,7 +1,5 @@
 """`opbx key`: the ways to open the store."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -139,7 +137,7 @@ def export_recovery_key(app: App) -> None:
     app.ui.show_line(added.key.reveal())
 
 
-def _new_passphrase(app: App) -> Secret:
+def _new_passphrase(app: App) -> "Secret":
     from opbx_cli.cli.interview import ask_new_passphrase
 
     if not app.may_ask:

@@ -1,7 +1,5 @@
 """The tree of commands, and the one boundary at which every error ends."""
 
-from __future__ import annotations
-
 import re
 import sys
 import time

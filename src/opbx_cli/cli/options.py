@@ -2,9 +2,10 @@
 
 Typer's root options stand before the subcommand (`opbx --json trunks list`); users write
 them behind it, so each command carries them. They are added here, in one place.
-"""
 
-from __future__ import annotations
+The modules of commands do without `from __future__ import annotations`: Typer needs the
+annotations themselves, and compiling them from text would be done again at each start.
+"""
 
 import functools
 import inspect
@@ -83,7 +84,7 @@ def command(
     """Register a function that takes the `App` first as a command with the shared options."""
 
     def register(function: Function) -> Function:
-        own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+        own = list(inspect.signature(function).parameters.values())[1:]
 
         @functools.wraps(function)
         def run(context: typer.Context, **values: Any) -> None:
@@ -92,9 +93,8 @@ def command(
             app.begin(SharedOptions(**shared), formats)
             function(app, **values)
 
-        parameters = [_CONTEXT, *own]
-        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        run.__annotations__ = {entry.name: entry.annotation for entry in parameters}
+        run.__signature__ = inspect.Signature([_CONTEXT, *own])  # type: ignore[attr-defined]
+        run.__annotations__ = {}  # the signature has them; Typer would work through both
         group.command(name, cls=Command, epilog=epilog, context_settings=context_settings)(run)
         return function
 

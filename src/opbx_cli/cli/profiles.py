@@ -1,7 +1,5 @@
 """`opbx profiles`: what is stored, and its names."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -175,17 +173,17 @@ def show_history(app: App) -> None:
 
 def _change(
     app: App,
-    change: Callable[[StoreContents], StoreContents],
+    change: "Callable[[StoreContents], StoreContents]",
     *,
     sentence: str,
     command_name: str,
-) -> ProfileList:
+) -> "ProfileList":
     from opbx_cli.operations.history import Deed
     from opbx_cli.operations.profiles import ProfileChange, differences, listed
 
     seen: list[StoreContents] = []
 
-    def remember_and_change(contents: StoreContents) -> StoreContents:
+    def remember_and_change(contents: "StoreContents") -> "StoreContents":
         seen[:] = [contents]
         return change(contents)
 

@@ -1,7 +1,5 @@
 """`opbx sandbox`: a local Cloudonix API for trials and CI."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -74,7 +72,7 @@ def sandbox(
     except ValueError as error:
         raise UsageError(f"opbx sandbox: {error}") from error
 
-    def announce(url: str, credentials: tuple[DomainCredentials, ...]) -> None:
+    def announce(url: str, credentials: "tuple[DomainCredentials, ...]") -> None:
         app.ui.show(SandboxAddress(url, credentials))
         app.ui.notice("The sandbox is running; Ctrl-C stops it.")
 

@@ -1,7 +1,5 @@
 """`opbx trunks`: the domain's voice trunks."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -1,7 +1,5 @@
 """`opbx validate`: check the domain and bring it in line."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -105,7 +103,7 @@ def _validate_all(app: App, *, check: bool, replace_default: bool) -> None:
     )
 
 
-def _task(app: App, *, check: bool) -> Task:
+def _task(app: App, *, check: bool) -> "Task":
     from opbx_cli.operations import profiles
     from opbx_cli.operations.converge import Facts
     from opbx_cli.operations.validation import Task
@@ -124,7 +122,7 @@ def _task(app: App, *, check: bool) -> Task:
     )
 
 
-def _carry_out(app: App, validation: Validation, *, replace_default: bool, yes: bool) -> None:
+def _carry_out(app: App, validation: "Validation", *, replace_default: bool, yes: bool) -> None:
     """Show each step as it ends, and ask in between."""
     with app.ui.working("Reading the domain"):
         looked = validation.look()
@@ -142,7 +140,7 @@ def _carry_out(app: App, validation: Validation, *, replace_default: bool, yes: 
         app.ui.step(following)
 
 
-def _confirms(app: App, validation: Validation) -> bool:
+def _confirms(app: App, validation: "Validation") -> bool:
     """Ask for the yes that taking over somebody's calls needs."""
     holder = validation.foreign_default
     if holder is None:
@@ -153,13 +151,13 @@ def _confirms(app: App, validation: Validation) -> bool:
     return app.prompts.confirm(f"Calls go to application '{name}' now. Send them to OPBX instead?")
 
 
-def _record(app: App, steps: tuple[Step, ...] | list[Step], result: str) -> None:
+def _record(app: App, steps: "tuple[Step, ...] | list[Step]", result: str) -> None:
     from opbx_cli.operations.validation import deed_of
 
     app.record(deed_of("validate", app.settings, steps, result))
 
 
-def _interrupted(steps: list[Step]) -> Interrupted:
+def _interrupted(steps: "list[Step]") -> Interrupted:
     written = ", ".join(step.id for step in steps if step.wrote)
     done = f"done before that: {written}" if written else "no step had changed anything"
     return Interrupted(

@@ -1,7 +1,5 @@
 """`opbx webhook-key`: the key with which OPBX checks that callbacks come from Cloudonix."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -36,7 +34,7 @@ def rotate_webhook_key(app: App) -> None:
     profile = _stored_profile(app)
     before = app.settings.settings
 
-    def save(settings: Settings) -> None:
+    def save(settings: "Settings") -> None:
         app.store.update(lambda contents: profiles.put(contents, profile, settings))
 
     with app.ui.working("Putting a new webhook key in force"):
@@ -68,7 +66,7 @@ def reveal_webhook_key(
     app.ui.show_line(key.reveal())
 
 
-def _webhook_key(app: App) -> Secret:
+def _webhook_key(app: App) -> "Secret":
     key = app.settings.settings.webhook_api_key
     if key is None:
         raise ConfigurationError("no webhook key is set", hint="`opbx configure` makes one")

@@ -1,7 +1,5 @@
 """`opbx webhook-url`: where Cloudonix will send calls."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -53,7 +51,7 @@ def webhook_url(
     app.ui.show_line(chosen[ENDPOINTS.index(endpoint)])
 
 
-def _active(app: App) -> ActiveSettings | None:
+def _active(app: App) -> "ActiveSettings | None":
     """Return the settings; None where there is no store and no profile was asked for."""
     if app.is_storeless or app.profile_name is not None or app.store.exists():
         return app.settings

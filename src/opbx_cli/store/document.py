@@ -63,12 +63,16 @@ _SEALED_BYTES_MIN = crypto.NONCE_BYTES + crypto.TAG_BYTES
 
 @dataclass(frozen=True, slots=True)
 class ProfileTables:
+    """One profile as it is written down."""
+
     plain: Table
     sealed: Mapping[str, bytes]  # nonce, ciphertext, tag
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
+    """What the text of a store says; its secrets are still sealed."""
+
     store_id: bytes
     generation: int
     salt: bytes

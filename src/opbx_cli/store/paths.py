@@ -8,6 +8,8 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class StorePaths:
+    """The files of one store."""
+
     config: Path  # the folder of the store
     keys: Path  # the folder of the key files
 
