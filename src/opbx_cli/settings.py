@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from opbx_cli.errors import ConfigurationError, OpbxError, UsageError
 from opbx_cli.models import DEFAULT_API_BASE_URL, SETTING_NAMES, Secret, Settings
@@ -25,6 +25,9 @@ from opbx_cli.values import (
     parse_recording_format,
     parse_webhook_base_url,
 )
+
+if TYPE_CHECKING:
+    from opbx_cli.env_file import EnvFile
 
 Environment = Mapping[str, str]
 Value = TypeVar("Value")
@@ -44,6 +47,8 @@ STORELESS_ONLY = {
 }
 # OPBX's own variables for the address under which the internet reaches it, best first.
 OPBX_WEBHOOK_VARIABLES = ("OPBX_APPLICATION_WEBHOOK_BASEURL", "APP_URL")
+OPBX_VARIABLES = (*OPBX_WEBHOOK_VARIABLES, MODE)
+ENV_FILE = "OPBX_ENV_FILE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,21 +226,35 @@ def api_timeout(environ: Environment) -> float:
     return from_variable(environ, API_TIMEOUT, parse_api_timeout) or DEFAULT_API_TIMEOUT
 
 
-def is_production(environ: Environment) -> bool:
+def is_production(environ: Environment, env_file: EnvFile | None = None) -> bool:
     """Tell OPBX's mode from `OPBX_APPLICATION_MODE`; unset means development."""
-    mode = environ.get(MODE, "").strip().lower() or "development"
+    text, source = _opbx_variable(environ, env_file, MODE)
+    mode = text.strip().lower() or "development"
     if mode not in ("production", "development"):
-        raise ConfigurationError(f"{MODE}: expected production or development")
+        raise ConfigurationError(f"{source}: expected production or development")
     return mode == "production"
 
 
-def webhook_base_url(active: ActiveSettings | None, environ: Environment) -> WebhookBaseUrl | None:
-    """Return the first of: the settings' own URL, OPBX's variable for it, `APP_URL`."""
+def webhook_base_url(
+    active: ActiveSettings | None, environ: Environment, env_file: EnvFile | None = None
+) -> WebhookBaseUrl | None:
+    """Return the first of: the settings' own URL, OPBX's variable for it, `APP_URL`.
+
+    Either variable is the environment's, else the file's: as OPBX itself reads them.
+    """
     if active is not None and active.settings.webhook_base_url is not None:
         source = active.origins["webhook_base_url"]
         return WebhookBaseUrl(active.settings.webhook_base_url, source)
     for name in OPBX_WEBHOOK_VARIABLES:
-        url = from_variable(environ, name, parse_webhook_base_url)
-        if url is not None:
-            return WebhookBaseUrl(url, name)
+        text, source = _opbx_variable(environ, env_file, name)
+        if text:
+            url = checked(parse_webhook_base_url, text, source, ConfigurationError)
+            return WebhookBaseUrl(url, source)
     return None
+
+
+def _opbx_variable(environ: Environment, env_file: EnvFile | None, name: str) -> tuple[str, str]:
+    """Return the text of one of OPBX's variables, empty where it is unset, and its source."""
+    if environ.get(name) or env_file is None or name not in env_file.assignments:
+        return environ.get(name, ""), name
+    return env_file.assignments[name].value, env_file.place_of(name)

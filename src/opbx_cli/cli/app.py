@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from opbx_cli.cli.options import SharedOptions
     from opbx_cli.cli.prompts import Prompts
     from opbx_cli.cloudonix import Client, Limiters, Pace
+    from opbx_cli.env_file import EnvFile
     from opbx_cli.models import Secret
     from opbx_cli.operations.history import Deed
     from opbx_cli.operations.webhook import WebhookUrl
@@ -48,6 +49,7 @@ class App:
         self.may_ask = False
         self.has_begun = False
         self._profile_flag: str | None = None
+        self._env_file: EnvFile | None = None
         self._sleep = sleep
         self._protect = protect
 
@@ -226,14 +228,33 @@ class App:
             raise UsageError("no passphrase was given: nothing was done")
         return passphrase
 
-    def webhook_url_of(self, active: ActiveSettings) -> WebhookUrl:
+    def use_env_file(self, option: str | None) -> None:
+        """Read OPBX's .env where the option or `OPBX_ENV_FILE` names it, for `webhook_url_of`."""
+        from opbx_cli import settings
+
+        path = self.environ.get(settings.ENV_FILE) if option is None else option
+        if option is None and not path:
+            return
+        from opbx_cli.env_file import read_env_file
+
+        self._env_file = read_env_file(
+            path or "",
+            settings.OPBX_VARIABLES,
+            self.environ,
+            named_by=settings.ENV_FILE if option is None else "--env-file",
+            error=ConfigurationError if option is None else UsageError,
+        )
+        for line in self._env_file.bad_lines:
+            self.ui.warn(f"{self._env_file.path}:{line} is no assignment, and was passed over")
+
+    def webhook_url_of(self, active: ActiveSettings | None) -> WebhookUrl:
         """Resolve where OPBX is reached. Raises `ConfigurationError` where nothing says so."""
         from opbx_cli import settings
         from opbx_cli.operations.webhook import resolve_webhook_url
 
         return resolve_webhook_url(
-            settings.webhook_base_url(active, self.environ),
-            production=settings.is_production(self.environ),
+            settings.webhook_base_url(active, self.environ, self._env_file),
+            production=settings.is_production(self.environ, self._env_file),
             active=active,
         )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from opbx_cli.cli.app import App
-from opbx_cli.cli.options import command
+from opbx_cli.cli.options import EnvFilePath, command
 from opbx_cli.cli.validate import Check, ReplaceDefault, Yes
 from opbx_cli.errors import ConfigurationError
 
@@ -38,6 +38,7 @@ def apply(
     check: Check = False,
     replace_default: ReplaceDefault = False,
     yes: Yes = False,
+    env_file: EnvFilePath = None,
 ) -> None:
     """Save and validate all profiles of a manifest.
 
@@ -51,6 +52,7 @@ def apply(
     from opbx_cli.operations.manifest import parse
 
     app.refuse_profile("the manifest names the profiles")
+    app.use_env_file(env_file)
     entries = parse(_content(file), file)
     given = _given(app, entries, file)
     before, after = _save(app, given, check=check)

@@ -24,6 +24,15 @@ Function = Callable[..., None]
 
 TEXT_AND_JSON = ("text", "json")
 
+EnvFilePath = Annotated[
+    str | None,
+    typer.Option(
+        "--env-file",
+        metavar="PATH",
+        help="OPBX's .env, to read the webhook base URL from. [env: OPBX_ENV_FILE]",
+    ),
+]
+
 
 @dataclass(frozen=True)
 class SharedOptions:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from opbx_cli.cli.app import App
-from opbx_cli.cli.options import command
+from opbx_cli.cli.options import EnvFilePath, command
 from opbx_cli.errors import DIFFERS, Interrupted, UsageError
 
 if TYPE_CHECKING:
@@ -53,12 +53,14 @@ def validate(
     ] = False,
     replace_default: ReplaceDefault = False,
     yes: Yes = False,
+    env_file: EnvFilePath = None,
 ) -> None:
     """Bring the Cloudonix domain in line.
 
     Checks the credentials, then creates or updates the Voice Application, the domain's
     profile and its default application, in this order, and reads everything back.
     """
+    app.use_env_file(env_file)
     if all_profiles:
         _validate_all(app, check=check, replace_default=replace_default or yes)
         return

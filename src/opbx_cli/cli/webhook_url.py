@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from opbx_cli.cli.app import App
-from opbx_cli.cli.options import command
+from opbx_cli.cli.options import EnvFilePath, command
 from opbx_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,22 +25,17 @@ def webhook_url(
         str | None,
         typer.Option(metavar="NAME", help=f"Print one URL alone: {', '.join(ENDPOINTS)}."),
     ] = None,
+    env_file: EnvFilePath = None,
 ) -> None:
     """Show where Cloudonix sends calls.
 
-    The webhook base URL is the profile's, else OPBX_APPLICATION_WEBHOOK_BASEURL, else APP_URL.
+    The webhook base URL is the profile's, else OPBX_APPLICATION_WEBHOOK_BASEURL, else APP_URL:
+    each from the environment, else from OPBX's own .env where that is named.
     """
-    from opbx_cli import settings
-    from opbx_cli.operations.webhook import resolve_webhook_url
-
     if endpoint not in (None, *ENDPOINTS):
         raise UsageError(f"--endpoint: expected one of {', '.join(ENDPOINTS)}")
-    active = _active(app)
-    url = resolve_webhook_url(
-        settings.webhook_base_url(active, app.environ),
-        production=settings.is_production(app.environ),
-        active=active,
-    )
+    app.use_env_file(env_file)
+    url = app.webhook_url_of(_active(app))
     if endpoint is None:
         app.ui.show(url)
         return

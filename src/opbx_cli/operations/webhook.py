@@ -41,7 +41,8 @@ def resolve_webhook_url(
     if base is None:
         raise ConfigurationError(
             "no webhook base URL: Cloudonix would not know where to send calls",
-            hint=f"{_setting_it(active)}, or set {' or '.join(OPBX_WEBHOOK_VARIABLES)}",
+            hint=f"{_setting_it(active)}, or set {' or '.join(OPBX_WEBHOOK_VARIABLES)}, "
+            "or name OPBX's .env with --env-file",
             code="configuration.webhook_url",
         )
     doubts = _doubts(base.url)

@@ -1,0 +1,92 @@
+"""OPBX's own `.env` file: the few variables of it that say where OPBX is reached.
+
+The file is full of OPBX's secrets. Nothing but those variables leaves this module, and no
+message repeats a line of it.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from opbx_cli.errors import ConfigurationError, OpbxError
+
+SIZE_MAX = 1024 * 1024  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A variable's value, and the line that gives it."""
+
+    value: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class EnvFile:
+    """What a file says of the variables that were asked for; `bad_lines` make no sense."""
+
+    path: Path
+    assignments: Mapping[str, Assignment]
+    bad_lines: tuple[int, ...] = ()
+
+    def place_of(self, name: str) -> str:
+        """Return where a variable is set, for people."""
+        return f"{name} in {self.path}:{self.assignments[name].line}"
+
+
+def read_env_file(
+    path: str,
+    names: tuple[str, ...],
+    environ: Mapping[str, str],
+    *,
+    named_by: str,
+    error: type[OpbxError] = ConfigurationError,
+) -> EnvFile:
+    """Read these variables, as OPBX reads them: quotes, `export` and `${OTHER}` included.
+
+    `${OTHER}` is a variable of `environ`, else one that the file sets further up. Of two
+    lines that set the same variable the last one counts. `named_by` is the option or
+    variable that gave the path. Raises `error` for a file that cannot be read.
+    """
+    from dotenv.parser import parse_stream
+    from dotenv.variables import parse_variables
+
+    known: dict[str, str] = {}
+    assignments: dict[str, Assignment] = {}
+    bad_lines = []
+    for binding in parse_stream(io.StringIO(_text(path, named_by, error))):
+        line = binding.original.line + _lines_before(binding.original.string)
+        if binding.error:
+            bad_lines.append(line)
+        if binding.key is None or binding.value is None:
+            continue
+        seen = {**known, **environ}
+        known[binding.key] = "".join(atom.resolve(seen) for atom in parse_variables(binding.value))
+        if binding.key in names:
+            assignments[binding.key] = Assignment(known[binding.key], line)
+    return EnvFile(Path(path).absolute(), assignments, tuple(bad_lines))
+
+
+def _lines_before(text: str) -> int:
+    """Count the blank lines that the parser takes for the start of a statement."""
+    blank = text[: len(text) - len(text.lstrip())]
+    return len(re.findall(r"\r\n|\n|\r", blank))
+
+
+def _text(path: str, named_by: str, error: type[OpbxError]) -> str:
+    try:
+        with Path(path).open("rb") as source:
+            content = source.read(SIZE_MAX + 1)
+        if len(content) > SIZE_MAX:
+            raise error(f"{named_by}: the file is larger than 1 MiB")
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise error(f"{named_by}: the file is not UTF-8 text") from None
+    except (OSError, ValueError) as problem:
+        # The path is not repeated: it may be a key, given in the wrong place.
+        reason = getattr(problem, "strerror", None) or "not a path"
+        raise error(f"{named_by}: the file cannot be read: {reason}") from problem
