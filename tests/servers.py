@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 Handler = Callable[[socket.socket], None]
+NOT_SHIFTED = datetime.timedelta()
 HANG = b"<hang>"  # ends an answer: say no more, and wait until the client goes away
 
 
@@ -159,18 +160,19 @@ class Authority:
 
 
 def authority(
-    folder: Path, *names: str, shift: datetime.timedelta = datetime.timedelta()
+    folder: Path, *names: str, shift: datetime.timedelta = NOT_SHIFTED, days: int = 1
 ) -> Authority:
     """Make an authority that exists for this test alone, and a server context for `names`.
 
-    The server's certificate is valid a day around now, or around a moment shifted from it.
+    The server's certificate is valid a day before now and `days` after it, or around a
+    moment shifted from it.
     """
     authority_key = ec.generate_private_key(ec.SECP256R1())
     issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Authority of a test")])
     root = _certificate(issuer, authority_key, issuer, authority_key, ())
     server_key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
-    leaf = _certificate(subject, server_key, issuer, authority_key, names, shift)
+    leaf = _certificate(subject, server_key, issuer, authority_key, names, shift=shift, days=days)
     certificate, chain = folder / "authority.pem", folder / "server.pem"
     certificate.write_bytes(root.public_bytes(serialization.Encoding.PEM))
     chain.write_bytes(
@@ -198,7 +200,9 @@ def _certificate(
     issuer: x509.Name,
     issuer_key: ec.EllipticCurvePrivateKey,
     names: tuple[str, ...],
-    shift: datetime.timedelta = datetime.timedelta(),
+    *,
+    shift: datetime.timedelta = NOT_SHIFTED,
+    days: int = 1,
 ) -> x509.Certificate:
     now = datetime.datetime.now(datetime.UTC) + shift
     is_authority = not names
@@ -209,7 +213,7 @@ def _certificate(
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=days, hours=1))
         .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
         .add_extension(
             x509.KeyUsage(

@@ -13,6 +13,7 @@ from opbx_cli.operations.profiles import ProfileChange, ProfileDetail, ProfileLi
 from opbx_cli.operations.steps import Report, Step
 from opbx_cli.operations.trunks import TrunkDetail, TrunkList
 from opbx_cli.operations.webhook import WebhookUrl
+from opbx_cli.operations.webhook_check import WebhookCheck
 from opbx_cli.operations.webhook_key import RotatedKey
 from opbx_cli.remote import Trunk
 from opbx_cli.values import masked_tail
@@ -37,6 +38,25 @@ def _(result: WebhookUrl) -> Json:
             "session_update": result.endpoints.session_update,
             "cdr": result.endpoints.cdr,
         },
+    }
+
+
+@document.register
+def _(result: WebhookCheck) -> Json:
+    return {
+        "schema": "opbx.webhook-check/1",
+        "base_url": result.base_url,
+        "source": result.source,
+        "result": "failed" if result.failed else "ok",
+        "checks": [
+            {
+                "id": check.id,
+                "result": check.result.value,
+                "seen": check.seen,
+                "advice": check.advice,
+            }
+            for check in result.checks
+        ],
     }
 
 

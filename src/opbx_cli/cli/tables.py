@@ -24,7 +24,9 @@ from opbx_cli.operations.plan import Change
 from opbx_cli.operations.profiles import ProfileChange, ProfileDetail, ProfileList
 from opbx_cli.operations.steps import Report, Result, Status, Step
 from opbx_cli.operations.trunks import TrunkDetail, TrunkList
+from opbx_cli.operations.verdicts import Result as CheckResult
 from opbx_cli.operations.webhook import WebhookUrl
+from opbx_cli.operations.webhook_check import WebhookCheck
 from opbx_cli.operations.webhook_key import RotatedKey
 from opbx_cli.values import clean
 
@@ -46,6 +48,13 @@ RESULT_MARKS = {
     Result.DIFFERS: ("≠", "yellow"),
     Result.PARTIAL: ("✗", "red"),
     Result.FAILED: ("✗", "red"),
+}
+
+CHECK_MARKS = {
+    CheckResult.OK: ("✓", "green"),
+    CheckResult.WARNING: ("!", "yellow"),
+    CheckResult.FAILED: ("✗", "red"),
+    CheckResult.SKIPPED: ("-", "yellow"),
 }
 
 
@@ -112,6 +121,21 @@ def bar(what: str, total: int, environ: Mapping[str, str]) -> Iterator[Callable[
 def view(result: object) -> RenderableType:
     """Return what a terminal shows for a result."""
     raise TypeError(f"{type(result).__name__} has no view")
+
+
+@view.register
+def _(result: WebhookCheck) -> RenderableType:
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(width=1)
+    grid.add_column(width=len("session-update-wrong-token"))
+    grid.add_column(overflow="fold")
+    for check in result.checks:
+        mark, colour = CHECK_MARKS[check.result]
+        seen = Text(clean(check.seen))
+        if check.advice is not None:
+            seen.append(f"\n→ {check.advice}", style=colour)
+        grid.add_row(Text(mark, style=colour), Text(check.id), seen)
+    return Group(grid, Text(words.checked_sentence(result), overflow="fold"))
 
 
 @view.register

@@ -15,6 +15,7 @@ from opbx_cli.operations.profiles import ProfileChange, ProfileDetail, ProfileLi
 from opbx_cli.operations.steps import Report, Step
 from opbx_cli.operations.trunks import TrunkDetail, TrunkList
 from opbx_cli.operations.webhook import WebhookUrl
+from opbx_cli.operations.webhook_check import WebhookCheck
 from opbx_cli.operations.webhook_key import RotatedKey
 from opbx_cli.values import clean
 
@@ -28,6 +29,14 @@ def lines(result: object) -> list[str]:
 @lines.register
 def _(result: WebhookUrl) -> list[str]:
     return [result.base_url]
+
+
+@lines.register
+def _(result: WebhookCheck) -> list[str]:
+    return [
+        _tabbed((check.id, check.result.value, check.seen, check.advice or ""))
+        for check in result.checks
+    ]
 
 
 @lines.register

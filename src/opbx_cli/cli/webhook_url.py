@@ -6,9 +6,11 @@ import typer
 
 from opbx_cli.cli.app import App
 from opbx_cli.cli.options import EnvFilePath, command
-from opbx_cli.errors import UsageError
+from opbx_cli.errors import ConfigurationError, OpbxError, UsageError
 
 if TYPE_CHECKING:
+    from opbx_cli.operations.webhook import WebhookUrl
+    from opbx_cli.operations.webhook_check import RealKey
     from opbx_cli.settings import ActiveSettings
 
 ENDPOINTS = ("base", "voice", "session-update", "cdr")
@@ -26,24 +28,80 @@ def webhook_url(
         typer.Option(metavar="NAME", help=f"Print one URL alone: {', '.join(ENDPOINTS)}."),
     ] = None,
     env_file: EnvFilePath = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Prove that callbacks would arrive; exit 1 if not.")
+    ] = False,
+    with_key: Annotated[
+        bool,
+        typer.Option("--with-key", help="With --check: send the webhook key too, for a fake call."),
+    ] = False,
 ) -> None:
     """Show where Cloudonix sends calls.
 
     The webhook base URL is the profile's, else OPBX_APPLICATION_WEBHOOK_BASEURL, else APP_URL:
     each from the environment, else from OPBX's own .env where that is named.
+
+    --check looks at it from here: DNS, connection, certificate, OPBX's health, and that each
+    endpoint refuses callbacks without a token and with a wrong one. Only with --with-key does the
+    webhook key go out, to a server that has passed, with a call for a number that nobody has.
     """
     if endpoint not in (None, *ENDPOINTS):
         raise UsageError(f"--endpoint: expected one of {', '.join(ENDPOINTS)}")
+    if check and endpoint is not None:
+        raise UsageError("--check is about all endpoints: leave --endpoint out")
+    if with_key and not check:
+        raise UsageError("--with-key belongs to --check")
     app.use_env_file(env_file)
-    url = app.webhook_url_of(_active(app))
-    if endpoint is None:
+    active = _active(app)
+    url = app.webhook_url_of(active)
+    if check:
+        _check(app, url, active, with_key=with_key)
+    elif endpoint is None:
         app.ui.show(url)
-        return
+    else:
+        _show_endpoint(app, url, endpoint)
+
+
+def _show_endpoint(app: App, url: "WebhookUrl", endpoint: str) -> None:
     for warning in url.warnings:
         app.ui.warn(warning)
     points = url.endpoints
     chosen = (url.base_url, points.voice, points.session_update, points.cdr)
     app.ui.show_line(chosen[ENDPOINTS.index(endpoint)])
+
+
+def _check(app: App, url: "WebhookUrl", active: "ActiveSettings | None", *, with_key: bool) -> None:
+    from opbx_cli.operations.webhook_check import check_webhook
+
+    key = _real_key(active) if with_key else None
+    if key is not None:
+        app.ui.notice(
+            f"The webhook key ({key.key.fingerprint}) goes to {url.endpoints.voice} once it has "
+            "refused other callbacks, with a call for a number that nobody has."
+        )
+    with app.ui.working(f"Checking {url.base_url}"):
+        result = check_webhook(url, key, observe=app.ui.trace)
+    app.ui.show(result)
+    if result.failed:
+        raise OpbxError(
+            f"{url.base_url}: {len(result.failed)} of {len(result.checks)} checks failed: "
+            f"{', '.join(check.id for check in result.failed)}",
+            hint=result.failed[0].advice,
+            code="webhook.check_failed",
+        )
+
+
+def _real_key(active: "ActiveSettings | None") -> "RealKey":
+    from opbx_cli.operations.webhook_check import RealKey
+
+    settings = None if active is None else active.settings
+    if settings is None or settings.webhook_api_key is None:
+        raise ConfigurationError(
+            "no webhook key is set, so there is none to check",
+            hint="`opbx configure` makes one",
+        )
+    domain = settings.domain_name or settings.domain_uuid or ""
+    return RealKey(settings.webhook_api_key, domain)
 
 
 def _active(app: App) -> "ActiveSettings | None":

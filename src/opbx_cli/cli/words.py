@@ -11,6 +11,7 @@ from opbx_cli.operations.keys import KeyRotation, KeyRow
 from opbx_cli.operations.plan import Change
 from opbx_cli.operations.profiles import ProfileDetail
 from opbx_cli.operations.steps import Report, Result, Status, Step, StepId
+from opbx_cli.operations.webhook_check import WebhookCheck
 from opbx_cli.operations.webhook_key import RotatedKey
 from opbx_cli.remote import Trunk
 from opbx_cli.values import clean, masked_tail
@@ -49,6 +50,13 @@ CHANGE_WORDS = {
     "domain_profile.authorization-api-key": ("Webhook key", ""),
 }
 DEFAULT_APPLICATION = "default_application"
+
+
+def checked_sentence(check: WebhookCheck) -> str:
+    failed, count = len(check.failed), len(check.checks)
+    if failed:
+        return f"{failed} of {count} checks failed: calls may not arrive at {check.base_url}."
+    return f"OPBX answers at {check.base_url} and refuses callbacks that are not Cloudonix's."
 
 
 def change_words(change: Change) -> tuple[str, str]:

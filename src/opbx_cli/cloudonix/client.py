@@ -25,10 +25,9 @@ from opbx_cli.cloudonix.transport import (
     Pace,
     RetryingTransport,
     UnreadableAnswerError,
-    host_of,
-    inner_transport,
     timeouts,
 )
+from opbx_cli.connections import host_of, inner_transport
 from opbx_cli.errors import ConfigurationError, NotFoundError, OpbxError, RemoteError
 from opbx_cli.models import RemoteId, Secret
 from opbx_cli.remote import (

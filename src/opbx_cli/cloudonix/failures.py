@@ -17,10 +17,10 @@ from opbx_cli.cloudonix.transport import (
     RETRY_AFTER_MAX,
     SERVER_TROUBLE,
     TOO_MANY_REQUESTS,
-    certificate_problem,
     never_sent,
     retry_after,
 )
+from opbx_cli.connections import certificate_problem
 from opbx_cli.errors import (
     CredentialsError,
     NotFoundError,

@@ -1,4 +1,4 @@
-"""The way to Cloudonix's server and back: rate and retries, size limit, proxy, TLS.
+"""The way to Cloudonix's server and back: rate, retries, and the size of an answer.
 
 What may be repeated is decided here and nowhere else:
 
@@ -12,21 +12,16 @@ from __future__ import annotations
 
 import datetime
 import email.utils
-import functools
 import itertools
-import os
 import random
-import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
 from opbx_cli.cloudonix.limiter import RATE_WINDOW, RateLimiter
-from opbx_cli.errors import ConfigurationError
-from opbx_cli.values import is_loopback
+from opbx_cli.connections import certificate_problem
 
 RETRIES = 3
 RETRY_AFTER_MAX = 30.0  # seconds; a longer wait is for the user to decide
@@ -198,54 +193,6 @@ def retry_after(response: httpx.Response) -> float | None:
     return min(max(0.0, seconds), RETRY_AFTER_SAID_MAX)
 
 
-def inner_transport(base_url: httpx.URL) -> httpx.HTTPTransport:
-    """Build the real transport for one server, through the proxy that the environment names.
-
-    httpx reads the proxy variables only for transports of its own making, so the choice
-    is made here. Plain http goes to the loopback interface alone and never to a proxy,
-    which would see the key. Raises `ConfigurationError` for an unusable proxy or CA.
-    """
-    if base_url.scheme == "http":
-        return httpx.HTTPTransport(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), trust_env=False)
-    proxies = {} if is_loopback(host_of(base_url)) else getproxies()
-    proxy = proxies.get(base_url.scheme) or proxies.get("all")
-    if proxy and proxy_bypass(base_url.netloc.decode("ascii")):
-        proxy = None
-    try:
-        context = _tls_context(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
-        return httpx.HTTPTransport(verify=context, proxy=_proxy(proxy, context))
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigurationError(
-            "the certificate authorities named by SSL_CERT_FILE or SSL_CERT_DIR cannot be read",
-            code="configuration.tls",
-        ) from error
-    except (ValueError, ImportError, httpx.InvalidURL) as error:
-        raise ConfigurationError(
-            "the proxy named by HTTPS_PROXY or ALL_PROXY cannot be used: "
-            "expected http://host:port or https://host:port",
-            code="configuration.proxy",
-        ) from error
-
-
-@functools.lru_cache(maxsize=1)
-def _tls_context(_file: str | None, _folder: str | None) -> ssl.SSLContext:
-    """Read the authorities once: 25 ms and some megabytes, which hundreds of clients share."""
-    return httpx.create_ssl_context()
-
-
-def host_of(url: httpx.URL) -> str:
-    """Return the host as it was written: `URL.host` decodes punycode, or fails to."""
-    return url.raw_host.decode("ascii")
-
-
-def _proxy(address: str | None, context: ssl.SSLContext) -> httpx.Proxy | None:
-    """Return the proxy; one that is spoken to over TLS may have a private authority too."""
-    if not address:
-        return None
-    url = httpx.URL(address if "://" in address else f"http://{address}")
-    return httpx.Proxy(url, ssl_context=context if url.scheme == "https" else None)
-
-
 def timeouts(seconds: float) -> httpx.Timeout:
     return httpx.Timeout(seconds, connect=min(CONNECT_TIMEOUT, seconds))
 
@@ -288,16 +235,6 @@ def never_sent(error: httpx.TransportError) -> bool:
     return isinstance(
         error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError
     )
-
-
-def certificate_problem(error: BaseException) -> ssl.SSLCertVerificationError | None:
-    """Find the refused certificate below an error: asking again will not change it."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return cause
-        cause = cause.__cause__ or cause.__context__
-    return None
 
 
 def _back_off(attempt: int) -> float:

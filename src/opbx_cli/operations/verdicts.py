@@ -1,0 +1,174 @@
+"""What the observations of a webhook check mean: pure functions, one for each kind of check."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from opbx_cli.operations.webhook import is_public
+
+if TYPE_CHECKING:
+    from opbx_cli.models import Secret
+    from opbx_cli.probe import Answer, Certificate, Names, Reached
+
+EXPIRY_WARNING = timedelta(days=14)
+UNAUTHORIZED = 401
+
+
+class Result(StrEnum):
+    """How a check ended; a warning is no failure."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check: what was seen, and what to do about it where something is to be done."""
+
+    id: str
+    result: Result
+    seen: str
+    advice: str | None = None
+
+
+def skipped(check_id: str, why: str) -> Check:
+    return Check(check_id, Result.SKIPPED, why)
+
+
+def names_verdict(host: str, names: Names | None) -> Check:
+    """Judge the DNS: every address has to be public. None: it did not answer in time."""
+    if names is None or not names.addresses:
+        why = "no answer from the DNS in time" if names is None else names.problem
+        return Check(
+            "dns", Result.FAILED, f"{host}: {why}", "check the host name, and its DNS zone"
+        )
+    seen = ", ".join(names.addresses)
+    if not is_public(host):  # refused in production, and said as a warning everywhere
+        return Check("dns", Result.WARNING, f"{seen}: for trials on this network alone")
+    private = [address for address in names.addresses if not is_public(address)]
+    if private:
+        return Check(
+            "dns",
+            Result.FAILED,
+            f"{', '.join(private)}: not an address that the internet can reach",
+            f"give {host} public addresses only; Cloudonix calls from the internet",
+        )
+    return Check("dns", Result.OK, seen)
+
+
+def connections_verdict(reached: Sequence[Reached], port: int) -> Check:
+    """Judge the connections to all addresses: Cloudonix may choose any of them."""
+    failed = [one for one in reached if one.problem is not None and not one.is_no_way]
+    if failed:
+        seen = "; ".join(f"{one.address}: {one.problem}" for one in failed)
+        advice = f"see that the web server runs and that port {port} is open to the internet"
+        return Check("tcp", Result.FAILED, seen, advice)
+    untried = [one.address for one in reached if one.is_no_way]
+    if untried:
+        seen = f"{', '.join(untried)}: this computer has no way there"
+        advice = "run the check from a computer that has, IPv6 for one"
+        result = Result.FAILED if len(untried) == len(reached) else Result.WARNING
+        return Check("tcp", result, seen, advice)
+    slowest = max(one.seconds for one in reached)
+    return Check("tcp", Result.OK, f"port {port} open, {slowest * 1000:.0f} ms")
+
+
+def certificates_verdict(host: str, reached: Sequence[Reached], now: datetime) -> Check:
+    """Judge the certificates of all addresses: chain, host name, and days to expiry."""
+    shown = [(one.address, one.certificate) for one in reached if one.certificate is not None]
+    if not shown:
+        return skipped("tls", "no connection: see tcp")
+    for address, certificate in shown:
+        if certificate.problem is not None:
+            return _refused_certificate(host, address, certificate, now)
+    first = min((one.expires, one) for _, one in shown if one.expires is not None)[1]
+    assert first.expires is not None
+    left = first.expires - now
+    seen = f"for {', '.join(first.names)}, {left.days} days to expiry ({first.expires:%Y-%m-%d})"
+    if left < EXPIRY_WARNING:
+        return Check("tls", Result.WARNING, seen, "renew it now: see why that did not happen yet")
+    return Check("tls", Result.OK, seen)
+
+
+def _refused_certificate(host: str, address: str, certificate: Certificate, now: datetime) -> Check:
+    seen, expires = f"{address}: {certificate.problem}", certificate.expires
+    if certificate.names:
+        seen += f"; it is for {', '.join(certificate.names)}"
+    if expires is None:
+        advice = "see that the web server speaks TLS on this port"
+    elif expires < now:
+        seen += f", until {expires:%Y-%m-%d}"
+        advice = "renew the certificate"
+    elif "not yet valid" in (certificate.problem or ""):
+        advice = "check the clocks, here and where the certificate was made"
+    elif "mismatch" in (certificate.problem or ""):
+        advice = f"get a certificate for {host}"
+    else:
+        advice = "use a certificate of a public authority, and serve its whole chain"
+    return Check("tls", Result.FAILED, seen, advice)
+
+
+def health_verdict(answer: Answer) -> Check:
+    if answer.status == 200 and answer.is_json:
+        return Check("health", Result.OK, "200, JSON")
+    if answer.status == 200:
+        seen = "200, but no JSON: something else than OPBX answers here"
+        return Check("health", Result.FAILED, seen, "see what the webhook base URL leads to")
+    return _unexpected("health", answer)
+
+
+def refusal_verdict(check_id: str, answer: Answer) -> Check:
+    """Judge a callback that OPBX has to refuse: without a token, or with a wrong one."""
+    if answer.status == UNAUTHORIZED:
+        return Check(check_id, Result.OK, "refused (401)")
+    if answer.status is not None and 200 <= answer.status < 300:
+        return Check(
+            check_id,
+            Result.FAILED,
+            f"{answer.status}: accepted from anybody",
+            "see that OPBX answers here and checks callbacks; until then anybody can fake them",
+        )
+    if answer.status == 403:
+        seen = "403: refused by something in front of OPBX"
+        advice = "let Cloudonix's callbacks through the firewall or password in front of OPBX"
+        return Check(check_id, Result.FAILED, seen, advice)
+    return _unexpected(check_id, answer)
+
+
+def key_verdict(answer: Answer, key: Secret) -> Check:
+    """Judge the callback with the real key."""
+    if answer.status == 200 and answer.is_cxml:
+        return Check("key", Result.OK, f"OPBX knows the key ({key.fingerprint})")
+    if answer.status == UNAUTHORIZED:
+        seen = f"OPBX refuses the key ({key.fingerprint}): it has another one"
+        return Check("key", Result.FAILED, seen, "give OPBX this key: `opbx webhook-key reveal`")
+    if answer.status == 200:
+        seen = "200, but no CXML: a call would end here"
+        return Check("key", Result.FAILED, seen, "see what OPBX logged for this request")
+    return _unexpected("key", answer)
+
+
+def _unexpected(check_id: str, answer: Answer) -> Check:
+    status = answer.status
+    if status is None:
+        advice = "see that the web server answers, and what it logged"
+        return Check(check_id, Result.FAILED, answer.problem or "no answer", advice)
+    if 300 <= status < 400:
+        where = f" to {answer.location}" if answer.location else ""
+        advice = "make the webhook base URL the address where OPBX itself answers"
+        return Check(check_id, Result.FAILED, f"{status}: redirected{where}", advice)
+    if status in (404, 405):
+        seen, advice = f"{status}: OPBX is not here", "see what the webhook base URL leads to"
+    elif status == 429:
+        seen, advice = "429: too many requests", "run the check again in a minute"
+    elif status >= 500:
+        seen, advice = f"{status}: the server has trouble of its own", "see what OPBX logged"
+    else:
+        seen, advice = f"{status}: not what OPBX answers", "see what OPBX logged"
+    return Check(check_id, Result.FAILED, seen, advice)

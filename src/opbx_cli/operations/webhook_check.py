@@ -1,0 +1,220 @@
+"""Proving that callbacks would arrive: what stands behind the webhook URL, seen from outside.
+
+Nothing is sent that OPBX could take for a call: callbacks without a token, and with a wrong
+one, which it has to refuse. The real key is sent only when asked for, and only to a server
+that has refused a wrong one.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
+
+from opbx_cli.callbacks import HEALTH_PATH, PATHS, VOICE
+from opbx_cli.models import Secret
+from opbx_cli.operations import verdicts
+from opbx_cli.operations.configure import new_webhook_key
+from opbx_cli.operations.verdicts import Check, Result
+from opbx_cli.values import is_loopback
+
+if TYPE_CHECKING:
+    from opbx_cli.operations.webhook import WebhookUrl
+    from opbx_cli.probe import Asker, Question
+
+TIMEOUT = 5.0  # seconds, for all checks at once; the real key comes after them and has its own
+LEFT_TO_SAY_WHY = 0.5  # seconds of them: a time-out that is told beats an observation left behind
+# The country code 999 is assigned to nobody (ITU-T E.164, list of assigned country codes).
+NUMBER_NOBODY_HAS = "+99900000000"
+CALLER_NOBODY_HAS = "+99900000001"
+HOST_CHECKS = ("dns", "tcp", "tls")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class RealKey:
+    """The key that Cloudonix sends, and the domain for which it does."""
+
+    key: Secret
+    domain: str
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookCheck:
+    """All checks of one webhook base URL."""
+
+    base_url: str
+    source: str
+    checks: tuple[Check, ...]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        return tuple(check for check in self.checks if check.result is Result.FAILED)
+
+
+def check_webhook(
+    url: WebhookUrl,
+    real_key: RealKey | None = None,
+    *,
+    observe: Callable[[str], None],
+    timeout: float = TIMEOUT,
+) -> WebhookCheck:
+    """Look at everything behind the URL at once; with `real_key` prove last that OPBX knows it.
+
+    `observe` hears of every request. Raises `ConfigurationError` for an unusable proxy or CA.
+    """
+    from opbx_cli.probe import Asker
+
+    asker = Asker(url.base_url, timeout=timeout - LEFT_TO_SAY_WHY, observe=observe)
+    try:
+        race = _Race(timeout)
+        questions = _questions(url.base_url)
+        for check_id, question in questions.items():
+            race.start(check_id, partial(asker.ask, question))
+        hosts = _host_checks(url.base_url, race)
+        checks = [*hosts, *(_verdict(name, race, hosts) for name in questions)]
+        if real_key is not None:
+            checks.append(_key_check(url.base_url, asker, real_key, checks, timeout))
+    finally:
+        asker.close()
+    return WebhookCheck(url.base_url, url.source, tuple(checks), url.warnings)
+
+
+class _Race:
+    """Observations that all begin at once and share one deadline.
+
+    Each has a daemon thread: a DNS that does not answer cannot be interrupted, only left behind.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.deadline = time.monotonic() + seconds
+        self._runners: dict[str, Future[object]] = {}
+
+    def start(self, name: str, observe: Callable[[], object]) -> None:
+        future: Future[object] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(observe())
+            except BaseException as error:  # noqa: BLE001  # `result` raises it again
+                future.set_exception(error)
+
+        self._runners[name] = future
+        threading.Thread(target=run, name=f"check {name}", daemon=True).start()
+
+    def result(self, name: str, kind: type[T]) -> T | None:
+        """Return an observation, or None where it did not end in time."""
+        try:
+            found = self._runners[name].result(max(0.0, self.deadline - time.monotonic()))
+        except TimeoutError:
+            return None
+        assert isinstance(found, kind)
+        return found
+
+
+def _questions(base_url: str) -> Mapping[str, Question]:
+    """Return what is asked, by the id of the check."""
+    from opbx_cli.probe import Question
+
+    questions = {"health": Question("GET", base_url + HEALTH_PATH)}
+    for endpoint, path in PATHS.items():
+        # Without a number the voice endpoint answers 400 before it looks at the token. OPBX
+        # looks for `to`; `To` is how Cloudonix writes it.
+        number = {"to": NUMBER_NOBODY_HAS, "To": NUMBER_NOBODY_HAS}
+        body = number if endpoint == VOICE else {}
+        questions[f"{endpoint}-no-token"] = Question("POST", base_url + path, body)
+        questions[f"{endpoint}-wrong-token"] = Question(
+            "POST", base_url + path, body, new_webhook_key()
+        )
+    return questions
+
+
+def _host_checks(base_url: str, race: _Race) -> list[Check]:
+    import httpx
+
+    from opbx_cli.connections import proxy_for, tls_context
+    from opbx_cli.probe import Names, Reached, reach, resolve
+
+    if proxy_for(httpx.URL(base_url)) is not None:
+        why = "this computer reaches the internet through a proxy"
+        return [verdicts.skipped(check_id, why) for check_id in HOST_CHECKS]
+    parts = urlsplit(base_url)
+    host, is_tls = parts.hostname or "", parts.scheme == "https"
+    port = parts.port or (443 if is_tls else 80)
+    race.start("dns", partial(resolve, host, port))
+    names = race.result("dns", Names)
+    dns = verdicts.names_verdict(host, names)
+    if names is None or not names.addresses:
+        return [dns, *(verdicts.skipped(name, "no address: see dns") for name in ("tcp", "tls"))]
+    context, deadline = tls_context() if is_tls else None, race.deadline - LEFT_TO_SAY_WHY
+    for address in names.addresses:
+        look = partial(reach, address, port, host=host, context=context, deadline=deadline)
+        race.start(address, look)
+    reached = [
+        race.result(address, Reached) or Reached(address, 0.0, "no connection in time")
+        for address in names.addresses
+    ]
+    tls = (
+        verdicts.certificates_verdict(host, reached, datetime.now(UTC))
+        if is_tls
+        else verdicts.skipped("tls", "the URL is not https")
+    )
+    return [dns, verdicts.connections_verdict(reached, port), tls]
+
+
+def _verdict(check_id: str, race: _Race, hosts: list[Check]) -> Check:
+    from opbx_cli.probe import Answer
+
+    answer = race.result(check_id, Answer) or Answer(problem="no answer in time")
+    cause = next((check.id for check in hosts if check.result is Result.FAILED), None)
+    if answer.is_unconnected and cause is not None:
+        return verdicts.skipped(check_id, f"no connection: see {cause}")
+    if check_id == "health":
+        return verdicts.health_verdict(answer)
+    return verdicts.refusal_verdict(check_id, answer)
+
+
+def _key_check(
+    base_url: str, asker: Asker, real: RealKey, checks: list[Check], timeout: float
+) -> Check:
+    """Send the real key, but only to a server that has refused everything else."""
+    from opbx_cli.probe import Answer, Question
+
+    parts = urlsplit(base_url)
+    if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
+        return verdicts.skipped("key", "not sent: it would travel in the clear")
+    voice = [check for check in checks if check.id.startswith(f"{VOICE}-")]
+    if any(check.result is not Result.OK for check in voice):
+        return verdicts.skipped("key", "not sent: this server does not refuse other callbacks")
+    race = _Race(timeout)
+    body = _call_of_nobody(real.domain)
+    question = Question("POST", base_url + PATHS[VOICE], body, real.key)
+    race.start("key", partial(asker.ask, question))
+    answer = race.result("key", Answer) or Answer(problem="no answer in time")
+    return verdicts.key_verdict(answer, real.key)
+
+
+def _call_of_nobody(domain: str) -> Mapping[str, object]:
+    """Return a call as Cloudonix announces it, for a number that leads nowhere."""
+    session = f"opbx-check-{secrets.token_hex(8)}"
+    return {
+        "CallSid": session,
+        "Session": session,
+        "From": CALLER_NOBODY_HAS,
+        "To": NUMBER_NOBODY_HAS,
+        "to": NUMBER_NOBODY_HAS,
+        "Direction": "inbound",
+        "CallStatus": "ringing",
+        "AccountSid": domain,
+        "Domain": domain,
+        "SessionData": {"token": session},
+    }
