@@ -231,6 +231,22 @@ def test_with_the_key_it_tells_whether_opbx_has_the_same(
         assert done.error["hint"] == "give OPBX this key: `opbx webhook-key reveal`"
 
 
+def test_after_a_rotation_it_tells_that_opbx_still_has_the_old_key(
+    configured: Opbx, pbx: Pbx
+) -> None:
+    pbx.key = configured("webhook-key", "reveal", "--yes").stdout.strip()
+    with running_pbx(pbx) as server:
+        assert configured("configure", "--webhook-base-url", server.url).code == 0
+        assert configured("validate").code == 0
+        assert configured("webhook-url", "--check", "--with-key").code == 0
+        assert configured("webhook-key", "rotate", "--grace", "1h").code == 0
+        done = configured("webhook-url", "--check", "--with-key", "--json")
+        assert done.code == 1
+        assert "OPBX still has the key from before the rotation (fp:" in entry(done, "key")["seen"]
+        pbx.key = configured("webhook-key", "reveal", "--yes").stdout.strip()
+        assert configured("webhook-url", "--check", "--with-key").code == 0
+
+
 def test_before_the_key_is_sent_that_is_said(ci: Opbx, pbx: Pbx) -> None:
     with running_pbx(pbx) as server:
         done = check(ci, server.url, "--with-key")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -36,7 +37,11 @@ def test_rotation_puts_a_new_key_in_force_on_both_sides(
     assert remote_key(sandbox) == new
     assert new not in outcome.stdout + outcome.stderr
     assert "read back from Cloudonix" in outcome.stdout
-    assert outcome.stdout.splitlines()[-1] == "Next: opbx webhook-key reveal"
+    assert outcome.stdout.splitlines()[-3:] == [
+        "1. opbx webhook-key reveal",
+        "2. Save that key in OPBX's settings.",
+        "3. opbx webhook-url --check --with-key",
+    ]
     assert configured("validate", "--check").code == 0
 
 
@@ -51,6 +56,42 @@ def test_the_document_has_fingerprints_and_no_key(
     assert document["after"]["set"] is True
     assert document["after"]["fingerprint"] != document["before"]["fingerprint"]
     assert document["read_back"] is True
+
+
+def test_with_a_grace_the_old_key_is_kept_for_the_listener_and_for_nobody_else(
+    configured: Opbx, sandbox: RunningSandbox
+) -> None:
+    assert configured("validate").code == 0
+    old = stored_key(configured)
+    before = datetime.now(UTC).replace(microsecond=0)
+    outcome = configured("webhook-key", "rotate", "--grace", "2h", "--json")
+    assert outcome.code == 0, outcome.stderr
+    until = datetime.fromisoformat(outcome.document["before_valid_until"])
+    assert timedelta(hours=2) <= until - before < timedelta(hours=3)
+    assert remote_key(sandbox) == stored_key(configured) != old
+    shown = configured("profiles", "show", "--json").stdout + configured("profiles", "show").stdout
+    assert old not in shown
+    assert "previous" not in shown
+    assert configured("validate", "--check").code == 0
+
+
+def test_the_text_names_the_grace_and_the_order(configured: Opbx) -> None:
+    outcome = configured("webhook-key", "rotate", "--grace", "15m")
+    assert "opbx webhook listen takes the old key too, until 20" in outcome.stdout
+    assert "Now, in this order:" in outcome.stdout
+    assert configured("webhook-key", "rotate", "--json").document["before_valid_until"] is None
+
+
+@pytest.mark.parametrize("text", ["", "0s", "15", "-1m", "8d", "1w", "1h30m", "9999999d", "१m"])
+def test_a_grace_that_is_no_time_changes_nothing(
+    configured: Opbx, sandbox: RunningSandbox, text: str
+) -> None:
+    old = stored_key(configured)
+    outcome = configured("webhook-key", "rotate", "--grace", text)
+    assert (outcome.code, outcome.stdout) == (2, "")
+    assert "error: --grace: expected" in outcome.stderr
+    assert stored_key(configured) == old
+    assert sandbox.requests == ()
 
 
 @pytest.mark.parametrize(

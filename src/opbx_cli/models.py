@@ -114,6 +114,10 @@ class Settings:
     # the key they hold, and then this is all that tells "in force" from "never sent". With
     # `seen:` before it, Cloudonix showed the key, which proves later that it was replaced.
     webhook_api_key_sent: Secret | None = None
+    # The webhook key from before the last rotation, which `webhook listen` goes on accepting
+    # until then (epoch seconds): OPBX and Cloudonix do not change at the same moment.
+    webhook_api_key_previous: Secret | None = None
+    webhook_api_key_previous_until: int | None = None
 
     def without_remote_facts(self) -> Settings:
         """These settings without what came from the domain (it is about to change)."""
@@ -123,9 +127,13 @@ class Settings:
             voice_application=None,
             cloudonix_package=None,
             webhook_api_key_sent=None,
-        )
+        ).without_previous_key()
+
+    def without_previous_key(self) -> Settings:
+        return replace(self, webhook_api_key_previous=None, webhook_api_key_previous_until=None)
 
 
+# What a user sets or sees; the rest is what opbx remembers of the webhook key.
 SETTING_NAMES: tuple[str, ...] = tuple(
-    entry.name for entry in fields(Settings) if entry.name != "webhook_api_key_sent"
+    entry.name for entry in fields(Settings) if not entry.name.startswith("webhook_api_key_")
 )

@@ -18,6 +18,7 @@ KEY_LENGTH = range(8, 256)  # OPBX: at most 255 characters
 URL_LENGTH_MAX = 255  # OPBX's limit
 NO_ANSWER_TIMEOUT = range(5, 121)  # seconds; OPBX's limits
 API_TIMEOUT_MAX = 300.0  # seconds
+DURATION_MAX = 7 * 86_400  # seconds
 API_KEY_SHAPE = re.compile(r"XI[A-Za-z0-9]{32}")  # Cloudonix: `keyId`
 BEARER_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750, section 2.1
 
@@ -99,6 +100,17 @@ def parse_api_timeout(text: str) -> float:
     seconds = float(text)
     if not 0 < seconds <= API_TIMEOUT_MAX:
         raise InvalidValue("expected over 0 and up to 300 seconds")
+    return seconds
+
+
+def parse_duration(text: str) -> int:
+    """Return seconds: a number with s, m, h or d behind it, up to seven days."""
+    match = re.fullmatch(r"(\d{1,7})([smhd])", text.strip().lower(), re.ASCII)
+    if match is None:
+        raise InvalidValue("expected a time such as 90s, 15m, 2h or 1d")
+    seconds = int(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[match[2]]
+    if not 0 < seconds <= DURATION_MAX:
+        raise InvalidValue("expected a time over 0 and up to 7d")
     return seconds
 
 

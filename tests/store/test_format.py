@@ -44,6 +44,8 @@ PROFILES = st.builds(
     ),
     cloudonix_package=st.none() | TEXT,
     webhook_api_key_sent=st.none() | KEYS,
+    webhook_api_key_previous=st.none() | KEYS,
+    webhook_api_key_previous_until=st.none() | st.integers(0, 253_402_300_799),
 )
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", fullmatch=True)
 

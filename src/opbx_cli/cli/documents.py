@@ -146,6 +146,7 @@ def _(result: Demonstration) -> Json:
 
 @document.register
 def _(result: RotatedKey) -> Json:
+    until = result.old_valid_until
     return {
         "schema": "opbx.webhook-key/1",
         "profile": result.profile,
@@ -153,6 +154,7 @@ def _(result: RotatedKey) -> Json:
         "before": plain(result.before),
         "after": plain(result.after),
         "read_back": result.is_shown,
+        "before_valid_until": None if until is None else f"{until:%Y-%m-%dT%H:%M:%SZ}",
     }
 
 

@@ -21,16 +21,34 @@ def register(root: typer.Typer) -> None:
     command(group, "reveal")(reveal_webhook_key)
 
 
-def rotate_webhook_key(app: App) -> None:
+def rotate_webhook_key(
+    app: App,
+    *,
+    grace: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="For how long webhook listen takes the old key too: 15m, 2h, 1d."
+        ),
+    ] = None,
+) -> None:
     """Put a new webhook key in force.
 
-    Saves it, sends it to Cloudonix and reads it back. OPBX has to be given it too:
-    `opbx webhook-key reveal` prints it.
+    Saves it, sends it to Cloudonix and reads it back. From then on Cloudonix sends the new key, so
+    OPBX has to be given it at once: `opbx webhook-key reveal` prints it, and
+    `opbx webhook-url --check --with-key` proves that it arrived.
     """
+    from datetime import UTC, datetime, timedelta
+
+    from opbx_cli import settings as source
     from opbx_cli.operations import profiles
     from opbx_cli.operations.history import Deed
     from opbx_cli.operations.webhook_key import rotate
+    from opbx_cli.values import parse_duration
 
+    until = None
+    if grace is not None:
+        seconds = source.checked(parse_duration, grace, "--grace")
+        until = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=seconds)
     profile = _stored_profile(app)
     before = app.settings.settings
 
@@ -38,7 +56,7 @@ def rotate_webhook_key(app: App) -> None:
         app.store.update(lambda contents: profiles.put(contents, profile, settings))
 
     with app.ui.working("Putting a new webhook key in force"):
-        result = rotate(app.client, profile, before, save)
+        result = rotate(app.client, profile, before, save, old_valid_until=until)
     after = app.store.read().find(profile)[1]
     app.record(Deed("webhook-key rotate", profile, before, after))
     app.ui.show(result)

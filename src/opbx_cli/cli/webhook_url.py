@@ -101,7 +101,7 @@ def _real_key(active: "ActiveSettings | None") -> "RealKey":
             hint="`opbx configure` makes one",
         )
     domain = settings.domain_name or settings.domain_uuid or ""
-    return RealKey(settings.webhook_api_key, domain)
+    return RealKey(settings.webhook_api_key, domain, settings.webhook_api_key_previous)
 
 
 def _active(app: App) -> "ActiveSettings | None":

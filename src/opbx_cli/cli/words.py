@@ -137,10 +137,16 @@ def rotated_key_lines(result: RotatedKey) -> list[str]:
     before = result.before.fingerprint if result.before is not None else "none"
     proof = "read back from" if result.is_shown else "sent to (it does not show keys)"
     option = "" if result.profile == "default" else f" --profile {result.profile}"
+    lines = [f"Webhook key {before} → {result.after.fingerprint}: saved, and {proof} Cloudonix."]
+    if result.old_valid_until is not None:
+        until = f"{result.old_valid_until.astimezone():%Y-%m-%d %H:%M:%S %Z}"
+        lines.append(f"opbx webhook listen takes the old key too, until {until}.")
     return [
-        f"Webhook key {before} → {result.after.fingerprint}: saved, and {proof} Cloudonix.",
-        "OPBX refuses callbacks until it has the new key too.",
-        f"Next: opbx webhook-key reveal{option}",
+        *lines,
+        "OPBX refuses callbacks until it has the new key too. Now, in this order:",
+        f"1. opbx webhook-key reveal{option}",
+        "2. Save that key in OPBX's settings.",
+        f"3. opbx webhook-url --check --with-key{option}",
     ]
 
 

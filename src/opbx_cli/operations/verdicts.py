@@ -154,6 +154,14 @@ def key_verdict(answer: Answer, key: Secret) -> Check:
     return _unexpected("key", answer)
 
 
+def previous_key_verdict(answer: Answer, key: Secret) -> Check | None:
+    """Judge the callback with the key from before; None where OPBX does not know that either."""
+    if answer.status != 200 or not answer.is_cxml:
+        return None
+    seen = f"OPBX still has the key from before the rotation ({key.fingerprint})"
+    return Check("key", Result.FAILED, seen, "give OPBX the new key: `opbx webhook-key reveal`")
+
+
 def _unexpected(check_id: str, answer: Answer) -> Check:
     status = answer.status
     if status is None:

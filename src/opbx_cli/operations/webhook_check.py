@@ -45,6 +45,7 @@ class RealKey:
 
     key: Secret
     domain: str
+    previous: Secret | None = None  # from before the last rotation: what OPBX may still have
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,12 +196,19 @@ def _key_check(
     voice = [check for check in checks if check.id.startswith(f"{VOICE}-")]
     if any(check.result is not Result.OK for check in voice):
         return verdicts.skipped("key", "not sent: this server does not refuse other callbacks")
-    race = _Race(timeout)
-    body = _call_of_nobody(real.domain)
-    question = Question("POST", base_url + PATHS[VOICE], body, real.key)
-    race.start("key", partial(asker.ask, question))
-    answer = race.result("key", Answer) or Answer(problem="no answer in time")
-    return verdicts.key_verdict(answer, real.key)
+
+    def ask(key: Secret) -> Answer:
+        race = _Race(timeout)
+        body = _call_of_nobody(real.domain)
+        question = Question("POST", base_url + PATHS[VOICE], body, key)
+        race.start("key", partial(asker.ask, question))
+        return race.result("key", Answer) or Answer(problem="no answer in time")
+
+    answer = ask(real.key)
+    verdict = verdicts.key_verdict(answer, real.key)
+    if answer.status != verdicts.UNAUTHORIZED or real.previous is None:
+        return verdict
+    return verdicts.previous_key_verdict(ask(real.previous), real.previous) or verdict
 
 
 def _call_of_nobody(domain: str) -> Mapping[str, object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from opbx_cli.errors import OpbxError, PartialError, RemoteError
@@ -24,21 +25,30 @@ class RotatedKey:
     domain_uuid: str
     before: Secret | None
     after: Secret
+    old_valid_until: datetime | None  # for `webhook listen` alone
     is_shown: bool  # Cloudonix showed the new key when it was read back
 
 
 def rotate(
-    client: Client, profile: str, settings: Settings, save: Callable[[Settings], None]
+    client: Client,
+    profile: str,
+    settings: Settings,
+    save: Callable[[Settings], None],
+    *,
+    old_valid_until: datetime | None = None,
 ) -> RotatedKey:
     """Make a key, save it, send it, read it back.
 
+    `old_valid_until` is for how long `webhook listen` takes the old key, too.
     It is saved first, so that no key is in force that nobody has. Where sending fails, the
     old key is saved again: whatever Cloudonix did meanwhile, the next `validate` makes the
     saved key the one in force. Raises what failed, or `PartialError` where that also fails.
     """
-    new = new_webhook_key()
     domain = client.get_domain()
-    save(replace(settings, webhook_api_key=new, webhook_api_key_sent=None))
+    rotated = _with_new_key(settings, old_valid_until)
+    new = rotated.webhook_api_key
+    assert new is not None
+    save(rotated)
     try:
         shown = _send(client, domain, new)
     except OpbxError as error:
@@ -47,8 +57,28 @@ def rotate(
         raise
     if not shown:
         sent = Secret(new.fingerprint)
-        save(replace(settings, webhook_api_key=new, webhook_api_key_sent=sent))
-    return RotatedKey(profile, client.domain_uuid, settings.webhook_api_key, new, is_shown=shown)
+        save(replace(rotated, webhook_api_key_sent=sent))
+    return RotatedKey(
+        profile=profile,
+        domain_uuid=client.domain_uuid,
+        before=settings.webhook_api_key,
+        after=new,
+        old_valid_until=None if rotated.webhook_api_key_previous is None else old_valid_until,
+        is_shown=shown,
+    )
+
+
+def _with_new_key(settings: Settings, old_valid_until: datetime | None) -> Settings:
+    old = settings.webhook_api_key
+    rotated = replace(
+        settings.without_previous_key(),
+        webhook_api_key=new_webhook_key(),
+        webhook_api_key_sent=None,
+    )
+    if old is None or old_valid_until is None:
+        return rotated
+    until = int(old_valid_until.timestamp())
+    return replace(rotated, webhook_api_key_previous=old, webhook_api_key_previous_until=until)
 
 
 def _send(client: Client, domain: Domain, key: Secret) -> bool:

@@ -33,7 +33,12 @@ VERSION = 1
 SIZE_MAX = 16 * 1024 * 1024  # bytes
 GENERATION_MAX = 2**63 - 1  # TOML's own limit for an integer
 
-SEALED_FIELDS = ("domain_api_key", "webhook_api_key", "webhook_api_key_sent")
+SEALED_FIELDS = (
+    "domain_api_key",
+    "webhook_api_key",
+    "webhook_api_key_sent",
+    "webhook_api_key_previous",
+)
 SEALED_PREFIX = "v1."
 PLAIN_FIELDS: Mapping[str, type] = {
     "domain_uuid": str,
@@ -43,6 +48,7 @@ PLAIN_FIELDS: Mapping[str, type] = {
     "recording_format": str,
     "api_base_url": str,
     "cloudonix_package": str,
+    "webhook_api_key_previous_until": int,
 }
 
 _HEADER = ("format", "version", "store_id", "generation", "salt", "slot", "mac")

@@ -22,12 +22,22 @@ from opbx_cli.values import (
 _parse_api_base_url = lru_cache(maxsize=64)(parse_api_base_url)
 _parse_webhook_base_url = lru_cache(maxsize=64)(parse_webhook_base_url)
 
+_EPOCH = range(253_402_300_800)  # seconds; up to the year 9999, where dates end
+
+
+def _parse_epoch(text: str) -> int:
+    if int(text) not in _EPOCH:
+        raise InvalidValue("expected seconds since 1970")
+    return int(text)
+
+
 _PARSERS: Mapping[str, Callable[[str], object]] = {
     "domain_uuid": parse_domain_uuid,
     "webhook_base_url": _parse_webhook_base_url,
     "no_answer_timeout": parse_no_answer_timeout,
     "recording_format": parse_recording_format,
     "api_base_url": _parse_api_base_url,
+    "webhook_api_key_previous_until": _parse_epoch,
     **dict.fromkeys(SEALED_FIELDS, parse_key),
 }
 
@@ -46,11 +56,7 @@ def plain_values(settings: Settings) -> Mapping[str, object]:
 
 def sealed_values(settings: Settings) -> Mapping[str, Secret]:
     """Return what is stored encrypted, by TOML key."""
-    values = {
-        "domain_api_key": settings.domain_api_key,
-        "webhook_api_key": settings.webhook_api_key,
-        "webhook_api_key_sent": settings.webhook_api_key_sent,
-    }
+    values = {name: getattr(settings, name) for name in SEALED_FIELDS}
     return {name: secret for name, secret in values.items() if secret is not None}
 
 
