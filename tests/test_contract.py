@@ -18,7 +18,8 @@ from contract_check import CONTRACT, Sent, objections
 from opbx_cli.callbacks import endpoints
 from opbx_cli.cloudonix import Access, Client
 from opbx_cli.models import Secret
-from opbx_cli.operations.converge import Convergence, inspect
+from opbx_cli.operations.converge import Convergence
+from opbx_cli.operations.inspection import inspect
 from opbx_cli.operations.plan import Desired
 from opbx_cli.operations.steps import Status
 from opbx_cli.sandbox.server import RunningSandbox

@@ -7,14 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opbx_cli.errors import ConfigurationError, OpbxError
-from opbx_cli.operations.converge import (
-    Convergence,
-    Facts,
-    failed_before_plan,
-    inspect,
-    preview,
-)
+from opbx_cli.operations.converge import Convergence, Facts
 from opbx_cli.operations.history import Deed
+from opbx_cli.operations.inspection import failed_before_plan, inspect, preview
 from opbx_cli.operations.plan import Desired, ForeignDefault, Plan, plan
 from opbx_cli.operations.steps import (
     Report,
