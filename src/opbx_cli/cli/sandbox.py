@@ -46,15 +46,9 @@ def sandbox(
     It is stateful, listens on loopback and runs until Ctrl-C. Prints the variables that
     point opbx at it. Its keys are made up.
     """
-    try:
-        import starlette  # noqa: F401
-        import uvicorn  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            "the sandbox needs the extra 'sandbox', which is not installed",
-            hint="`pip install 'opbx-cli[sandbox]'` in the environment of opbx",
-            code="configuration.sandbox",
-        ) from error
+    from opbx_cli.cli.extras import require_sandbox_extra
+
+    require_sandbox_extra("the sandbox")
     from opbx_cli.cli.results import SandboxAddress
     from opbx_cli.sandbox import Options
     from opbx_cli.sandbox.server import serve

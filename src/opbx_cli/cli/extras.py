@@ -1,0 +1,18 @@
+"""Parts of opbx that are installed only on request."""
+
+from __future__ import annotations
+
+from opbx_cli.errors import ConfigurationError
+
+
+def require_sandbox_extra(what: str) -> None:
+    """Raise `ConfigurationError` with the command that installs the extra, where it is missing."""
+    try:
+        import starlette  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"{what} needs the extra 'sandbox', which is not installed",
+            hint="`pip install 'opbx-cli[sandbox]'` in the environment of opbx",
+            code="configuration.sandbox",
+        ) from error
