@@ -1,0 +1,191 @@
+"""The receiver as a server: its clients all together, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from opbx_cli.receiver.connection import Connection
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from opbx_cli.errors import OpbxError
+    from opbx_cli.receiver.reception import Reception
+
+BACKLOG = 1024
+TURNS = 8  # of the event loop until what has arrived on a connection is handled
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one client, and all of them, may take. Times are seconds, sizes bytes."""
+
+    request: float = 10.0  # until a request is complete
+    idle: float = 75.0  # between two requests, as nginx has it
+    grace: float = 2.0  # for what is under way when the receiver stops
+    body_max: int = 1024 * 1024
+    bodies_max: int = 32 * 1024 * 1024  # of all clients together
+    connections: int = 256
+
+
+class Server:
+    """Serves `reception` until it is stopped."""
+
+    def __init__(
+        self,
+        reception: Reception,
+        limits: Limits | None = None,
+        *,
+        warn: Callable[[str], None] = lambda _sentence: None,
+    ) -> None:
+        self.reception = reception
+        self.limits = Limits() if limits is None else limits
+        self._warn = warn
+        self.turned_away = 0  # clients that said nothing that could be shown
+        self.is_stopping = False
+        self._failure: OpbxError | None = None
+        self._connections: set[Connection] = set()
+        self._idle: dict[Connection, None] = {}  # a set that keeps its order
+        self._held = 0  # bytes of bodies that are not complete
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def run(self, listener: socket.socket, *, ready: Callable[[], None] = lambda: None) -> None:
+        """Serve until `stop`, SIGINT or SIGTERM; raise what `fail` was called with.
+
+        `ready` is called as soon as requests are accepted.
+        """
+        with self._signals():
+            asyncio.run(self._serve(listener, ready))
+        if self._failure is not None:
+            raise self._failure
+
+    def stop(self) -> None:
+        """Take no more requests, and end; any thread may call this, and a signal handler."""
+        self.is_stopping = True
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended already
+                self._loop.call_soon_threadsafe(self._stopped.set)
+
+    def fail(self, error: OpbxError) -> None:
+        """End with this error."""
+        self._failure = self._failure or error
+        self.stop()
+
+    def admit(self, connection: Connection) -> bool:
+        """Count a client in; False where not even a refusal has room any more."""
+        if len(self._connections) >= self.limits.connections and self._idle:
+            longest_idle = next(iter(self._idle))
+            longest_idle.finish()
+            self.dismiss(longest_idle)
+        if len(self._connections) >= 2 * self.limits.connections:
+            self.turned_away += 1
+            return False
+        self._connections.add(connection)
+        return True
+
+    @property
+    def is_crowded(self) -> bool:
+        return len(self._connections) > self.limits.connections
+
+    def dismiss(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        self._idle.pop(connection, None)
+        if not self._connections:
+            self._deserted.set()
+
+    def note(self, connection: Connection, *, is_idle: bool) -> None:
+        """Remember who is idle, the longest first."""
+        self._idle.pop(connection, None)
+        if is_idle:
+            self._idle[connection] = None
+
+    def reserve(self, size: int) -> bool:
+        if self._held + size > self.limits.bodies_max:
+            return False
+        self._held += size
+        return True
+
+    def release(self, size: int) -> None:
+        self._held -= size
+
+    async def _serve(self, listener: socket.socket, ready: Callable[[], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._loop.set_exception_handler(self._on_exception)
+        self._stopped, self._deserted = asyncio.Event(), asyncio.Event()
+        server = await self._loop.create_server(
+            lambda: Connection(self), sock=listener, backlog=BACKLOG
+        )
+        ready()
+        if not self.is_stopping:
+            await self._stopped.wait()
+        server.close()
+        await self._finish()
+
+    async def _finish(self) -> None:
+        """Let what is under way come to its end, in bounded time; then close."""
+        for _ in range(TURNS):  # what has arrived is handled first
+            await asyncio.sleep(0)
+        for connection in tuple(self._connections):
+            connection.finish()
+        if self._connections:
+            self._deserted.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._deserted.wait(), self.limits.grace)
+        for connection in tuple(self._connections):
+            connection.abort()
+        await asyncio.sleep(0)
+
+    def _on_exception(self, _loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+        """Go on: asyncio has closed the connection that it happened on.
+
+        OSError is everyday: clients break off, and descriptors run out in a flood.
+        """
+        error = context.get("exception")
+        if error is not None and not isinstance(error, OSError):
+            self._warn(f"a request was not answered: unexpected {type(error).__name__}")
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        handlers = {signal.SIGINT: self._on_signal, signal.SIGTERM: self._on_signal}
+        if hasattr(signal, "SIGALRM"):
+            handlers[signal.SIGALRM] = self._on_alarm
+        before = {number: signal.signal(number, handlers[number]) for number in handlers}
+        try:
+            yield
+        finally:
+            if hasattr(signal, "setitimer"):
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self.stop()
+        if hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, self.limits.grace)
+
+    def _on_alarm(self, _number: int, _frame: FrameType | None) -> None:
+        """Break off a write that nobody reads: Python would go on with it for ever (PEP 475)."""
+        if self.reception.is_showing:
+            raise TimeoutError(errno.ETIMEDOUT, "nobody reads it")
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """Return a socket that listens; raise OSError where the address cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=BACKLOG)
+
+
+def url_of(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
