@@ -35,7 +35,7 @@ ln -s "$HOME/pipx/bin/opbx" "$HOME/bin/opbx"
 
 def test_there_is_a_block_for_each_promise() -> None:
     assert {language for language, _body in BLOCKS} == {"sh", "text"}
-    assert len(SHELL) == 8
+    assert len(SHELL) == 9
 
 
 def test_the_blocks_work_as_printed(opbx: Opbx, sandbox: RunningSandbox, tmp_path: Path) -> None:
@@ -77,6 +77,7 @@ def test_the_blocks_work_as_printed(opbx: Opbx, sandbox: RunningSandbox, tmp_pat
         assert "not found" not in done.stderr, done.stderr
     assert '"result": "ok"' in (home / "result.json").read_text()
     assert (home / ".config" / "opbx" / "store.toml").exists()
+    assert '"result": "accepted"' in (home / "callbacks.jsonl").read_text()
 
 
 def test_the_sample_is_what_the_demo_shows(opbx: Opbx) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from functools import singledispatch
+from typing import TYPE_CHECKING
 
-from opbx_cli.cli.results import Demonstration, SandboxAddress
+from opbx_cli.callbacks import endpoints
+from opbx_cli.cli.results import Demonstration, ListeningAddress, Received, SandboxAddress
+from opbx_cli.cli.words import utc
 from opbx_cli.models import SETTING_NAMES, ApplicationReference, Secret, Settings
 from opbx_cli.operations.configure import Saved
 from opbx_cli.operations.history import HistoryList
@@ -17,6 +20,9 @@ from opbx_cli.operations.webhook_check import WebhookCheck
 from opbx_cli.operations.webhook_key import RotatedKey
 from opbx_cli.remote import Trunk
 from opbx_cli.values import masked_tail
+
+if TYPE_CHECKING:
+    from opbx_cli.receiver.callback import Callback
 
 Json = dict[str, object]
 
@@ -159,6 +165,32 @@ def _(result: RotatedKey) -> Json:
 
 
 @document.register
+def _(result: ListeningAddress) -> Json:
+    points = endpoints(result.url)
+    return {
+        "schema": "opbx.listening/1",
+        "url": result.url,
+        "profile": result.profile,
+        "webhook_api_key": plain(result.key),
+        "endpoints": {
+            "voice": points.voice,
+            "session_update": points.session_update,
+            "cdr": points.cdr,
+        },
+    }
+
+
+@document.register
+def _(result: Received) -> Json:
+    return {
+        "schema": "opbx.received/1",
+        "callbacks": result.callbacks,
+        "refused": result.refused,
+        "turned_away": result.turned_away,
+    }
+
+
+@document.register
 def _(result: KeyOverview) -> Json:
     return {
         "schema": "opbx.keys/1",
@@ -197,6 +229,25 @@ def _(result: Report) -> Json:
         "domain": {"uuid": result.domain_uuid, "name": result.domain_name},
         "result": result.result.value,
         "steps": [step_object(step) for step in result.steps],
+    }
+
+
+def callback_document(callback: Callback) -> Json:
+    return {
+        "schema": "opbx.callback/1",
+        "received": utc(callback.received),
+        "endpoint": callback.endpoint,
+        "method": callback.method,
+        "call": callback.call.id,
+        "domain": callback.call.domain,
+        "from": callback.call.caller,
+        "to": callback.call.callee,
+        "status": callback.call.status,
+        "result": callback.result,
+        "http_status": callback.http_status,
+        "reason": callback.reason,
+        "key": callback.key,
+        "saved": callback.saved,
     }
 
 

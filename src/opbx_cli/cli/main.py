@@ -19,6 +19,7 @@ from opbx_cli.cli import (
     sandbox,
     trunks,
     validate,
+    webhook,
     webhook_key,
     webhook_url,
 )
@@ -68,6 +69,7 @@ apply.register(root)
 trunks.register(root)
 webhook_url.register(root)
 profiles.register(root)
+webhook.register(root)
 webhook_key.register(root)
 key.register(root)
 execute.register(root)

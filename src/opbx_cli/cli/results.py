@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from opbx_cli.models import Secret
     from opbx_cli.sandbox import DomainCredentials
 
 
@@ -42,3 +43,32 @@ class Shown:
 class Demonstration:
     commands: tuple[Shown, ...]
     went_well: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ListeningAddress:
+    """Where the receiver listens, and whose key it checks; a profile of None is the environment."""
+
+    url: str
+    profile: str | None
+    profile_option: str
+    key: Secret
+    is_open: bool  # other computers may reach it
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        if not self.is_open:
+            return ()
+        return (
+            "other computers can reach this receiver, and nothing on the way is encrypted: whoever "
+            "listens in has the webhook key and the call data; --save keeps what anybody sends",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """How many callbacks came in, and how many clients said nothing that could be shown."""
+
+    callbacks: int
+    refused: int
+    turned_away: int

@@ -6,10 +6,15 @@ a dark and a light background; remote text is never markup.
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import singledispatch
+from typing import TYPE_CHECKING
 
+import typer
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -17,6 +22,7 @@ from rich.text import Text
 
 from opbx_cli.cli import words
 from opbx_cli.cli.results import Demonstration, SandboxAddress
+from opbx_cli.cli.ui import wants_colour
 from opbx_cli.operations.configure import Saved
 from opbx_cli.operations.history import HistoryList
 from opbx_cli.operations.keys import KeyOverview, KeyRotation
@@ -30,6 +36,9 @@ from opbx_cli.operations.webhook_check import WebhookCheck
 from opbx_cli.operations.webhook_key import RotatedKey
 from opbx_cli.values import clean
 
+if TYPE_CHECKING:
+    from opbx_cli.receiver.callback import Callback
+
 WIDE = 140  # columns from which a trunk's whole row finds room
 
 MARKS = {
@@ -42,6 +51,9 @@ MARKS = {
     Status.SKIPPED: ("-", "yellow"),
     Status.DIFFERS: ("≠", "yellow"),
 }
+
+CALLBACK_MARKS = {"accepted": ("✓", "green"), "refused": ("✗", "red")}
+CALLBACK_WIDTH = 80  # columns in which all that matters of a callback finds room
 
 RESULT_MARKS = {
     Result.OK: ("✓", "green"),
@@ -96,6 +108,39 @@ def _change(change: Change) -> Text:
     line = Text(f"{label}: ", style="bold", overflow="fold")
     line.append(difference, style="not bold")
     return line
+
+
+def callback_line(callback: Callback, environ: Mapping[str, str]) -> str:
+    """Return one line that no terminal breaks.
+
+    Laid out by hand: a table of rich's takes longer than a callback may.
+    """
+    width = shutil.get_terminal_size().columns
+    call, caller, callee = (
+        callback.call.id or "-",
+        callback.call.caller or "-",
+        callback.call.callee or "-",
+    )
+    spare = max(0, width - CALLBACK_WIDTH)
+    cells = (
+        f"{callback.received.astimezone():%H:%M:%S}",
+        _fitted(callback.endpoint or "-", len("session-update")),
+        _fitted(call, 8 + min(spare // 4, 32)),
+        _fitted(f"{caller} → {callee}", 27 + spare // 4),
+        words.callback_outcome(callback),
+    )
+    mark, colour = CALLBACK_MARKS[callback.result]
+    line = _fitted(" ".join(cells), max(width - 2, 1)).rstrip()
+    if wants_colour(sys.stdout, environ):
+        mark = typer.style(mark, fg=colour)
+    return f"{mark} {line}"
+
+
+def _fitted(text: str, width: int) -> str:
+    """Fill or cut a text to columns; some letters take two."""
+    if cell_len(text) <= width:
+        return set_cell_size(text, width)
+    return set_cell_size(text, width - 1) + "…"
 
 
 @contextmanager

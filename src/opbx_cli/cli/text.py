@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from functools import singledispatch
+from typing import TYPE_CHECKING
 
 from opbx_cli.cli import words
 from opbx_cli.cli.results import Demonstration, SandboxAddress
@@ -18,6 +19,9 @@ from opbx_cli.operations.webhook import WebhookUrl
 from opbx_cli.operations.webhook_check import WebhookCheck
 from opbx_cli.operations.webhook_key import RotatedKey
 from opbx_cli.values import clean
+
+if TYPE_CHECKING:
+    from opbx_cli.receiver.callback import Callback
 
 
 @singledispatch
@@ -115,6 +119,10 @@ def step_line(step: Step) -> str:
     changes = "; ".join(words.change_line(change) for change in step.changes)
     detail = f"{step.detail}: {changes}" if changes else step.detail
     return _tabbed((step.id.value, step.status.value, detail))
+
+
+def callback_line(callback: Callback) -> str:
+    return _tabbed(words.callback_row(callback))
 
 
 def csv_text(result: object) -> str:

@@ -19,8 +19,10 @@ import typer
 from opbx_cli.errors import OpbxError
 
 if TYPE_CHECKING:
+    from opbx_cli.cli.results import ListeningAddress, Received
     from opbx_cli.operations.batch import Tally
     from opbx_cli.operations.steps import Report, Step
+    from opbx_cli.receiver.callback import Callback
 
 
 class Ui:
@@ -116,6 +118,57 @@ class Ui:
             from opbx_cli.cli.text import report_lines
 
             self._write("stdout", "".join(f"{line}\n" for line in report_lines(report)))
+
+    def show_callback(self, callback: Callback) -> bool:
+        """Show one callback as one line; False when nobody sees it: stdout is gone."""
+        if self.output == "json":
+            import json
+
+            from opbx_cli.cli.documents import callback_document
+
+            # It has no end to tell them at: each goes with the callback that it came before.
+            content = {**callback_document(callback), "warnings": [*self.warnings]}
+            self.warnings.clear()
+            self._write("stdout", json.dumps(content, allow_nan=False) + "\n")
+        elif self.is_rich:
+            from opbx_cli.cli.tables import callback_line
+
+            self._write("stdout", callback_line(callback, self._environ) + "\n")
+        else:
+            from opbx_cli.cli.text import callback_line as plain_line
+
+            self._write("stdout", plain_line(callback) + "\n")
+        return "stdout" not in self._muted and sys.stdout is not None
+
+    def show_address(self, address: ListeningAddress) -> None:
+        """Say where callbacks are taken: a notice, for stdout has callbacks and nothing else."""
+        for warning in address.warnings:
+            self.warn(warning)
+        if self.output == "json":
+            self._note_document(address)
+            return
+        from opbx_cli.cli.words import address_lines
+
+        for line in address_lines(address):
+            self.notice(line)
+
+    def show_received(self, received: Received) -> None:
+        """End with one sentence, also on stderr."""
+        if self.output == "json":
+            self._note_document(received)
+            return
+        from opbx_cli.cli.words import received_sentence
+
+        self.notice(received_sentence(received))
+
+    def _note_document(self, result: object) -> None:
+        if not self._quiet:
+            import json
+
+            from opbx_cli.cli.documents import document
+
+            content = {**document(result), "warnings": [*self.warnings]}
+            self._write("stderr", json.dumps(content) + "\n")
 
     def show_tally(self, tally: Tally) -> None:
         """End the text with one sentence; lines of JSON have nothing behind them."""

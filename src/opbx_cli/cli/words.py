@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from opbx_cli.cli.results import Demonstration
+from opbx_cli.cli.results import Demonstration, ListeningAddress, Received
 from opbx_cli.models import SETTING_NAMES, ApplicationReference, Secret
 from opbx_cli.operations.configure import Saved
 from opbx_cli.operations.keys import KeyRotation, KeyRow
@@ -17,7 +17,10 @@ from opbx_cli.remote import Trunk
 from opbx_cli.values import clean, masked_tail
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from opbx_cli.operations.batch import Tally
+    from opbx_cli.receiver.callback import Callback
     from opbx_cli.store.history import HistoryEntry
 
 TRUNK_COLUMNS = (
@@ -148,6 +151,43 @@ def rotated_key_lines(result: RotatedKey) -> list[str]:
         "2. Save that key in OPBX's settings.",
         f"3. opbx webhook-url --check --with-key{option}",
     ]
+
+
+def address_lines(address: ListeningAddress) -> list[str]:
+    """Say where callbacks are taken, which key they must carry, and how they get here."""
+    whose = f"of profile '{address.profile}'" if address.profile else "of the environment"
+    return [
+        f"Listening on {address.url} for callbacks with the webhook key {whose} "
+        f"({address.key.fingerprint}); Ctrl-C stops it.",
+        f"Base URL: {address.url}. Cloudonix reaches it through a tunnel or an https proxy: save "
+        f"that one's address with `opbx configure --webhook-base-url URL{address.profile_option}`, "
+        f"then `opbx validate{address.profile_option}`.",
+    ]
+
+
+def received_sentence(received: Received) -> str:
+    callbacks = f"{received.callbacks} callback{'' if received.callbacks == 1 else 's'}"
+    turned_away = f"; {received.turned_away} clients turned away" if received.turned_away else ""
+    return f"{callbacks}, {received.refused} refused{turned_away}."
+
+
+def utc(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"
+
+
+def callback_row(callback: Callback) -> tuple[str, ...]:
+    call = callback.call
+    row = (callback.endpoint, call.id, call.caller, call.callee, call.status, callback.result)
+    outcome = (str(callback.http_status), callback.reason, callback.key, callback.saved)
+    return (utc(callback.received), *(cell or "" for cell in (*row, *outcome)))
+
+
+def callback_outcome(callback: Callback) -> str:
+    """Return what a person is told of it: why it was refused, else what it says."""
+    if callback.reason is not None:
+        return f"{callback.http_status} {callback.reason}"
+    status = callback.call.status or ""
+    return status if callback.key == "current" else f"{status} ({callback.key} key)".lstrip()
 
 
 def key_row(key: KeyRow, opened_with: str | None = None) -> tuple[str, ...]:

@@ -1,0 +1,157 @@
+"""`opbx webhook`: Cloudonix's callbacks, received here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from opbx_cli.cli.app import App
+from opbx_cli.cli.options import command
+from opbx_cli.errors import ConfigurationError, UsageError
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from opbx_cli.models import Settings
+    from opbx_cli.operations.callback_keys import Version
+    from opbx_cli.receiver.callback import Callback
+    from opbx_cli.receiver.keys import AcceptedKey, Keys
+    from opbx_cli.receiver.server import Server
+
+DEFAULT_PORT = 8080
+LOOPBACK = "127.0.0.1"
+EPILOG = (
+    "A callback is answered after it was shown, and saved. Bodies hold call data: who called whom, "
+    "and when. With --save they are kept as they came, refused ones too, for you alone to read; "
+    "of the headers, those with keys are left out."
+)
+
+
+def register(root: typer.Typer) -> None:
+    group = typer.Typer(
+        help="Receive Cloudonix's callbacks.", no_args_is_help=True, rich_markup_mode=None
+    )
+    root.add_typer(group, name="webhook")
+    command(group, "listen", epilog=EPILOG)(listen)
+
+
+def listen(
+    app: App,
+    *,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes any.")
+    ] = DEFAULT_PORT,
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="IP address to listen on.")
+    ] = LOOPBACK,
+    save: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Keep bodies and headers as files there.")
+    ] = None,
+) -> None:
+    """Show callbacks as they arrive, in place of OPBX.
+
+    Checks their token against the webhook key and answers as OPBX does; accepted calls are
+    hung up. One line for each callback, until Ctrl-C. Follows `opbx webhook-key rotate`.
+    """
+    from opbx_cli.cli.extras import require_sandbox_extra
+
+    host = _address(host)
+    require_sandbox_extra("the receiver")
+    from opbx_cli.cli.results import ListeningAddress
+    from opbx_cli.receiver.archive import Archive
+    from opbx_cli.receiver.reception import Reception
+    from opbx_cli.receiver.server import Server, url_of
+    from opbx_cli.values import is_loopback
+
+    keys, now = _keys(app)
+
+    def show(callback: Callback) -> None:
+        if not app.ui.show_callback(callback):
+            server.stop()
+
+    with _listening(host, port) as listener:
+        archive = None if save is None else Archive(Path(save).absolute())
+        server = Server(Reception(keys, show, archive=archive), warn=app.ui.warn)
+        active = app.settings
+        address = ListeningAddress(
+            url_of(listener),
+            active.profile,
+            active.profile_option,
+            now[0].key,
+            not is_loopback(host),
+        )
+        _serve(app, server, listener, lambda: app.ui.show_address(address))
+
+
+def _serve(app: App, server: Server, listener: socket.socket, ready: Callable[[], None]) -> None:
+    from opbx_cli.cli.results import Received
+
+    try:
+        server.run(listener, ready=ready)
+    finally:
+        tally = server.reception.tally
+        app.ui.show_received(Received(tally.callbacks, tally.refused, server.turned_away))
+
+
+def _address(host: str) -> str:
+    """Return the address as the system writes it; names are not looked up."""
+    import ipaddress
+
+    if host == "localhost":
+        return LOOPBACK
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        raise UsageError("--host: expected an IP address, such as 127.0.0.1 or ::1") from None
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    from opbx_cli.receiver.server import listening
+
+    try:
+        return listening(host, port)
+    except OSError as error:
+        raise ConfigurationError(
+            f"the receiver cannot listen on port {port}: {error.strerror}",
+            hint="`opbx webhook listen --port 0` takes any free port",
+        ) from error
+
+
+def _keys(app: App) -> tuple[Keys, tuple[AcceptedKey, ...]]:
+    """Return the keys as they will be, and as they are. ConfigurationError without any."""
+    from opbx_cli import settings
+    from opbx_cli.operations import profiles
+    from opbx_cli.operations.callback_keys import FollowedKeys, accepted_keys
+
+    active = app.settings
+    profile = active.profile
+    keys = accepted_keys(active.settings)
+    if not keys and profile is None:
+        raise ConfigurationError(
+            "no webhook key to check callbacks with", hint=f"set {settings.WEBHOOK_API_KEY}"
+        )
+    if not keys:
+        hint = f"`opbx configure{active.profile_option}` makes one"
+        raise ConfigurationError("no webhook key to check callbacks with", hint=hint)
+    if profile is None:
+        return (lambda: keys), keys
+
+    def load() -> Settings:
+        return profiles.find(app.store.read(), profile)[1]
+
+    followed = FollowedKeys(
+        keys, version=lambda: _version(app.paths.store), load=load, warn=app.ui.warn
+    )
+    return followed, keys
+
+
+def _version(store: Path) -> Version:
+    """Return what changes with every save: a save is a rename of a new file."""
+    try:
+        status = store.stat()
+    except OSError:
+        return None
+    return (status.st_mtime_ns, status.st_size, status.st_ino)

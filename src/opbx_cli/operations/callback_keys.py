@@ -1,0 +1,67 @@
+"""Which keys a callback may carry, followed while a profile changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from opbx_cli.errors import OpbxError
+from opbx_cli.models import Settings
+
+if TYPE_CHECKING:
+    from opbx_cli.receiver.keys import AcceptedKey
+
+CURRENT = "current"
+
+Version = tuple[int, ...] | None
+
+
+def accepted_keys(settings: Settings) -> tuple[AcceptedKey, ...]:
+    """Return the keys that callbacks for this profile may carry, the current one first."""
+    from opbx_cli.receiver.keys import AcceptedKey
+
+    if settings.webhook_api_key is None:
+        return ()
+    return (AcceptedKey(settings.webhook_api_key, CURRENT),)
+
+
+class FollowedKeys:
+    """The keys of a stored profile, read again when the store's file is another one.
+
+    While it cannot be read the last keys stay in force, and `warn` hears why, once.
+    """
+
+    def __init__(
+        self,
+        keys: tuple[AcceptedKey, ...],
+        *,
+        version: Callable[[], Version],
+        load: Callable[[], Settings],
+        warn: Callable[[str], None],
+    ) -> None:
+        """`version` tells one state of the file from another; `keys` are the first ones."""
+        self._keys = keys
+        self._version = version
+        self._load = load
+        self._warn = warn
+        # Not that of now: it may have changed since the first keys were read from it.
+        self._seen: Version = ()
+
+    def __call__(self) -> tuple[AcceptedKey, ...]:
+        # Looked at before reading: what is replaced meanwhile is read again next time.
+        version = self._version()
+        if version != self._seen:
+            self._seen = version
+            self._read()
+        return self._keys
+
+    def _read(self) -> None:
+        try:
+            keys = accepted_keys(self._load())
+        except OpbxError as error:
+            self._warn(f"the webhook key is the one of before: {error.message}")
+            return
+        if keys:
+            self._keys = keys
+        else:
+            self._warn("the webhook key is the one of before: the profile has none any more")
