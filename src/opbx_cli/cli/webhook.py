@@ -1,7 +1,5 @@
 """`opbx webhook`: Cloudonix's callbacks, received here."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -68,7 +66,7 @@ def listen(
 
     keys, now = _keys(app)
 
-    def show(callback: Callback) -> None:
+    def show(callback: "Callback") -> None:
         if not app.ui.show_callback(callback):
             server.stop()
 
@@ -86,7 +84,9 @@ def listen(
         _serve(app, server, listener, lambda: app.ui.show_address(address))
 
 
-def _serve(app: App, server: Server, listener: socket.socket, ready: Callable[[], None]) -> None:
+def _serve(
+    app: App, server: "Server", listener: "socket.socket", ready: "Callable[[], None]"
+) -> None:
     from opbx_cli.cli.results import Received
 
     try:
@@ -108,7 +108,7 @@ def _address(host: str) -> str:
         raise UsageError("--host: expected an IP address, such as 127.0.0.1 or ::1") from None
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def _listening(host: str, port: int) -> "socket.socket":
     from opbx_cli.receiver.server import listening
 
     try:
@@ -120,10 +120,9 @@ def _listening(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def _keys(app: App) -> tuple[Keys, tuple[AcceptedKey, ...]]:
+def _keys(app: App) -> "tuple[Keys, tuple[AcceptedKey, ...]]":
     """Return the keys as they will be, and as they are. ConfigurationError without any."""
     from opbx_cli import settings
-    from opbx_cli.operations import profiles
     from opbx_cli.operations.callback_keys import FollowedKeys, accepted_keys
 
     active = app.settings
@@ -139,8 +138,8 @@ def _keys(app: App) -> tuple[Keys, tuple[AcceptedKey, ...]]:
     if profile is None:
         return (lambda: keys), keys
 
-    def load() -> Settings:
-        return profiles.find(app.store.read(), profile)[1]
+    def load() -> "Settings":
+        return app.store.read().find(profile)[1]
 
     followed = FollowedKeys(
         keys, version=lambda: _version(app.paths.store), load=load, warn=app.ui.warn
@@ -148,7 +147,7 @@ def _keys(app: App) -> tuple[Keys, tuple[AcceptedKey, ...]]:
     return followed, keys
 
 
-def _version(store: Path) -> Version:
+def _version(store: Path) -> "Version":
     """Return what changes with every save: a save is a rename of a new file."""
     try:
         status = store.stat()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from opbx_cli.errors import OpbxError
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from opbx_cli.receiver.keys import AcceptedKey
 
 CURRENT = "current"
+PREVIOUS = "previous"  # from before the last rotation, for its period of grace
 
 Version = tuple[int, ...] | None
 
@@ -22,7 +24,11 @@ def accepted_keys(settings: Settings) -> tuple[AcceptedKey, ...]:
 
     if settings.webhook_api_key is None:
         return ()
-    return (AcceptedKey(settings.webhook_api_key, CURRENT),)
+    current = AcceptedKey(settings.webhook_api_key, CURRENT)
+    old, until = settings.webhook_api_key_previous, settings.webhook_api_key_previous_until
+    if old is None or until is None:
+        return (current,)
+    return (current, AcceptedKey(old, PREVIOUS, datetime.fromtimestamp(until, UTC)))
 
 
 class FollowedKeys:
