@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from opbx_cli.sandbox.server import RunningSandbox
+from receiving import VOICE, as_json, asked, listener
 from support import WEBHOOK_BASE_URL, Opbx
 from terminal import on_terminal
 
@@ -80,6 +81,30 @@ def test_the_text_names_the_grace_and_the_order(configured: Opbx) -> None:
     assert "opbx webhook listen takes the old key too, until 20" in outcome.stdout
     assert "Now, in this order:" in outcome.stdout
     assert configured("webhook-key", "rotate", "--json").document["before_valid_until"] is None
+
+
+def test_the_old_key_is_taken_for_its_grace_by_a_listener_that_runs(configured: Opbx) -> None:
+    assert configured("validate").code == 0
+    old = configured("webhook-key", "reveal", "--yes").stdout.strip()
+    call = as_json({"To": "+15557654321", "From": "+15551234567", "Session": "s1"})
+    with listener(configured, "--json") as running:
+        port = running.port
+        assert configured("webhook-key", "rotate", "--grace", "1h").code == 0
+        new = configured("webhook-key", "reveal", "--yes").stdout.strip()
+        for key in (old, new):
+            assert asked(port, VOICE, call, Authorization=f"Bearer {key}").status == 200
+        assert configured("webhook-key", "rotate").code == 0
+        for key in (old, new):
+            assert asked(port, VOICE, call, Authorization=f"Bearer {key}").status == 401
+        _code, stdout, _stderr = running.stopped(15)
+    assert [
+        ('"key": "previous"' in line, '"key": "current"' in line) for line in stdout.splitlines()
+    ] == [
+        (True, False),
+        (False, True),
+        (False, False),
+        (False, False),
+    ]
 
 
 @pytest.mark.parametrize("text", ["", "0s", "15", "-1m", "8d", "1w", "1h30m", "9999999d", "१m"])
