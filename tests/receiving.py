@@ -46,8 +46,13 @@ class Response:
 class Client:
     """A raw connection: sends any bytes, and reads answers one by one."""
 
-    def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), DEADLINE)
+    def __init__(self, port: int, *, buffer: int | None = None) -> None:
+        """`buffer` is how many bytes of answers the system keeps until they are read."""
+        self.socket = socket.socket()
+        self.socket.settimeout(DEADLINE)
+        if buffer is not None:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        self.socket.connect(("127.0.0.1", port))
         self._received = b""
 
     def send(self, data: bytes) -> None:
@@ -86,8 +91,8 @@ class Client:
 
 
 @contextlib.contextmanager
-def connected(port: int) -> Iterator[Client]:
-    client = Client(port)
+def connected(port: int, *, buffer: int | None = None) -> Iterator[Client]:
+    client = Client(port, buffer=buffer)
     try:
         yield client
     finally:
@@ -130,7 +135,8 @@ def receiving(limits: Limits | None = None, **options: Any) -> Iterator[Receiver
     keys = [AcceptedKey(Secret(KEY), "current")]
     shown: list[Callback] = []
     warnings: list[str] = []
-    reception = Reception(lambda: tuple(keys), shown.append, clock=lambda: NOW, **options)
+    options = {"show": shown.append, "clock": lambda: NOW, **options}
+    reception = Reception(lambda: tuple(keys), **options)
     server = Server(reception, limits, warn=warnings.append)
     started = threading.Event()
     with listening("127.0.0.1", 0) as listener:
@@ -183,8 +189,12 @@ class Listener:
     def stopped(self, number: int) -> tuple[int, str, str]:
         """Send a signal; return the exit code, and what was not read of stdout and stderr."""
         self.process.send_signal(number)
-        stdout, stderr = self.process.communicate(timeout=DEADLINE)
-        return self.process.returncode, stdout, stderr
+        return self.ended()
+
+    def ended(self) -> tuple[int, str, str]:
+        # `communicate` would pass over what a stream has read ahead.
+        stdout, stderr = self.stdout.read(), self.stderr.read()
+        return self.process.wait(DEADLINE), stdout, stderr
 
 
 @contextlib.contextmanager

@@ -7,6 +7,8 @@ import json
 import os
 import socket
 import stat
+import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -19,15 +21,18 @@ from hypothesis import strategies as st
 from opbx_cli.errors import ConfigurationError
 from opbx_cli.models import Secret
 from opbx_cli.receiver.archive import Archive
+from opbx_cli.receiver.callback import Callback
 from opbx_cli.receiver.keys import AcceptedKey
 from opbx_cli.receiver.server import Limits
 from receiving import (
     BEARER,
     CDR,
+    DEADLINE,
     KEY,
     NOW,
     SESSION_UPDATE,
     VOICE,
+    Client,
     Receiver,
     as_json,
     asked,
@@ -282,13 +287,46 @@ def test_one_that_asks_no_more_is_closed() -> None:
         assert client.rest() == b""
 
 
+def send_for_ever(client: Client) -> None:
+    while True:
+        client.send(request(HEALTH, method="GET") * 100)
+
+
 def test_one_that_does_not_read_its_answers_is_cut() -> None:
-    with receiving(Limits(request=0.2)) as receiver, connected(receiver.port) as client:
-        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        many = request(HEALTH, method="GET") * 1_000_000
+    limits = Limits(request=0.2)
+    with receiving(limits) as receiver, connected(receiver.port, buffer=4096) as client:
         with pytest.raises(ConnectionError):
-            client.send(many)
+            send_for_ever(client)
         assert asked(receiver.port, HEALTH, method="GET").status == 200
+
+
+def test_one_that_reads_late_gets_every_answer() -> None:
+    count = 10_000  # more answers than are kept for a client
+    many = request(CDR, b"{}", **BEARER) * count
+    limits = Limits(request=DEADLINE)
+    with receiving(limits) as receiver, connected(receiver.port, buffer=65536) as client:
+        sender = threading.Thread(target=client.send, args=(many,))
+        sender.start()
+        taken = [0]
+        while taken[-1] == 0 or len(set(taken[-5:])) > 1:  # until the server takes no more
+            time.sleep(0.02)
+            taken.append(len(receiver.shown))
+        for _ in range(count):
+            assert client.response().status == 200
+        sender.join()
+    assert taken[-1] < count == len(receiver.shown)
+
+
+def test_a_request_that_goes_wrong_here_is_one_request() -> None:
+    def show(_callback: Callback) -> None:
+        raise RuntimeError
+
+    with receiving(show=show) as receiver:
+        with connected(receiver.port) as client:
+            client.send(request(CDR, b"{}", **BEARER))
+            assert client.rest() == b""
+        assert asked(receiver.port, HEALTH, method="GET").status == 200
+    assert receiver.warnings == ["a request was not answered: unexpected RuntimeError"]
 
 
 def test_pipelined_requests_are_answered_in_order() -> None:

@@ -316,6 +316,15 @@ def test_being_open_to_other_computers_is_a_warning(keyed: Opbx) -> None:
     assert (code, stderr) == (0, "")
 
 
+def test_in_json_a_warning_is_told_once(keyed: Opbx) -> None:
+    with listener(keyed, "--host", "0.0.0.0", "--json") as running:
+        listening = json.loads(running.stderr.readline())
+        asked(int(listening["url"].rpartition(":")[2]), CDR, b"{}", **BEARER)
+        assert json.loads(running.stdout.readline())["warnings"] == []
+    (warning,) = listening["warnings"]
+    assert warning.startswith("other computers can reach this receiver")
+
+
 def test_it_listens_on_ipv6_too(keyed: Opbx) -> None:
     addresses = Path("/proc/net/if_inet6")
     if not addresses.exists() or not addresses.read_text():

@@ -168,6 +168,7 @@ class Ui:
             from opbx_cli.cli.documents import document
 
             content = {**document(result), "warnings": [*self.warnings]}
+            self.warnings.clear()
             self._write("stderr", json.dumps(content) + "\n")
 
     def show_tally(self, tally: Tally) -> None:

@@ -1,5 +1,6 @@
 """`opbx webhook`: Cloudonix's callbacks, received here."""
 
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from opbx_cli.receiver.server import Server
 
 DEFAULT_PORT = 8080
+PORTS = range(65536)
 LOOPBACK = "127.0.0.1"
 EPILOG = (
     "A callback is answered after it was shown, and saved. Bodies hold call data: who called whom, "
@@ -39,9 +41,7 @@ def register(root: typer.Typer) -> None:
 def listen(
     app: App,
     *,
-    port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes any.")
-    ] = DEFAULT_PORT,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes any.")] = DEFAULT_PORT,
     host: Annotated[
         str, typer.Option(metavar="ADDRESS", help="IP address to listen on.")
     ] = LOOPBACK,
@@ -56,6 +56,8 @@ def listen(
     """
     from opbx_cli.cli.extras import require_sandbox_extra
 
+    if port not in PORTS:
+        raise UsageError("--port: expected 0 to 65535")
     host = _address(host)
     require_sandbox_extra("the receiver")
     from opbx_cli.cli.results import ListeningAddress
@@ -70,8 +72,10 @@ def listen(
         if not app.ui.show_callback(callback):
             server.stop()
 
-    with _listening(host, port) as listener:
-        archive = None if save is None else Archive(Path(save).absolute())
+    with _listening(host, port) as listener, ExitStack() as stack:
+        archive = None
+        if save is not None:
+            archive = stack.enter_context(closing(Archive(Path(save).absolute())))
         server = Server(Reception(keys, show, archive=archive), warn=app.ui.warn)
         active = app.settings
         address = ListeningAddress(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from opbx_cli.receiver.server import Server
 
 HEAD_MAX = 16 * 1024  # bytes, as h11 has it
+UNREAD_MAX = 64 * 1024  # bytes of answers that the system keeps; by itself it keeps megabytes
 LINGER = 2.0  # seconds that a refused client has to notice; longer than a slow network needs
 # A timer that comes this late was not waited for by the client but by us: the output was stuck.
 LATE = 1.0  # seconds
@@ -55,6 +56,7 @@ class Connection(asyncio.Protocol):
         # asyncio sets it only for sockets that were made with the protocol number of TCP.
         connection = self._transport.get_extra_info("socket")
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNREAD_MAX)
         if not self._server.admit(self):
             self._transport.abort()
         elif self._server.is_crowded:
