@@ -12,6 +12,7 @@ import pytest
 
 from opbx_cli.sandbox import Options
 from opbx_cli.sandbox.server import RunningSandbox, running
+from receiver import Receiver, receiving
 from support import WEBHOOK_BASE_URL, Opbx
 
 # A shell without job control starts what it puts in the background deaf to Ctrl-C, and so would
@@ -75,3 +76,10 @@ def configured(opbx: Opbx, sandbox: RunningSandbox) -> Opbx:
     )
     assert outcome.code == 0, outcome.stderr
     return opbx
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """An OPBX of the test's own, for callbacks."""
+    with receiving() as receiver:
+        yield receiver

@@ -21,7 +21,7 @@ LEFT_OUT = {"default-application=ignored", "domain=inactive"}
 choices = {
     name: [value for value in values if f"{name}={value}" not in LEFT_OUT]
     for name, values in Variants.choices().items()
-    if name != "application-lag"
+    if values != ("SECONDS",)
 }
 variants = st.fixed_dictionaries(
     {

@@ -10,6 +10,7 @@ import pytest
 
 from opbx_cli.sandbox import Options
 from opbx_cli.sandbox.server import RunningSandbox, running
+from receiver import Receiver, wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,3 +73,10 @@ def sandbox(launch: Launch) -> RunningSandbox:
 def client(sandbox: RunningSandbox, connect: Connect) -> httpx.Client:
     """Return a client of the default sandbox's domain."""
     return connect(sandbox)
+
+
+@pytest.fixture
+def wired(sandbox: RunningSandbox, receiver: Receiver) -> RunningSandbox:
+    """Return a sandbox whose domain sends its callbacks to the receiver."""
+    wire(sandbox, receiver.url)
+    return sandbox

@@ -22,6 +22,10 @@ class Clock:
         moment = datetime.now(UTC) + timedelta(seconds=self._ahead)
         return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
+    def milliseconds(self) -> int:
+        """Return the time of day as the callbacks have it: milliseconds of the epoch."""
+        return int((time.time() + self._ahead) * 1000)
+
     def advance(self, seconds: float) -> None:
         """Let `seconds` pass at once."""
         self._ahead += seconds

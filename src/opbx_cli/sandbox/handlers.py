@@ -15,6 +15,7 @@ from opbx_cli.sandbox.answers import (
     html_answer,
     json_answer,
 )
+from opbx_cli.sandbox.calls import CallOrder, PlacedCall
 from opbx_cli.sandbox.faults import Call
 from opbx_cli.sandbox.records import Application, Domain, Json
 from opbx_cli.sandbox.variants import (
@@ -32,7 +33,10 @@ from opbx_cli.sandbox.views import application_view, domain_view, trunk_view
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from starlette.types import ASGIApp
+
     from opbx_cli.sandbox.clock import Clock
+    from opbx_cli.sandbox.deliveries import Deliveries
 
 Value = TypeVar("Value")
 
@@ -57,6 +61,7 @@ class Incoming:
     body: object
     variants: Variants
     clock: Clock
+    deliveries: Deliveries
 
     @property
     def fields(self) -> Json:
@@ -145,13 +150,25 @@ def list_trunks(incoming: Incoming) -> Response:
     return Response(domain.trunk_answers[variants], media_type=JSON_TYPE)
 
 
-HANDLERS: Final[dict[Call, Callable[[Incoming], Response]]] = {
+def place_call(incoming: Incoming) -> ASGIApp:
+    """Behave as Cloudonix does when somebody calls a number of the domain."""
+    return PlacedCall(
+        incoming.domain,
+        CallOrder.parse(incoming.fields),
+        variants=incoming.variants,
+        clock=incoming.clock,
+        deliveries=incoming.deliveries,
+    )
+
+
+HANDLERS: Final[dict[Call, Callable[[Incoming], ASGIApp]]] = {
     Call.GET_DOMAIN: get_domain,
     Call.UPDATE_DOMAIN: update_domain,
     Call.LIST_APPLICATIONS: list_applications,
     Call.CREATE_APPLICATION: create_application,
     Call.UPDATE_APPLICATION: update_application,
     Call.LIST_TRUNKS: list_trunks,
+    Call.PLACE_CALL: place_call,
 }
 
 

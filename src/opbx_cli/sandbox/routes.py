@@ -14,6 +14,7 @@ from starlette.routing import Route, Router
 
 from opbx_cli.sandbox.answers import Refusal, failure, html_answer
 from opbx_cli.sandbox.clock import Clock
+from opbx_cli.sandbox.deliveries import Deliveries
 from opbx_cli.sandbox.faults import Call, FaultPlan
 from opbx_cli.sandbox.handlers import HANDLERS, Incoming
 from opbx_cli.sandbox.misbehaviour import misbehaviour
@@ -22,7 +23,6 @@ from opbx_cli.sandbox.recorder import RecordedRequest, Recorder
 from opbx_cli.sandbox.state import State
 
 if TYPE_CHECKING:
-    from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from opbx_cli.sandbox.options import Options
@@ -38,6 +38,8 @@ PATHS: Final = (
     ("PUT", f"{DOMAIN}/applications/{{application}}", Call.UPDATE_APPLICATION),
     ("PATCH", f"{DOMAIN}/applications/{{application}}", Call.UPDATE_APPLICATION),
     ("GET", f"{DOMAIN}/trunks", Call.LIST_TRUNKS),
+    # Not Cloudonix's, and below a folder of its own, so that nobody takes it for that.
+    ("POST", "/sandbox/domains/{domain}/calls", Call.PLACE_CALL),
 )
 
 
@@ -52,6 +54,7 @@ class World:
         self.faults = FaultPlan(options.faults)
         self.rate_limit = RateLimit()
         self.recorder = Recorder()
+        self.deliveries = Deliveries()
 
 
 def router(world: World) -> ASGIApp:
@@ -114,6 +117,7 @@ class Endpoint:
         if (
             domain
             and world.options.rate_limit
+            and self.call is not Call.PLACE_CALL
             and not world.rate_limit.accepts(domain.uuid, world.clock.now())
         ):
             return failure(HTTPStatus.TOO_MANY_REQUESTS)
@@ -128,7 +132,7 @@ class Endpoint:
         uuid = request.path_params.get("domain", "")
         return self.world.state.find(uuid, self.world.options.variants.uuid_case)
 
-    def _answer(self, request: Request, domain: Domain | None, body: object) -> Response:
+    def _answer(self, request: Request, domain: Domain | None, body: object) -> ASGIApp:
         if self.call is Call.UNKNOWN:
             return html_answer(404)
         try:
@@ -139,6 +143,7 @@ class Endpoint:
                 body,
                 self.world.options.variants,
                 self.world.clock,
+                self.world.deliveries,
             )
             return HANDLERS[self.call](incoming)
         except Refusal as refusal:
@@ -148,6 +153,9 @@ class Endpoint:
         """Documentation: no or a wrong key is 401, another domain's is 403."""
         if not self.world.state.knows_key(api_key):
             raise Refusal(401, "Unauthorized")
+        if domain is None and self.call is Call.PLACE_CALL:
+            # 404 is how a server that is no sandbox answers to this path.
+            raise Refusal(410, "The sandbox has no such domain")
         if domain is None:
             raise Refusal(404, "No such domain")
         if domain.api_key != api_key:

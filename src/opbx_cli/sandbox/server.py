@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from opbx_cli.sandbox.credentials import DomainCredentials
+    from opbx_cli.sandbox.deliveries import Delivery
     from opbx_cli.sandbox.recorder import RecordedRequest
     from opbx_cli.sandbox.state import State
 
@@ -70,9 +71,15 @@ class RunningSandbox:
         """Return the requests that came in, in the order of their arrival."""
         return self._world.recorder.snapshot()
 
+    @property
+    def callbacks(self) -> tuple[Delivery, ...]:
+        """Return the callbacks that went out, in the order of their sending."""
+        return self._world.deliveries.snapshot()
+
     def forget_requests(self) -> None:
-        """Forget the recorded requests, and start the rate limit over."""
+        """Forget the recorded requests and callbacks, and start the rate limit over."""
         self._world.recorder.forget()
+        self._world.deliveries.forget()
         with self.state.lock:
             self._world.rate_limit.forget()
 

@@ -115,6 +115,13 @@ class DomainStatus(StrEnum):
     INACTIVE = "inactive"
 
 
+class CallbackRetry(StrEnum):
+    """Which session updates and call records are sent again (not documented)."""
+
+    NEVER = "never"
+    FAILED = "failed"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variants:
     """One answer to each open question; on the command line `_` in a name is written `-`."""
@@ -134,6 +141,9 @@ class Variants:
     application_lag: float = 0.0
     fresh: Fresh = Fresh.CLOUDONIX
     domain: DomainStatus = DomainStatus.ACTIVE
+    callback_retry: CallbackRetry = CallbackRetry.NEVER
+    callback_retry_wait: float = 1.0
+    callback_timeout: float = 10.0
 
     @classmethod
     def choices(cls) -> dict[str, tuple[str, ...]]:
