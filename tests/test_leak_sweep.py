@@ -24,11 +24,12 @@ from opbx_cli.sandbox.server import RunningSandbox
 from support import WEBHOOK_BASE_URL, Opbx, Outcome
 
 WEBHOOK_KEY = 'canary+webhook/key"\\<0123456789>'  # what escaping changes is in it
-# They hand a key out on purpose, after a yes, and have tests of their own; the sandbox and
-# the demo have keys of their own that open nothing, and do not end or start processes; the
-# receiver does not end either (test_webhook_listen.py looks for keys in what it shows and saves).
+# They hand a key out on purpose, after a yes, and have tests of their own; the demo has keys of
+# its own that open nothing and starts processes. So has the sandbox, which never ends; it is not in
+# the tree, which has what stands at the ends of its branches: `sandbox call` does. The receiver
+# does not end either (test_webhook_listen.py looks for keys in what it shows and saves).
 ON_PURPOSE = {("webhook-key", "reveal"), ("exec",)}
-WITHOUT_STORE = {("sandbox",), ("demo",), ("webhook", "listen")}
+WITHOUT_STORE = {("demo",), ("webhook", "listen")}
 
 ANSWERS = ["", "any=401", "any=500", "any=echo-key", "any=hang", "any=html"]
 OUTPUTS = [[], ["-v"], ["--json"], ["--json", "-v"]]
@@ -162,5 +163,6 @@ def test_command_lines_and_children_have_no_key(guarded: Opbx, sandbox: RunningS
 def test_the_sweep_knows_every_command() -> None:
     assert ("validate",) in TREE
     assert ("trunks", "list") in TREE
+    assert ("sandbox", "call") in SWEPT
     assert len(TREE) >= 14
     assert set(TREE) >= ON_PURPOSE | WITHOUT_STORE

@@ -34,7 +34,13 @@ def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str
 
 
 TREE: dict[tuple[str, ...], Any] = dict(commands(typer.main.get_command(root)))
-LEAVES = {path: command for path, command in TREE.items() if not hasattr(command, "commands")}
+GROUPS = [path for path, command in TREE.items() if hasattr(command, "commands")]
+# What does something when it is typed: `opbx sandbox` does, with a command behind it or without.
+LEAVES = {
+    path: command
+    for path, command in TREE.items()
+    if path not in GROUPS or command.invoke_without_command
+}
 every_command = pytest.mark.parametrize("path", LEAVES, ids=" ".join)
 
 
@@ -54,7 +60,7 @@ def options(path: tuple[str, ...]) -> dict[str, Any]:
 
 def test_the_tree_has_the_commands_of_the_contract() -> None:
     expected = "configure,validate,trunks list,trunks show,webhook-url,profiles list,profiles show"
-    expected += ",profiles use,profiles rename,profiles remove,demo,sandbox"
+    expected += ",profiles use,profiles rename,profiles remove,demo,sandbox,sandbox call"
     assert {tuple(words.split()) for words in expected.split(",")} <= LEAVES.keys()
 
 
@@ -155,6 +161,14 @@ def _required_options(path: tuple[str, ...]) -> list[str]:
     return [word for name in needed.values() for word in (name, "a")]
 
 
+def test_options_in_front_of_a_command_are_refused_not_passed_over(opbx: Opbx) -> None:
+    for words in (["--port", "1"], ["--no-rate-limit"], ["-p", "acme"], ["--json"]):
+        outcome = opbx("sandbox", *words, "call")
+        assert (outcome.code, outcome.stdout) == (2, "")
+        assert "stands in front of it" in outcome.stderr
+        assert "opbx sandbox call --help" in outcome.stderr
+
+
 def test_csv_is_for_the_list_of_trunks_alone(storeless: Opbx) -> None:
     assert storeless("trunks", "list", "--output", "csv").code == 0
     assert storeless("trunks", "list", OPBX_OUTPUT="csv").stdout.startswith("id,uuid,name,")
@@ -239,7 +253,7 @@ def test_a_secret_typed_in_a_wrong_place_never_comes_back(
             assert MARK not in outcome.stdout + outcome.stderr, (wrong, outcome)
 
 
-@pytest.mark.parametrize("path", [path for path in TREE if path not in LEAVES])
+@pytest.mark.parametrize("path", GROUPS)
 def test_an_unknown_command_is_not_repeated(opbx: Opbx, path: tuple[str, ...]) -> None:
     for words in ((SECRET,), (SECRET, "--json"), ("--json", SECRET), (f"-{SECRET}",)):
         outcome = opbx(*path, *words)

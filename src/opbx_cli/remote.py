@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from opbx_cli.models import ApplicationReference, RemoteId, Secret
 
@@ -110,3 +111,47 @@ class Trunk:
     modified_at: str | None = None
     authentication: TrunkAuthentication | None = None
     profile_keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CallOrder:
+    """A call for the sandbox to place; `wrong_key` sends a made-up key with its callbacks."""
+
+    caller: str
+    callee: str
+    direction: str = "inbound"
+    wrong_key: bool = False
+
+
+class DeliveryResult(StrEnum):
+    """What became of a callback: taken, answered in another way, or not answered at all."""
+
+    DELIVERED = "delivered"
+    REFUSED = "refused"
+    UNREACHABLE = "unreachable"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One callback of a call; `event` is the state that a session update reported."""
+
+    endpoint: str
+    event: str | None
+    url: str
+    attempts: int
+    http_status: int | None
+    result: DeliveryResult
+    detail: str
+    milliseconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedCall:
+    """What the sandbox says of a call; without `call`, its session's token, none was made."""
+
+    call: str | None
+    disposition: str | None
+    application: str | None
+    callbacks: tuple[Delivery, ...]
+    not_followed: tuple[str, ...]  # verbs of the answer that the sandbox does not carry out
+    missing: tuple[str, ...]  # what the domain lacks for all callbacks to be made

@@ -9,6 +9,7 @@ from opbx_cli.callbacks import endpoints
 from opbx_cli.cli.results import Demonstration, ListeningAddress, Received, SandboxAddress
 from opbx_cli.cli.words import utc
 from opbx_cli.models import SETTING_NAMES, ApplicationReference, Secret, Settings
+from opbx_cli.operations.call import CallResult
 from opbx_cli.operations.configure import Saved
 from opbx_cli.operations.history import HistoryList
 from opbx_cli.operations.keys import KeyOverview, KeyRotation, KeyRow
@@ -18,7 +19,7 @@ from opbx_cli.operations.trunks import TrunkDetail, TrunkList
 from opbx_cli.operations.webhook import WebhookUrl
 from opbx_cli.operations.webhook_check import WebhookCheck
 from opbx_cli.operations.webhook_key import RotatedKey
-from opbx_cli.remote import Trunk
+from opbx_cli.remote import Delivery, Trunk
 from opbx_cli.values import masked_tail
 
 if TYPE_CHECKING:
@@ -136,6 +137,35 @@ def _(result: SandboxAddress) -> Json:
             {"uuid": entry.uuid, "name": entry.name, "api_key": entry.api_key}
             for entry in result.domains
         ],
+    }
+
+
+@document.register
+def _(result: CallResult) -> Json:
+    return {
+        "schema": "opbx.call/1",
+        "profile": result.profile,
+        "domain_uuid": result.domain_uuid,
+        "call": result.placed.call,
+        "disposition": result.placed.disposition,
+        "application": result.placed.application,
+        "callbacks": [delivery_object(one) for one in result.placed.callbacks],
+        "not_followed": list(result.placed.not_followed),
+        "missing": list(result.placed.missing),
+        "result": "ok" if result.went_well else "failed",
+    }
+
+
+def delivery_object(one: Delivery) -> Json:
+    return {
+        "endpoint": one.endpoint,
+        "event": one.event,
+        "url": one.url,
+        "attempts": one.attempts,
+        "http_status": one.http_status,
+        "result": one.result.value,
+        "detail": one.detail,
+        "milliseconds": one.milliseconds,
     }
 
 

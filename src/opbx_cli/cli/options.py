@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
-from typer._click.core import Parameter
-from typer.core import TyperCommand
+from typer._click.core import Parameter, ParameterSource
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_params_convertors_ctx_param_name_from_function
 
 from opbx_cli.cli.app import App
+from opbx_cli.errors import UsageError
 
 Function = Callable[..., None]
 
@@ -82,6 +83,13 @@ class Command(TyperCommand):
         super().__init__(name, params=[*params, *_shared_parameters()], **attributes)
 
 
+class Group(TyperGroup):
+    """A command with others behind it, and with the shared options behind its own."""
+
+    def __init__(self, *, params: list[Parameter], **attributes: Any) -> None:
+        super().__init__(params=[*params, *_shared_parameters()], **attributes)
+
+
 def command(
     group: typer.Typer,
     name: str,
@@ -93,18 +101,48 @@ def command(
     """Register a function that takes the `App` first as a command with the shared options."""
 
     def register(function: Function) -> Function:
-        own = list(inspect.signature(function).parameters.values())[1:]
-
-        @functools.wraps(function)
-        def run(context: typer.Context, **values: Any) -> None:
-            shared = {shared_name: values.pop(shared_name) for shared_name in _NAMES}
-            app: App = context.obj
-            app.begin(SharedOptions(**shared), formats)
-            function(app, **values)
-
-        run.__signature__ = inspect.Signature([_CONTEXT, *own])  # type: ignore[attr-defined]
-        run.__annotations__ = {}  # the signature has them; Typer would work through both
+        run = _runnable(function, formats)
         group.command(name, cls=Command, epilog=epilog, context_settings=context_settings)(run)
         return function
 
     return register
+
+
+def command_with_others(root: typer.Typer, name: str, function: Function) -> typer.Typer:
+    """Register a function as `command` does, and return a group for the commands behind it."""
+    run = _runnable(function, TEXT_AND_JSON)
+    group = typer.Typer(rich_markup_mode=None)
+    group.callback(cls=Group, invoke_without_command=True)(run)
+    root.add_typer(group, name=name)
+    return group
+
+
+def _runnable(function: Function, formats: tuple[str, ...]) -> Callable[..., None]:
+    """Return the function as Typer calls it: with a context, and without the shared options."""
+    own = list(inspect.signature(function).parameters.values())[1:]
+
+    @functools.wraps(function)
+    def run(context: typer.Context, **values: Any) -> None:
+        if context.invoked_subcommand is not None:
+            _refuse_options(context)
+            return
+        shared = {shared_name: values.pop(shared_name) for shared_name in _NAMES}
+        app: App = context.obj
+        app.begin(SharedOptions(**shared), formats)
+        function(app, **values)
+
+    run.__signature__ = inspect.Signature([_CONTEXT, *own])  # type: ignore[attr-defined]
+    run.__annotations__ = {}  # the signature has them; Typer would work through both
+    return run
+
+
+def _refuse_options(context: typer.Context) -> None:
+    """Refuse options in front of a command behind this one, rather than pass them over."""
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            path = f"{context.command_path} {context.invoked_subcommand}"
+            raise UsageError(
+                f"{path}: {parameter.opts[0]} stands in front of it, where it means nothing",
+                hint=f"`{path} --help` shows which options stand behind it",
+            )

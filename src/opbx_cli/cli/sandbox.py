@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from opbx_cli.cli.app import App
-from opbx_cli.cli.options import command
+from opbx_cli.cli.call import call
+from opbx_cli.cli.options import command, command_with_others
 from opbx_cli.errors import ConfigurationError, UsageError
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ DEFAULT_PORT = 8765
 
 
 def register(root: typer.Typer) -> None:
-    command(root, "sandbox")(sandbox)
+    command(command_with_others(root, "sandbox", sandbox), "call")(call)
 
 
 def sandbox(
@@ -44,7 +45,8 @@ def sandbox(
     """Serve a local Cloudonix API.
 
     It is stateful, listens on loopback and runs until Ctrl-C. Prints the variables that
-    point opbx at it. Its keys are made up.
+    point opbx at it. Its keys are made up. `opbx sandbox call`, in another terminal, makes it
+    send what Cloudonix sends for a call.
     """
     from opbx_cli.cli.extras import require_sandbox_extra
 

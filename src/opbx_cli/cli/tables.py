@@ -23,6 +23,7 @@ from rich.text import Text
 from opbx_cli.cli import words
 from opbx_cli.cli.results import Demonstration, SandboxAddress
 from opbx_cli.cli.ui import wants_colour
+from opbx_cli.operations.call import CallResult
 from opbx_cli.operations.configure import Saved
 from opbx_cli.operations.history import HistoryList
 from opbx_cli.operations.keys import KeyOverview, KeyRotation
@@ -34,6 +35,7 @@ from opbx_cli.operations.verdicts import Result as CheckResult
 from opbx_cli.operations.webhook import WebhookUrl
 from opbx_cli.operations.webhook_check import WebhookCheck
 from opbx_cli.operations.webhook_key import RotatedKey
+from opbx_cli.remote import Delivery, DeliveryResult
 from opbx_cli.values import clean
 
 if TYPE_CHECKING:
@@ -54,6 +56,11 @@ MARKS = {
 
 CALLBACK_MARKS = {"accepted": ("✓", "green"), "refused": ("✗", "red")}
 CALLBACK_WIDTH = 80  # columns in which all that matters of a callback finds room
+DELIVERY_MARKS = {
+    DeliveryResult.DELIVERED: ("✓", "green"),
+    DeliveryResult.REFUSED: ("✗", "red"),
+    DeliveryResult.UNREACHABLE: ("✗", "red"),
+}
 
 RESULT_MARKS = {
     Result.OK: ("✓", "green"),
@@ -263,6 +270,32 @@ def _(result: ProfileChange) -> RenderableType:
 @view.register
 def _(result: SandboxAddress) -> RenderableType:
     return Text("\n".join(result.export_lines))
+
+
+@view.register
+def _(result: CallResult) -> RenderableType:
+    sentence = Text(words.call_sentence(result), style="green" if result.went_well else "red")
+    if not result.placed.callbacks:
+        return sentence
+    grid = Table.grid(padding=(0, 1))
+    for one in result.placed.callbacks:
+        grid.add_row(*_delivery(one))
+    grid.columns[-1].overflow = "fold"
+    return Group(grid, Text(), sentence)
+
+
+def _delivery(one: Delivery) -> tuple[Text, ...]:
+    mark, colour = DELIVERY_MARKS[one.result]
+    outcome = f"{one.detail} ({one.milliseconds} ms)"
+    if one.attempts > 1:
+        outcome = f"{one.detail} ({one.attempts} attempts, {one.milliseconds} ms)"
+    return (
+        Text(mark, style=colour),
+        Text(one.endpoint, no_wrap=True),
+        Text(one.event or "", no_wrap=True),
+        Text(one.result.value, style=colour, no_wrap=True),
+        Text(outcome),
+    )
 
 
 @view.register

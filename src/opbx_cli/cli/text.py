@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from opbx_cli.cli import words
 from opbx_cli.cli.results import Demonstration, SandboxAddress
+from opbx_cli.operations.call import CallResult
 from opbx_cli.operations.configure import Saved
 from opbx_cli.operations.history import HistoryList
 from opbx_cli.operations.keys import KeyOverview, KeyRotation
@@ -76,6 +77,11 @@ def _(result: ProfileChange) -> list[str]:
 @lines.register
 def _(result: SandboxAddress) -> list[str]:
     return result.export_lines
+
+
+@lines.register
+def _(result: CallResult) -> list[str]:
+    return [_tabbed(words.delivery_row(one)) for one in result.placed.callbacks]
 
 
 @lines.register

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from opbx_cli.cli.results import Demonstration, ListeningAddress, Received
 from opbx_cli.models import SETTING_NAMES, ApplicationReference, Secret
+from opbx_cli.operations.call import CallResult
 from opbx_cli.operations.configure import Saved
 from opbx_cli.operations.keys import KeyRotation, KeyRow
 from opbx_cli.operations.plan import Change
@@ -13,7 +14,7 @@ from opbx_cli.operations.profiles import ProfileDetail
 from opbx_cli.operations.steps import Report, Result, Status, Step, StepId
 from opbx_cli.operations.webhook_check import WebhookCheck
 from opbx_cli.operations.webhook_key import RotatedKey
-from opbx_cli.remote import Trunk
+from opbx_cli.remote import Delivery, Trunk
 from opbx_cli.values import clean, masked_tail
 
 if TYPE_CHECKING:
@@ -219,6 +220,24 @@ def demonstrated(result: Demonstration) -> str:
         f"That was opbx: {len(result.commands)} commands against the sandbox, in a temporary "
         "home that is gone now. Start with your own domain: opbx configure"
     )
+
+
+def delivery_row(one: Delivery) -> tuple[str, ...]:
+    status = "" if one.http_status is None else str(one.http_status)
+    numbers = (status, str(one.attempts), str(one.milliseconds))
+    return (one.endpoint, one.event or "", one.result.value, *numbers, one.url, one.detail)
+
+
+def call_sentence(result: CallResult) -> str:
+    """Say how the call ended, and what its callbacks came to."""
+    placed = result.placed
+    if placed.call is None:
+        return "No call was made."
+    total = len(placed.callbacks)
+    taken = total - len(result.failures)
+    counted = f"all {total}" if taken == total else f"{taken} of {total}"
+    left_out = f" Not carried out: {', '.join(placed.not_followed)}." * bool(placed.not_followed)
+    return f"The call ended with {placed.disposition}; {counted} callbacks were taken.{left_out}"
 
 
 def trunk_row(trunk: Trunk) -> tuple[str, ...]:

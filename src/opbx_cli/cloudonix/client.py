@@ -13,6 +13,7 @@ import httpx
 
 from opbx_cli import __version__
 from opbx_cli.cloudonix import parse
+from opbx_cli.cloudonix.echoes import repeats_a_key
 from opbx_cli.cloudonix.failures import (
     Call,
     Hints,
@@ -33,14 +34,19 @@ from opbx_cli.models import RemoteId, Secret
 from opbx_cli.remote import (
     AUTHORIZATION_API_KEY,
     ApplicationSpec,
+    CallOrder,
     Domain,
+    PlacedCall,
     Snapshot,
     Trunk,
     VoiceApplication,
 )
-from opbx_cli.values import origin
+from opbx_cli.values import clean, origin
 
 T = TypeVar("T")
+
+REPORTED_MAX = 300  # characters of one text in the sandbox's report of a call; a URL has 255
+NO_SUCH_DOMAIN = 410  # of the sandbox, where Cloudonix has 404
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +204,42 @@ class Client:
             return self._written_application(calls[0], body)
         except NotFoundError:
             return self._written_application(calls[-1], body)
+
+    def place_call(self, order: CallOrder, *, secrets: tuple[Secret, ...] = ()) -> PlacedCall:
+        """Have a sandbox place a call; nothing of its report that repeats a key is kept.
+
+        Raises `ConfigurationError` where the server is no sandbox: Cloudonix has no such path.
+        """
+        self._secrets.extend(secrets)
+        path = f"/sandbox/domains/{self.domain_uuid}/calls"
+        call = Call("POST", path, "place a call in the sandbox")
+        body = {"from": order.caller, "to": order.callee, "direction": order.direction}
+        try:
+            response = self._send(call, {**body, "wrong_key": order.wrong_key})
+        except NotFoundError as error:
+            raise ConfigurationError(
+                f"cannot {call}: the server at {self._host} is no opbx sandbox (404)",
+                hint="`opbx sandbox` serves one, and prints the variables that point opbx at it",
+                code="configuration.no_sandbox",
+                http_status=error.http_status,
+            ) from error
+        except RemoteError as error:
+            if error.http_status != NO_SUCH_DOMAIN:
+                raise
+            raise NotFoundError(
+                "the sandbox has no domain with this UUID",
+                hint=self._hints.domain_uuid,
+                code="domain.not_found",
+                http_status=error.http_status,
+            ) from error
+        return _understand(
+            call, response, lambda value: parse.parse_placed_call(value, self._shown)
+        )
+
+    def _shown(self, text: str) -> str:
+        """Make a text from afar fit for a screen: short, clean, and none of our keys in it."""
+        text = text[:REPORTED_MAX]
+        return "" if repeats_a_key(text, self._secrets) else clean(text)
 
     def _written_domain(self, call: Call, body: object) -> Domain | None:
         return self._written(call, body, lambda value: parse.parse_domain(value, self.domain_uuid))

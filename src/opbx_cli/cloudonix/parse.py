@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NoReturn, cast
 
 from opbx_cli.models import RemoteId, Secret
@@ -19,8 +19,11 @@ from opbx_cli.remote import (
     CDR_ENDPOINT,
     RECORDING_MEDIA_TYPE,
     SESSION_UPDATE_ENDPOINT,
+    Delivery,
+    DeliveryResult,
     Domain,
     DomainProfile,
+    PlacedCall,
     Trunk,
     TrunkAuthentication,
     VoiceApplication,
@@ -118,6 +121,50 @@ def parse_trunk(data: JsonObject) -> Trunk:
         authentication=_authentication(profile.get("authentication")),
         profile_keys=tuple(sorted(profile)),
     )
+
+
+def parse_placed_call(value: object, shown: Callable[[str], str]) -> PlacedCall:
+    """Read the sandbox's report; `shown` makes each text of it fit for a screen."""
+    data = json_object(value, "a call")
+    if not data.keys() >= {"call", "callbacks"}:
+        raise UnintelligibleError("a JSON object that is not a call")
+
+    def text(name: str) -> str | None:
+        found = _text(data.get(name))
+        return None if found is None else shown(found)
+
+    return PlacedCall(
+        call=text("call"),
+        disposition=text("disposition"),
+        application=text("application"),
+        callbacks=tuple(
+            _delivery(one, shown) for one in json_objects(data.get("callbacks"), "callback")
+        ),
+        not_followed=_texts(data.get("not_followed"), shown),
+        missing=_texts(data.get("missing"), shown),
+    )
+
+
+def _delivery(data: JsonObject, shown: Callable[[str], str]) -> Delivery:
+    result = data.get("result")
+    if result not in tuple(DeliveryResult):
+        raise UnintelligibleError("a callback of which it is not said what became of it")
+    event = _text(data.get("event"))
+    return Delivery(
+        endpoint=shown(_text(data.get("endpoint")) or ""),
+        event=None if event is None else shown(event),
+        url=shown(_text(data.get("url")) or ""),
+        attempts=_number(data.get("attempts")) or 0,
+        http_status=_number(data.get("http_status")),
+        result=DeliveryResult(str(result)),
+        detail=shown(_text(data.get("detail")) or ""),
+        milliseconds=_number(data.get("milliseconds")) or 0,
+    )
+
+
+def _texts(value: object, shown: Callable[[str], str]) -> tuple[str, ...]:
+    items = value if isinstance(value, list) else []
+    return tuple(shown(one) for one in items if isinstance(one, str))
 
 
 def secret(value: object) -> Secret | None:

@@ -1,0 +1,129 @@
+"""A call placed in the sandbox, and what its callbacks say about OPBX."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from opbx_cli.errors import ConfigurationError, OpbxError
+from opbx_cli.operations.plan import OPBX_PREFIX
+from opbx_cli.remote import CallOrder, Delivery, DeliveryResult, PlacedCall
+from opbx_cli.settings import ActiveSettings
+from opbx_cli.values import clean, is_loopback
+
+if TYPE_CHECKING:
+    from opbx_cli.cloudonix import Client
+
+# What a domain lacks, by the sandbox's names for it.
+MISSING = {
+    "active-domain": "the domain is not active",
+    "default-application": "the domain has no default application",
+    "own-default-application": "calls go to an application of Cloudonix's own",
+    "active-application": "the default application is switched off",
+    "session-update-endpoint": "nothing says where session updates go",
+    "cdr-endpoint": "nothing says where call records go",
+    "authorization-api-key": "the domain has no webhook key",
+}
+KEY_REFUSED = (401, 403)
+
+
+@dataclass(frozen=True, slots=True)
+class CallResult:
+    """One call; `profile_option` is what names its profile to another command."""
+
+    profile: str | None
+    domain_uuid: str
+    placed: PlacedCall
+    wrong_key: bool = False
+    profile_option: str = ""
+
+    @property
+    def went_well(self) -> bool:
+        return self.placed.call is not None and not self.failures and not self.placed.missing
+
+    @property
+    def failures(self) -> tuple[Delivery, ...]:
+        return tuple(
+            one for one in self.placed.callbacks if one.result is not DeliveryResult.DELIVERED
+        )
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        warnings = []
+        name = self.placed.application
+        if name is not None and not name.startswith(OPBX_PREFIX):
+            warnings.append(f"calls go to application '{name}', which is none of OPBX's")
+        if self.wrong_key and len(self.failures) < len(self.placed.callbacks):
+            warnings.append("a made-up key was accepted: whoever knows the URL can send callbacks")
+        return tuple(warnings)
+
+    @property
+    def error(self) -> OpbxError | None:
+        """Return what the command ends with; the worst thing first."""
+        if self.went_well:
+            return None
+        if self.placed.call is None:
+            return self._not_set_up("no call was made")
+        if not self.failures:
+            return self._not_set_up("the callbacks are not all set up")
+        failed = self.failures[0]
+        what = f"{failed.endpoint} callback to {failed.url}"
+        if failed.result is DeliveryResult.UNREACHABLE:
+            return OpbxError(
+                f"the {what} got no answer: {failed.detail}",
+                hint="start what is to answer there; "
+                f"`opbx webhook-url{self.profile_option}` shows where calls go",
+                code="call.unreachable",
+            )
+        return OpbxError(
+            f"the {what} was refused: {failed.detail}",
+            hint=self._hint_of_refusal(failed),
+            code="call.refused",
+            http_status=failed.http_status,
+        )
+
+    def _hint_of_refusal(self, failed: Delivery) -> str:
+        if failed.http_status not in KEY_REFUSED:
+            return f"`opbx webhook-url{self.profile_option}` shows where calls go: is that OPBX?"
+        if self.wrong_key:
+            return f"so it should be: `opbx sandbox call{self.profile_option}` sends the real key"
+        return (
+            f"`opbx validate{self.profile_option}` puts the webhook key in force on the domain, "
+            f"and `opbx webhook-key reveal{self.profile_option}` shows it, for OPBX"
+        )
+
+    def _not_set_up(self, so: str) -> OpbxError:
+        lacking = "; ".join(MISSING.get(name, f"no {name}") for name in self.placed.missing)
+        return OpbxError(
+            f"{so}: {lacking or 'the sandbox does not say why'}",
+            hint=f"`opbx validate{self.profile_option}` sets the domain up",
+            code="call.not_set_up",
+        )
+
+
+def check_sandbox(active: ActiveSettings) -> None:
+    """Raise `ConfigurationError` where the API is not on this computer: that is no sandbox.
+
+    A real key never goes to a path that Cloudonix does not have.
+    """
+    url = active.settings.api_base_url
+    if not is_loopback(urlsplit(url).hostname or ""):
+        raise ConfigurationError(
+            f"{clean(url)} is not a sandbox: only a sandbox on this computer places calls",
+            hint="`opbx sandbox` serves one, and prints the variables that point opbx at it",
+            code="configuration.no_sandbox",
+        )
+
+
+def place_call(client: Client, active: ActiveSettings, order: CallOrder) -> CallResult:
+    """Have the sandbox behave as Cloudonix does when somebody calls."""
+    key = active.settings.webhook_api_key
+    placed = client.place_call(order, secrets=() if key is None else (key,))
+    return CallResult(
+        profile=active.profile,
+        domain_uuid=client.domain_uuid,
+        placed=placed,
+        wrong_key=order.wrong_key,
+        profile_option=active.profile_option,
+    )
