@@ -77,7 +77,7 @@ def test_the_blocks_work_as_printed(opbx: Opbx, sandbox: RunningSandbox, tmp_pat
         assert "not found" not in done.stderr, done.stderr
     assert '"result": "ok"' in (home / "result.json").read_text()
     assert (home / ".config" / "opbx" / "store.toml").exists()
-    assert '"result": "accepted"' in (home / "callbacks.jsonl").read_text()
+    assert "\taccepted\t200\t" in (home / "callbacks.txt").read_text()
 
 
 def test_the_sample_is_what_the_demo_shows(opbx: Opbx) -> None:

@@ -181,15 +181,17 @@ def test_a_made_up_key_shows_who_checks_it(
     wired: Opbx, sandbox: RunningSandbox, receiver: Receiver
 ) -> None:
     outcome = wired(*CALL, "--wrong-key")
-    assert outcome.code == 0
-    assert outcome.stderr.startswith("warning: a made-up key was accepted")
+    assert outcome.code == 1
+    assert "was taken with a made-up key" in outcome.stderr
     assert webhook_key(sandbox) not in {arrival.token for arrival in receiver.arrivals}
     for path in (VOICE, SESSION_UPDATE, CDR):
         receiver.answer(path, http("401 No"))
     outcome = wired(*CALL, "--wrong-key")
-    assert outcome.code == 1
-    assert "warning" not in outcome.stderr
-    assert "hint: so it should be: `opbx sandbox call` sends the real key" in outcome.stderr
+    assert (outcome.code, outcome.stderr) == (0, "")
+    assert wired(*CALL, "--wrong-key", "--json").document["result"] == "ok"
+    receiver.answer(CDR, http("500 Oops"))
+    outcome = wired(*CALL, "--wrong-key", "--json")
+    assert (outcome.code, outcome.error["http_status"]) == (1, 500)
 
 
 def test_somebody_elses_application_is_called_and_named(

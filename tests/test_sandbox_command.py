@@ -119,3 +119,34 @@ def test_demo_as_json_is_one_document(opbx: Opbx) -> None:
     assert outcome.document["schema"] == "opbx.demo/1"
     codes = [entry["exit_code"] for entry in outcome.document["commands"]]
     assert codes == [0, 8, 0, 0, 0, 0]
+
+
+def test_demo_of_webhooks_shows_the_whole_loop(opbx: Opbx, tmp_path: Path) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    outcome = opbx.process("demo", "--webhooks", TMPDIR=str(temporary))
+    assert outcome.code == 0, outcome
+    shown = [line.split(" ", 2)[2] for line in outcome.stdout.splitlines() if line[:6] == "$ opbx"]
+    assert [line.partition(" --domain-uuid")[0] for line in shown] == [
+        "configure",
+        "webhook listen --port 0 &",
+        "validate",
+        "webhook-url --check --with-key",
+        "sandbox call",
+        "webhook-key rotate --grace 15m",
+        "sandbox call",
+        "sandbox call --wrong-key",
+    ]
+    assert "(exit code" not in outcome.stdout
+    assert outcome.stdout.count("\taccepted\t200\t") == 13
+    assert outcome.stderr.endswith("23 callbacks, 10 refused.\n")
+    assert list(temporary.iterdir()) == []
+
+
+def test_demo_of_webhooks_as_json_has_the_listeners_lines_too(opbx: Opbx) -> None:
+    outcome = opbx.process("demo", "--webhooks", "--json", **MEASURED)
+    assert (outcome.code, outcome.stderr) == (0, "")
+    listener = outcome.document["commands"][-1]
+    assert listener["command"] == "opbx webhook listen --port 0"
+    assert listener["output"].count("\taccepted\t200\t") == 13
+    assert "23 callbacks, 10 refused." in listener["output"]

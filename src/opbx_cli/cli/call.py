@@ -26,14 +26,14 @@ def call(
         str, typer.Option(metavar="WHICH", help=f"{', '.join(DIRECTIONS)}.")
     ] = DIRECTIONS[0],
     wrong_key: Annotated[
-        bool, typer.Option("--wrong-key", help="Send a made-up key, to see it refused.")
+        bool, typer.Option("--wrong-key", help="Send a made-up key, to see that it is refused.")
     ] = False,
 ) -> None:
     """Place a call in a running sandbox.
 
     Sends what Cloudonix would: the voice request to the default application, then session
     updates, then the call record, with the domain's webhook key. Exits with 1 if one of them
-    is not taken.
+    is not taken; with --wrong-key, if one is not refused.
     """
     for option, number in (("--from", caller), ("--to", callee)):
         if not re.fullmatch(NUMBER, number):

@@ -1,4 +1,6 @@
-"""`opbx demo`: the four main commands at work, against the sandbox."""
+"""`opbx demo`: the main commands at work, against the sandbox."""
+
+from typing import Annotated
 
 import typer
 
@@ -11,15 +13,22 @@ def register(root: typer.Typer) -> None:
     command(root, "demo")(demo)
 
 
-def demo(app: App) -> None:
+def demo(
+    app: App,
+    *,
+    webhooks: Annotated[
+        bool, typer.Option("--webhooks", help="Show calls and their callbacks instead.")
+    ] = False,
+) -> None:
     """Show opbx at work.
 
     Runs configure, validate, trunks list and webhook-url against the built-in sandbox, in a
-    temporary home: nothing of yours is read or changed, and nothing is left behind.
+    temporary home: nothing of yours is read or changed, and nothing is left behind. With
+    --webhooks the sandbox places calls, and webhook listen receives their callbacks.
     """
     from opbx_cli.cli.demonstration import demonstrate
 
-    result = demonstrate(app.ui)
+    result = demonstrate(app.ui, webhooks=webhooks)
     app.ui.show(result)
     if not result.went_well:
         raise OpbxError("the demo did not go as it should")

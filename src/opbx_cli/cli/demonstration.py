@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from opbx_cli.cli.results import Demonstration, Shown
 from opbx_cli.cli.ui import Ui
-from opbx_cli.errors import ConfigurationError
+from opbx_cli.errors import ConfigurationError, OpbxError
 
 WEBHOOK_BASE_URL = "https://pbx.example.com"
 
@@ -26,7 +28,7 @@ class _Sandbox:
     api_key: str
 
 
-def demonstrate(ui: Ui) -> Demonstration:
+def demonstrate(ui: Ui, *, webhooks: bool) -> Demonstration:
     """Run the commands and show them; leave nothing behind."""
     with tempfile.TemporaryDirectory(prefix="opbx-demo-") as home, _sandbox() as sandbox:
         environ = {
@@ -35,20 +37,29 @@ def demonstrate(ui: Ui) -> Demonstration:
             "APP_URL": WEBHOOK_BASE_URL,
             "CLOUDONIX_API_BASE_URL": sandbox.url,
         }
-        configure = ["configure", "--domain-uuid", sandbox.uuid, "--api-key-stdin"]
-        shown = [
-            _run(ui, words, stdin, environ)
-            for words, stdin in (
-                (configure, sandbox.api_key),
-                (["validate", "--check"], ""),
-                (["validate"], ""),
-                (["validate"], ""),
-                (["trunks", "list"], ""),
-                (["webhook-url"], ""),
-            )
-        ]
-    codes = [entry.exit_code for entry in shown]
-    return Demonstration(tuple(shown), went_well=codes == [0, 8, 0, 0, 0, 0])
+        words = ["configure", "--domain-uuid", sandbox.uuid, "--api-key-stdin"]
+        configured = _run(ui, words, environ, stdin=sandbox.api_key)
+        show_rest = _webhooks if webhooks else _main_commands
+        shown, expected = show_rest(ui, environ)
+    codes = [entry.exit_code for entry in (configured, *shown)]
+    return Demonstration((configured, *shown), went_well=codes == [0, *expected])
+
+
+def _main_commands(ui: Ui, environ: dict[str, str]) -> tuple[list[Shown], list[int]]:
+    commands = [["validate", "--check"], ["validate"], ["validate"], ["trunks", "list"]]
+    commands.append(["webhook-url"])
+    return [_run(ui, words, environ) for words in commands], [8, 0, 0, 0, 0]
+
+
+def _webhooks(ui: Ui, environ: dict[str, str]) -> tuple[list[Shown], list[int]]:
+    """Show the whole loop on one machine: the sandbox calls, and the listener answers."""
+    with _listening(ui, environ) as listener:
+        environ = {**environ, "APP_URL": listener.url}
+        commands = [["validate"], ["webhook-url", "--check", "--with-key"], ["sandbox", "call"]]
+        commands += [["webhook-key", "rotate", "--grace", "15m"], ["sandbox", "call"]]
+        commands.append(["sandbox", "call", "--wrong-key"])
+        shown = [_run_beside(ui, words, environ) for words in commands]
+    return [*shown, listener.shown], [0, 0, 0, 0, 0, 0, 0]
 
 
 @contextmanager
@@ -78,7 +89,65 @@ def _parsed(process: subprocess.Popen[str], lines: Iterator[str]) -> _Sandbox:
     raise ConfigurationError(error["message"], hint=error["hint"], code=error["code"])
 
 
-def _run(ui: Ui, words: list[str], stdin: str, environ: dict[str, str]) -> Shown:
+class _Listener:
+    """`opbx webhook listen`, behind the other commands; `shown` is what became of it."""
+
+    def __init__(self, ui: Ui, environ: dict[str, str]) -> None:
+        words = ["webhook", "listen", "--port", "0"]
+        self._line = "opbx " + shlex.join(words)
+        self._ui = ui
+        self._output: list[str] = []
+        if ui.output != "json":
+            ui.show_line(f"$ {self._line} &")
+        self.process = subprocess.Popen(  # noqa: S603  # our own command
+            [*_opbx(), *words],
+            env=environ,
+            stdout=subprocess.PIPE if ui.output == "json" else None,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.url = self._first_url()
+        self._follower = threading.Thread(target=self._follow, daemon=True)
+        self._follower.start()
+
+    def stop(self) -> None:
+        self.process.terminate()
+        callbacks = "" if self.process.stdout is None else self.process.stdout.read()
+        code = self.process.wait()
+        self._follower.join()
+        self.shown = Shown(self._line, code, "".join([*self._output, callbacks]))
+
+    def _first_url(self) -> str:
+        """Wait until it says where it listens."""
+        assert self.process.stderr is not None
+        for line in iter(self.process.stderr.readline, ""):
+            self._relay(line)
+            found = re.search(r"http://127\.0\.0\.1:[0-9]+", line)
+            if found is not None:
+                return found[0]
+        raise OpbxError("the listener did not start", code="demo.listener")
+
+    def _follow(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self._relay(line)
+
+    def _relay(self, line: str) -> None:
+        self._output.append(line)
+        if self._ui.output != "json":
+            self._ui.notice(line.rstrip("\n"))
+
+
+@contextmanager
+def _listening(ui: Ui, environ: dict[str, str]) -> Iterator[_Listener]:
+    listener = _Listener(ui, environ)
+    try:
+        yield listener
+    finally:
+        listener.stop()
+
+
+def _run(ui: Ui, words: list[str], environ: dict[str, str], *, stdin: str = "") -> Shown:
     """Run one command as a user would, showing its line first."""
     line = "opbx " + shlex.join(words) + (" < api-key.txt" if stdin else "")
     if ui.output == "json":
@@ -98,6 +167,22 @@ def _run(ui: Ui, words: list[str], stdin: str, environ: dict[str, str]) -> Shown
     )
     ui.show_line("" if done.returncode == 0 else f"(exit code {done.returncode})\n")
     return Shown(line, done.returncode, "")
+
+
+def _run_beside(ui: Ui, words: list[str], environ: dict[str, str]) -> Shown:
+    """Run a command while the listener writes to the same terminal, which no wheel survives."""
+    if ui.output == "json":
+        return _run(ui, words, environ)
+    line = "opbx " + shlex.join(words)
+    ui.show_line(f"$ {line}")
+    with subprocess.Popen(  # noqa: S603  # our own command
+        [*_opbx(), *words], env=environ, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        for said in process.stderr:
+            ui.notice(said.rstrip("\n"))
+    ui.show_line("" if process.returncode == 0 else f"(exit code {process.returncode})\n")
+    return Shown(line, process.returncode, "")
 
 
 def _opbx() -> list[str]:

@@ -29,8 +29,8 @@ from opbx_cli.errors import DONE, UNEXPECTED, Interrupted, OpbxError, UsageError
 
 EPILOG = (
     "Start with `opbx configure`, then `opbx validate`; `opbx demo` shows them at work. "
-    "Exit codes: 0 done, 1 unexpected, 2 usage, 3 configuration, 4 credentials, 5 not found, "
-    "6 refused, 7 unreachable, 8 differs, 9 partial, 10 store, 130 interrupted."
+    "Exit codes: 0 done, 1 unexpected or a failed check, 2 usage, 3 configuration, 4 credentials, "
+    "5 not found, 6 refused, 7 unreachable, 8 differs, 9 partial, 10 store, 130 interrupted."
 )
 
 root = typer.Typer(

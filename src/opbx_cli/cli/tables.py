@@ -35,7 +35,7 @@ from opbx_cli.operations.verdicts import Result as CheckResult
 from opbx_cli.operations.webhook import WebhookUrl
 from opbx_cli.operations.webhook_check import WebhookCheck
 from opbx_cli.operations.webhook_key import RotatedKey
-from opbx_cli.remote import Delivery, DeliveryResult
+from opbx_cli.remote import Delivery
 from opbx_cli.values import clean
 
 if TYPE_CHECKING:
@@ -56,11 +56,6 @@ MARKS = {
 
 CALLBACK_MARKS = {"accepted": ("✓", "green"), "refused": ("✗", "red")}
 CALLBACK_WIDTH = 80  # columns in which all that matters of a callback finds room
-DELIVERY_MARKS = {
-    DeliveryResult.DELIVERED: ("✓", "green"),
-    DeliveryResult.REFUSED: ("✗", "red"),
-    DeliveryResult.UNREACHABLE: ("✗", "red"),
-}
 
 RESULT_MARKS = {
     Result.OK: ("✓", "green"),
@@ -187,7 +182,8 @@ def _(result: WebhookCheck) -> RenderableType:
         if check.advice is not None:
             seen.append(f"\n→ {check.advice}", style=colour)
         grid.add_row(Text(mark, style=colour), Text(check.id), seen)
-    return Group(grid, Text(words.checked_sentence(result), overflow="fold"))
+    sentence = words.checked_sentence(result)
+    return Group(grid, Text(), Text(sentence, style="green")) if sentence else grid
 
 
 @view.register
@@ -279,13 +275,13 @@ def _(result: CallResult) -> RenderableType:
         return sentence
     grid = Table.grid(padding=(0, 1))
     for one in result.placed.callbacks:
-        grid.add_row(*_delivery(one))
+        grid.add_row(*_delivery(one, is_well=result.is_well(one)))
     grid.columns[-1].overflow = "fold"
     return Group(grid, Text(), sentence)
 
 
-def _delivery(one: Delivery) -> tuple[Text, ...]:
-    mark, colour = DELIVERY_MARKS[one.result]
+def _delivery(one: Delivery, *, is_well: bool) -> tuple[Text, ...]:
+    mark, colour = ("✓", "green") if is_well else ("✗", "red")
     outcome = f"{one.detail} ({one.milliseconds} ms)"
     if one.attempts > 1:
         outcome = f"{one.detail} ({one.attempts} attempts, {one.milliseconds} ms)"

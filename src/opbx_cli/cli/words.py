@@ -57,9 +57,9 @@ DEFAULT_APPLICATION = "default_application"
 
 
 def checked_sentence(check: WebhookCheck) -> str:
-    failed, count = len(check.failed), len(check.checks)
-    if failed:
-        return f"{failed} of {count} checks failed: calls may not arrive at {check.base_url}."
+    """Say that all is well; what is not is for the error behind the checks."""
+    if check.failed:
+        return ""
     return f"OPBX answers at {check.base_url} and refuses callbacks that are not Cloudonix's."
 
 
@@ -234,10 +234,11 @@ def call_sentence(result: CallResult) -> str:
     if placed.call is None:
         return "No call was made."
     total = len(placed.callbacks)
-    taken = total - len(result.failures)
-    counted = f"all {total}" if taken == total else f"{taken} of {total}"
+    well = total - len(result.failures)
+    counted = f"all {total}" if well == total else f"{well} of {total}"
+    how = "refused, as they should be" if result.wrong_key else "taken"
     left_out = f" Not carried out: {', '.join(placed.not_followed)}." * bool(placed.not_followed)
-    return f"The call ended with {placed.disposition}; {counted} callbacks were taken.{left_out}"
+    return f"The call ended with {placed.disposition}; {counted} callbacks were {how}.{left_out}"
 
 
 def trunk_row(trunk: Trunk) -> tuple[str, ...]:

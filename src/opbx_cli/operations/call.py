@@ -30,7 +30,10 @@ KEY_REFUSED = (401, 403)
 
 @dataclass(frozen=True, slots=True)
 class CallResult:
-    """One call; `profile_option` is what names its profile to another command."""
+    """One call; `profile_option` is what names its profile to another command.
+
+    With `wrong_key` all is well if every callback was refused for its key.
+    """
 
     profile: str | None
     domain_uuid: str
@@ -44,9 +47,13 @@ class CallResult:
 
     @property
     def failures(self) -> tuple[Delivery, ...]:
-        return tuple(
-            one for one in self.placed.callbacks if one.result is not DeliveryResult.DELIVERED
-        )
+        return tuple(one for one in self.placed.callbacks if not self.is_well(one))
+
+    def is_well(self, one: Delivery) -> bool:
+        """Tell whether a callback was answered as it should be."""
+        if self.wrong_key:
+            return one.result is DeliveryResult.REFUSED and one.http_status in KEY_REFUSED
+        return one.result is DeliveryResult.DELIVERED
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -54,8 +61,6 @@ class CallResult:
         name = self.placed.application
         if name is not None and not name.startswith(OPBX_PREFIX):
             warnings.append(f"calls go to application '{name}', which is none of OPBX's")
-        if self.wrong_key and len(self.failures) < len(self.placed.callbacks):
-            warnings.append("a made-up key was accepted: whoever knows the URL can send callbacks")
         return tuple(warnings)
 
     @property
@@ -76,6 +81,14 @@ class CallResult:
                 f"`opbx webhook-url{self.profile_option}` shows where calls go",
                 code="call.unreachable",
             )
+        if failed.result is DeliveryResult.DELIVERED:
+            return OpbxError(
+                f"the {what} was taken with a made-up key",
+                hint="see that OPBX answers there and checks callbacks; until then anybody who "
+                "knows the URL can send them",
+                code="call.wrong_key_taken",
+                http_status=failed.http_status,
+            )
         return OpbxError(
             f"the {what} was refused: {failed.detail}",
             hint=self._hint_of_refusal(failed),
@@ -86,8 +99,6 @@ class CallResult:
     def _hint_of_refusal(self, failed: Delivery) -> str:
         if failed.http_status not in KEY_REFUSED:
             return f"`opbx webhook-url{self.profile_option}` shows where calls go: is that OPBX?"
-        if self.wrong_key:
-            return f"so it should be: `opbx sandbox call{self.profile_option}` sends the real key"
         return (
             f"`opbx validate{self.profile_option}` puts the webhook key in force on the domain, "
             f"and `opbx webhook-key reveal{self.profile_option}` shows it, for OPBX"
