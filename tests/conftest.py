@@ -12,7 +12,7 @@ import pytest
 
 from opbx_cli.sandbox import Options
 from opbx_cli.sandbox.server import RunningSandbox, running
-from receiver import Receiver, receiving
+from sandbox_calls import Receiver, receiving
 from support import WEBHOOK_BASE_URL, Opbx
 
 # A shell without job control starts what it puts in the background deaf to Ctrl-C, and so would

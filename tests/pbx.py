@@ -6,8 +6,10 @@ import contextlib
 import json
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from servers import HANG, Served, http, listening, read_request
 
@@ -20,23 +22,18 @@ JSON = {"Content_Type": "application/json"}
 
 
 @dataclass(frozen=True)
-class Callback:
-    """A request as it came in."""
+class Arrival:
+    """One request; header names are in lower case."""
 
     method: str
     path: str
-    headers: Mapping[str, str]
-    body: bytes
+    query: dict[str, list[str]]
+    headers: dict[str, str]
+    body: Any
 
     @property
-    def token(self) -> str | None:
-        return self.headers.get("authorization")
-
-    @property
-    def content(self) -> dict[str, object]:
-        content = json.loads(self.body)
-        assert isinstance(content, dict)
-        return content
+    def token(self) -> str:
+        return self.headers.get("authorization", "").removeprefix("Bearer ")
 
 
 @dataclass
@@ -45,29 +42,29 @@ class Pbx:
 
     key: str
     instead: dict[str, bytes] = field(default_factory=dict)
-    callbacks: list[Callback] = field(default_factory=list)
+    arrivals: list[Arrival] = field(default_factory=list)
 
-    def answer(self, callback: Callback) -> bytes:
-        self.callbacks.append(callback)
-        if callback.path in self.instead:
-            return self.instead[callback.path]
-        if callback.path == HEALTH:
+    def answer(self, arrival: Arrival) -> bytes:
+        self.arrivals.append(arrival)
+        if arrival.path in self.instead:
+            return self.instead[arrival.path]
+        if arrival.path == HEALTH:
             return http("200 OK", b'{"status": "ok"}', **JSON)
-        accepted = callback.token == f"Bearer {self.key}"
-        if callback.path == VOICE:
-            return _voice(callback, accepted=accepted)
-        if callback.path in (SESSION_UPDATE, CDR):
+        accepted = arrival.token == self.key
+        if arrival.path == VOICE:
+            return _voice(arrival, accepted=accepted)
+        if arrival.path in (SESSION_UPDATE, CDR):
             if accepted:
                 return http("200 OK", b'{"status": "success"}', **JSON)
             return http("401 Unauthorized", b'{"error": "Unauthorized"}', **JSON)
         return http("404 Not Found", b"<html>nothing here</html>")
 
-    def callbacks_to(self, path: str) -> list[Callback]:
-        return [callback for callback in self.callbacks if callback.path == path]
+    def of(self, path: str) -> list[Arrival]:
+        return [arrival for arrival in self.arrivals if arrival.path == path]
 
 
-def _voice(callback: Callback, *, accepted: bool) -> bytes:
-    if "to" not in callback.content:
+def _voice(arrival: Arrival, *, accepted: bool) -> bytes:
+    if "to" not in arrival.body:
         return http("400 Bad Request", b'{"error": "to is missing"}', **JSON)
     if accepted:
         return http("200 OK", b"<Response><Hangup/></Response>", **CXML)
@@ -75,15 +72,14 @@ def _voice(callback: Callback, *, accepted: bool) -> bytes:
     return http("401 Unauthorized", body, **CXML)
 
 
-def parsed(request: bytes) -> Callback:
+def parsed(request: bytes) -> Arrival:
     head, _, body = request.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
-    method, path, _version = first.split(" ")
-    headers = {}
-    for line in lines:
-        name, _, value = line.partition(":")
-        headers[name.lower()] = value.strip()
-    return Callback(method, path, headers, body)
+    method, target, _version = first.split(" ")
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+    address = urlsplit(target)
+    content = json.loads(body) if body else None
+    return Arrival(method, address.path, parse_qs(address.query), headers, content)
 
 
 @contextlib.contextmanager

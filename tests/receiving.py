@@ -23,9 +23,6 @@ from support import MEASURED, Opbx
 
 KEY = "webhook-key-of-a-test-0123456789"
 BEARER = {"Authorization": f"Bearer {KEY}"}
-VOICE = "/api/voice/route"
-SESSION_UPDATE = "/api/webhooks/cloudonix/session-update"
-CDR = "/api/webhooks/cloudonix/cdr"
 DEADLINE = 30.0  # seconds; only a test that fails ever waits for it
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
 

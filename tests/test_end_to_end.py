@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from receiving import BEARER, CDR, DEADLINE, KEY, as_json, listener
+from pbx import CDR
+from receiving import BEARER, DEADLINE, KEY, as_json, listener
 from servers import Authority, authority
 from support import Opbx, Outcome
 

@@ -24,14 +24,12 @@ from opbx_cli.receiver.archive import Archive
 from opbx_cli.receiver.callback import Callback
 from opbx_cli.receiver.keys import AcceptedKey
 from opbx_cli.receiver.server import Limits
+from pbx import CDR, SESSION_UPDATE, VOICE
 from receiving import (
     BEARER,
-    CDR,
     DEADLINE,
     KEY,
     NOW,
-    SESSION_UPDATE,
-    VOICE,
     Client,
     Receiver,
     as_json,

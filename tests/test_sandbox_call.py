@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from opbx_cli.sandbox.server import RunningSandbox
-from receiver import CDR, FROM, SESSION_UPDATE, TO, VOICE, Receiver, wire
+from pbx import CDR, SESSION_UPDATE, VOICE
+from sandbox_calls import FROM, TO, Receiver, wire
 from servers import HANG, answering, http
 from support import Opbx, Outcome
 from terminal import shown_on_terminal

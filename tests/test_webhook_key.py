@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from opbx_cli.sandbox.server import RunningSandbox
-from receiving import VOICE, as_json, asked, listener
+from pbx import VOICE
+from receiving import as_json, asked, listener
 from support import WEBHOOK_BASE_URL, Opbx
 from terminal import on_terminal
 

@@ -16,20 +16,8 @@ from urllib.parse import urlencode
 import pytest
 
 from opbx_cli.sandbox.server import RunningSandbox
-from receiving import (
-    BEARER,
-    CDR,
-    DEADLINE,
-    KEY,
-    SESSION_UPDATE,
-    VOICE,
-    Listener,
-    as_json,
-    asked,
-    connected,
-    listener,
-    request,
-)
+from pbx import CDR, SESSION_UPDATE, VOICE
+from receiving import BEARER, DEADLINE, KEY, Listener, as_json, asked, connected, listener, request
 from support import Opbx
 from terminal import CTRL_C, on_terminal
 

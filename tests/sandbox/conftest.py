@@ -10,7 +10,7 @@ import pytest
 
 from opbx_cli.sandbox import Options
 from opbx_cli.sandbox.server import RunningSandbox, running
-from receiver import Receiver, wire
+from sandbox_calls import Receiver, wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

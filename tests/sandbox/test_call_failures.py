@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from receiver import CDR, HANGUP, KEY, SESSION_UPDATE, TAKEN, VOICE, Receiver, call
+from pbx import CDR, SESSION_UPDATE, VOICE
+from sandbox_calls import HANGUP, KEY, TAKEN, Receiver, call
 from servers import HANG, answering, authority, http
 
 if TYPE_CHECKING:

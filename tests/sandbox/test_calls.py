@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from receiver import CDR, FROM, KEY, SESSION_UPDATE, TO, VOICE, Receiver, call, post, wire
+from pbx import CDR, SESSION_UPDATE, VOICE
+from sandbox_calls import FROM, KEY, TO, Receiver, call, post, wire
 from servers import HANG, http
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""An OPBX for the sandbox to call: it records what arrives and answers what a test says.
+"""Calls of the sandbox, to a receiver that records what arrives and answers what a test says.
 
 It shares nothing with the code: what it expects of Cloudonix stands in the tests.
 """
@@ -6,42 +6,21 @@ It shares nothing with the code: what it expects of Cloudonix stands in the test
 from __future__ import annotations
 
 import contextlib
-import json
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
 from opbx_cli.sandbox.server import RunningSandbox
+from pbx import CDR, SESSION_UPDATE, VOICE, Arrival, parsed
 from servers import HANG, Served, http, listening, read_request
 
-VOICE, SESSION_UPDATE, CDR = (
-    "/api/voice/route",
-    "/api/webhooks/cloudonix/session-update",
-    "/api/webhooks/cloudonix/cdr",
-)
 KEY = "webhook-key-of-this-domain-0123456789"
 FROM, TO = "+12025550143", "+12025550100"
 HANGUP = http("200 OK", b"<Response><Hangup/></Response>", Content_Type="text/xml")
 TAKEN = http("200 OK", b"{}", Content_Type="application/json")
-
-
-@dataclass(frozen=True)
-class Arrival:
-    """One request; header names are in lower case."""
-
-    method: str
-    path: str
-    query: dict[str, list[str]]
-    headers: dict[str, str]
-    body: Any
-
-    @property
-    def token(self) -> str:
-        return self.headers.get("authorization", "").removeprefix("Bearer ")
 
 
 @dataclass
@@ -82,16 +61,6 @@ def receiving() -> Iterator[Receiver]:
     with listening(handle) as served:
         receiver.url = served.url
         yield receiver
-
-
-def parsed(request: bytes) -> Arrival:
-    head, _, body = request.partition(b"\r\n\r\n")
-    first, *lines = head.decode("latin-1").split("\r\n")
-    method, target, _version = first.split(" ")
-    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
-    address = urlsplit(target)
-    content = json.loads(body) if body else None
-    return Arrival(method, address.path, parse_qs(address.query), headers, content)
 
 
 def wire(sandbox: RunningSandbox, url: str, method: str = "POST", query: str = "") -> None:
