@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import singledispatch
 from typing import TYPE_CHECKING
@@ -250,12 +250,8 @@ def _(result: Saved) -> RenderableType:
 def _(result: ProfileList) -> RenderableType:
     if not result.profiles:
         return Text("No profiles.")
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("PROFILE", "", "DOMAIN UUID", "DOMAIN NAME"):
-        table.add_column(name, overflow="fold")
-    for entry in result.profiles:
-        table.add_row(*(Text(clean(cell)) for cell in words.profile_row(entry)))
-    return table
+    columns = ("PROFILE", "", "DOMAIN UUID", "DOMAIN NAME")
+    return _listing(columns, map(words.profile_row, result.profiles))
 
 
 @view.register
@@ -314,11 +310,10 @@ def _(result: KeyOverview) -> RenderableType:
             *([("problem", result.problem)] if result.problem else []),
         ]
     )
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("ID", "KIND", "STATE", "WHERE ITS KEY IS"):
-        table.add_column(name, overflow="fold")
-    for key in result.keys:
-        table.add_row(*(Text(clean(cell)) for cell in words.key_row(key, result.opened_with)))
+    table = _listing(
+        ("ID", "KIND", "STATE", "WHERE ITS KEY IS"),
+        (words.key_row(key, result.opened_with) for key in result.keys),
+    )
     kinds = {key.kind: key.protects for key in result.keys}
     advice = [Text(f"{kind}: {protects}") for kind, protects in kinds.items()]
     return Group(head, Text(), table, Text(), *advice)
@@ -333,18 +328,23 @@ def _(result: KeyRotation) -> RenderableType:
 def _(result: HistoryList) -> RenderableType:
     if not result.entries:
         return Text("Nothing was changed yet.")
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("TIME (UTC)", "COMMAND", "PROFILE", "RESULT", "CHANGED"):
-        table.add_column(name, overflow="fold")
-    for entry in result.entries:
-        table.add_row(*(Text(clean(cell)) for cell in words.history_row(entry)))
-    return table
+    columns = ("TIME (UTC)", "COMMAND", "PROFILE", "RESULT", "CHANGED")
+    return _listing(columns, map(words.history_row, result.entries))
 
 
 @view.register
 def _(result: Report) -> RenderableType:
     colours = {Result.OK: "green", Result.DIFFERS: "yellow"}
     return Group(Text(), Text(words.closing(result), style=colours.get(result.result, "red")))
+
+
+def _listing(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(clean(cell)) for cell in row))
+    return table
 
 
 def _pairs(rows: list[tuple[str, str]] | list[tuple[str, ...]]) -> Table:
