@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import http.client
+import json
 import os
 import shutil
 import socket
@@ -207,3 +208,27 @@ def test_callbacks_come_through_the_proxy_whole(keyed: Opbx, tmp_path: Path) -> 
     assert [path.read_bytes() for path in saved.iterdir() if path.stat().st_size == len(body)] == [
         body
     ]
+
+
+def test_a_call_goes_from_cloudonix_through_the_proxy_to_the_listener(
+    configured: Opbx, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    private = authority(tmp_path, HOST, days=60)
+    monkeypatch.setenv("SSL_CERT_FILE", str(private.certificate))  # for the sandbox's callbacks
+    with listener(configured, "--json") as running:
+        with nginx(tmp_path / "nginx", passed_on(running.port), private) as proxy:
+            assert configured("configure", "--webhook-base-url", proxy.url).code == 0
+            assert configured("validate").code == 0
+            done = configured("sandbox", "call", "--json")
+            refused = configured("sandbox", "call", "--wrong-key", "--json")
+        _code, stdout, _stderr = running.stopped(15)
+    assert (done.code, refused.code) == (0, 0), (done, refused)
+    shown = [json.loads(line) for line in stdout.splitlines()]
+    token = done.document["call"]
+    assert {one["result"] for one in shown if one["call"] == token} == {"accepted"}
+    assert [one["endpoint"] for one in shown if one["call"] == token] == [
+        "voice",
+        *["session-update"] * 4,
+        "cdr",
+    ]
+    assert {one["result"] for one in shown if one["call"] != token} == {"refused"}

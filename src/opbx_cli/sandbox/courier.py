@@ -13,10 +13,11 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import json
+import os
 import socket
 import ssl
 import time
-from functools import cache
+from functools import cache, lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Self
 
@@ -149,9 +150,13 @@ async def _read(answer: httpx.Response) -> bytes | None:
     return bytes(content)
 
 
-@cache
 def _authorities() -> ssl.SSLContext:
     """Trust who signs for the web, or who SSL_CERT_FILE and SSL_CERT_DIR name."""
+    return _read_authorities(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+
+
+@lru_cache(maxsize=1)
+def _read_authorities(_file: str | None, _folder: str | None) -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
