@@ -335,7 +335,9 @@ def _(result: HistoryList) -> RenderableType:
 @view.register
 def _(result: Report) -> RenderableType:
     colours = {Result.OK: "green", Result.DIFFERS: "yellow"}
-    return Group(Text(), Text(words.closing(result), style=colours.get(result.result, "red")))
+    closing = Text(words.closing(result), style=colours.get(result.result, "red"))
+    following = words.next_after(result)
+    return Group(Text(), closing, *([Text(following)] if following else []))
 
 
 def _listing(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from opbx_cli.cli.results import Demonstration, ListeningAddress, Received
-from opbx_cli.models import SETTING_NAMES, ApplicationReference, Secret
+from opbx_cli.models import DEFAULT_PROFILE_NAME, SETTING_NAMES, ApplicationReference, Secret
 from opbx_cli.operations.call import CallResult
 from opbx_cli.operations.configure import Saved
 from opbx_cli.operations.keys import KeyRotation, KeyRow
@@ -111,6 +111,18 @@ def closing(report: Report) -> str:
     return f"{name} was not changed."
 
 
+def next_after(report: Report) -> str | None:
+    """Return what is worth doing after a `validate` that changed something; None after others."""
+    if report.result is not Result.OK or not report.written:
+        return None
+    option = _profile_option(report.profile)
+    return f"Prove that calls arrive: opbx webhook-url --check{option}"
+
+
+def _profile_option(profile: str | None) -> str:
+    return "" if profile in (None, DEFAULT_PROFILE_NAME) else f" --profile {profile}"
+
+
 def noteworthy(report: Report) -> tuple[Step, ...]:
     """Return the steps that changed something, would change it, failed or wait for a yes."""
     quiet = (Status.OK, Status.UNCHANGED, Status.SKIPPED)
@@ -140,7 +152,7 @@ def rotated_key_lines(result: RotatedKey) -> list[str]:
     """Say which key is in force now, and what OPBX still needs."""
     before = result.before.fingerprint if result.before is not None else "none"
     proof = "read back from" if result.is_shown else "sent to (it does not show keys)"
-    option = "" if result.profile == "default" else f" --profile {result.profile}"
+    option = _profile_option(result.profile)
     lines = [f"Webhook key {before} → {result.after.fingerprint}: saved, and {proof} Cloudonix."]
     if result.old_valid_until is not None:
         until = f"{result.old_valid_until.astimezone():%Y-%m-%d %H:%M:%S %Z}"
