@@ -97,7 +97,6 @@ def _save(app: App, given: "GivenSettings") -> None:
     """Ask first, check second, write last and once."""
     from opbx_cli import settings
     from opbx_cli.cli.interview import ask_for_missing
-    from opbx_cli.models import Settings
     from opbx_cli.operations import profiles
     from opbx_cli.operations.configure import merge, require_complete, saved
     from opbx_cli.operations.history import Deed
@@ -120,12 +119,7 @@ def _save(app: App, given: "GivenSettings") -> None:
     app.warn_of_store()
     if report is not None:
         app.record(Deed("configure", name, before, report.contents.profiles[name]))
-    warnings = settings.key_warnings(
-        Settings(domain_api_key=given.domain_api_key, webhook_api_key=given.webhook_api_key)
-    )
-    redirects = settings.redirect_warnings(after.api_base_url, profile=name, environ=app.environ)
-    for warning in (*warnings, *redirects):
-        app.ui.warn(warning)
+    _warn(app, given, name, after.api_base_url)
     if report is not None and report.created:
         tell_of_new_store(app, report)
     contents = report.contents if report is not None else contents
@@ -139,6 +133,17 @@ def _save(app: App, given: "GivenSettings") -> None:
             path=str(app.paths.store),
         )
     )
+
+
+def _warn(app: App, given: "GivenSettings", profile: str, api_base_url: str) -> None:
+    """Say what looks odd about the given keys, and which address does not count."""
+    from opbx_cli import settings
+    from opbx_cli.models import Settings
+
+    keys = Settings(domain_api_key=given.domain_api_key, webhook_api_key=given.webhook_api_key)
+    redirects = settings.redirect_warnings(api_base_url, profile=profile, environ=app.environ)
+    for warning in (*settings.key_warnings(keys), *redirects):
+        app.ui.warn(warning)
 
 
 def tell_of_new_store(app: App, report: "SaveReport") -> None:
