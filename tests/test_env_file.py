@@ -141,6 +141,39 @@ def test_a_line_that_is_no_assignment_is_a_warning_that_does_not_repeat_it(
     assert done.stderr == f"warning: {path}:2 is no assignment, and was passed over\n"
 
 
+def test_many_lines_that_are_no_assignments_are_one_warning(opbx: Opbx, tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    path.write_text("no assignment\n" * 40_000 + f"APP_URL={BASE}\n")
+    done = opbx("webhook-url", "--env-file", str(path))
+    assert (done.code, done.stdout) == (0, f"{BASE}\n")
+    assert done.stderr == (
+        f"warning: {path}: lines 1, 2, 3, 4, 5 and 39995 more are no assignments, "
+        "and were passed over\n"
+    )
+
+
+@pytest.mark.parametrize("name", ["OPBX_DOMAIN_API_KEY", "OPBX_WEBHOOK_API_KEY", "OPBX_STORE_KEY"])
+def test_no_key_of_the_environment_becomes_part_of_the_url(
+    storeless: Opbx, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / ".env"
+    path.write_text(f"APP_URL={BASE}/${{{name}}}\n")
+    del storeless.environ["OPBX_WEBHOOK_BASE_URL"]
+    key = storeless.environ.get(name, "webhook-key-of-the-ci-0123456789")
+    done = storeless("webhook-url", "--env-file", str(path), **{name: key})
+    assert (done.code, done.stdout) == (0, f"{BASE}\n")
+    assert key not in done.stderr
+
+
+def test_values_that_double_from_line_to_line_do_no_harm(opbx: Opbx, tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    doubling = "".join(f"A{n + 1}=${{A{n}}}${{A{n}}}\n" for n in range(64))
+    path.write_text(f"A0=xxxxxxxx\n{doubling}APP_URL={BASE}/${{A64}}\n")
+    done = opbx("webhook-url", "--env-file", str(path))
+    assert done.code == 3
+    assert f"APP_URL in {path}:66: a URL has at most 255 characters" in done.stderr
+
+
 def unreadable(folder: Path) -> dict[str, str]:
     (folder / "binary").write_bytes(b"APP_URL=\xff\xfe\n")
     (folder / "large").write_bytes(b"#" * (1024 * 1024 + 1))

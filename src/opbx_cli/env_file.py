@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping
+from collections import ChainMap
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from opbx_cli.errors import ConfigurationError, OpbxError
 
 SIZE_MAX = 1024 * 1024  # bytes
+# Characters of a value that are kept; a URL has 255. Lines that double what stands further up
+# (`B=${A}${A}`) would otherwise fill the memory.
+VALUE_MAX = 1024
+LINES_SHOWN = 5  # of those that make no sense
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,18 @@ class EnvFile:
         """Return where a variable is set, for people."""
         return f"{name} in {self.path}:{self.assignments[name].line}"
 
+    @property
+    def warning(self) -> str | None:
+        """Say which lines were passed over, the first few by number."""
+        if not self.bad_lines:
+            return None
+        if len(self.bad_lines) == 1:
+            return f"{self.path}:{self.bad_lines[0]} is no assignment, and was passed over"
+        numbers = ", ".join(map(str, self.bad_lines[:LINES_SHOWN]))
+        more = len(self.bad_lines) - LINES_SHOWN
+        others = f" and {more} more" if more > 0 else ""
+        return f"{self.path}: lines {numbers}{others} are no assignments, and were passed over"
+
 
 def read_env_file(
     path: str,
@@ -51,11 +68,14 @@ def read_env_file(
     `${OTHER}` is a variable of `environ`, else one that the file sets further up. Of two
     lines that set the same variable the last one counts. `named_by` is the option or
     variable that gave the path. Raises `error` for a file that cannot be read.
+
+    `environ` must be without keys: what becomes part of a URL is shown and sent.
     """
     from dotenv.parser import parse_stream
     from dotenv.variables import parse_variables
 
     known: dict[str, str] = {}
+    seen = ChainMap(dict(environ), known)
     assignments: dict[str, Assignment] = {}
     bad_lines = []
     for binding in parse_stream(io.StringIO(_text(path, named_by, error))):
@@ -64,11 +84,19 @@ def read_env_file(
             bad_lines.append(line)
         if binding.key is None or binding.value is None:
             continue
-        seen = {**known, **environ}
-        known[binding.key] = "".join(atom.resolve(seen) for atom in parse_variables(binding.value))
+        known[binding.key] = _joined(atom.resolve(seen) for atom in parse_variables(binding.value))
         if binding.key in names:
             assignments[binding.key] = Assignment(known[binding.key], line)
     return EnvFile(Path(path).absolute(), assignments, tuple(bad_lines))
+
+
+def _joined(parts: Iterable[str]) -> str:
+    value = ""
+    for part in parts:
+        value += part[:VALUE_MAX]
+        if len(value) > VALUE_MAX:
+            break
+    return value[:VALUE_MAX]
 
 
 def _lines_before(text: str) -> int:

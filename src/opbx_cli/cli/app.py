@@ -240,12 +240,12 @@ class App:
         self._env_file = read_env_file(
             path or "",
             settings.OPBX_VARIABLES,
-            self.environ,
+            {name: text for name, text in self.environ.items() if name not in settings.KEYS},
             named_by=settings.ENV_FILE if option is None else "--env-file",
             error=ConfigurationError if option is None else UsageError,
         )
-        for line in self._env_file.bad_lines:
-            self.ui.warn(f"{self._env_file.path}:{line} is no assignment, and was passed over")
+        if self._env_file.warning is not None:
+            self.ui.warn(self._env_file.warning)
 
     def webhook_url_of(self, active: ActiveSettings | None) -> WebhookUrl:
         """Resolve where OPBX is reached. Raises `ConfigurationError` where nothing says so."""
