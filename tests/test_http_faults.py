@@ -104,6 +104,12 @@ def test_a_redirect_is_never_followed(storeless: Opbx, status: str) -> None:
     assert (len(server.arrivals), elsewhere.arrivals) == (2, [])
 
 
+def test_a_redirect_to_a_broken_punycode_name_is_one_too(storeless: Opbx) -> None:
+    with answering(http("302 x", Location="https://xn--a/")) as server:
+        outcome = listed(storeless, CLOUDONIX_API_BASE_URL=server.url)
+    assert facts(outcome) == (6, "remote.redirect", False, 302)
+
+
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 def test_server_trouble_is_tried_four_times_with_growing_waits(
     storeless: Opbx, sandbox: RunningSandbox, status: int

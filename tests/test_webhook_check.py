@@ -16,7 +16,7 @@ import pytest
 from opbx_cli.callbacks import endpoints
 from opbx_cli.operations.webhook import WebhookUrl
 from opbx_cli.operations.webhook_check import check_webhook
-from pbx import CDR, HEALTH, SESSION_UPDATE, VOICE, Pbx, running_pbx
+from pbx import CDR, HEALTH, SESSION_UPDATE, VOICE, Callback, Pbx, running_pbx
 from servers import HANG, Authority, Served, authority, http, listening
 from support import Opbx, Outcome
 from terminal import shown_on_terminal
@@ -266,6 +266,33 @@ def test_a_redirect_is_reported_and_not_followed_with_the_key(ci: Opbx, pbx: Pbx
     assert entry(done, "key")["result"] == "skipped"
 
 
+class Echo(Pbx):
+    """Sends whoever has the key elsewhere, with the key spelled in another way."""
+
+    def answer(self, callback: Callback) -> bytes:
+        if callback.token != f"Bearer {self.key}":
+            return super().answer(callback)
+        spelled = "".join(f"%{byte:02x}" for byte in self.key.encode())
+        return http("302 Found", Location=f"https://x.example.com/?key={spelled}")
+
+
+def test_a_key_that_a_server_repeats_in_a_redirect_is_not_shown(ci: Opbx) -> None:
+    with running_pbx(Echo(KEY)) as server:
+        done = check(ci, server.url, "--with-key", "--json", "-v")
+    assert entry(done, "key")["seen"] == "302: redirected"
+    assert f"%{ord(KEY[0]):02x}" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("host", ["xn--a.example.com", "xn--.example.com"])
+def test_a_broken_punycode_name_is_a_failed_check(ci: Opbx, pbx: Pbx, host: str) -> None:
+    done = check(ci, f"https://{host}", "--json")
+    assert entry(done, "dns")["result"] == "failed"
+    pbx.instead[HEALTH] = http("302 Found", Location=f"https://{host}/")
+    with running_pbx(pbx) as server:
+        done = check(ci, server.url, "--json")
+    assert entry(done, "health")["seen"] == f"302: redirected to https://{host}/"
+
+
 def test_over_plain_http_to_another_host_the_key_is_not_sent(
     ci: Opbx, pbx: Pbx, internet: Callable[..., None]
 ) -> None:
@@ -293,6 +320,20 @@ def test_every_address_of_a_public_name_has_to_be_public(
     assert entry(done, "dns")["result"] == "failed"
     assert entry(done, "dns")["seen"].startswith(f"{address}: not an address")
     assert results(done)["voice-no-token"] == "ok"
+
+
+def test_of_a_name_with_many_addresses_all_have_to_be_public(
+    ci: Opbx, pbx: Pbx, internet: Callable[..., None]
+) -> None:
+    many = [f"93.184.216.{number}" for number in range(1, 31)]
+    with running_pbx(pbx) as server:
+        internet(server.port, *many)
+        done = check(ci, f"http://{HOST}", "--json")
+        assert entry(done, "dns")["seen"].endswith("93.184.216.8 and 22 more")
+        internet(server.port, *many, "10.0.0.5")
+        done = check(ci, f"http://{HOST}", "--json")
+    assert done.code == 1
+    assert entry(done, "dns")["seen"].startswith("10.0.0.5: not an address")
 
 
 def test_an_address_this_computer_cannot_try_is_a_warning(

@@ -118,6 +118,14 @@ def test_a_redirect_takes_the_key_nowhere(wired: RunningSandbox, receiver: Recei
     assert {one["result"] for one in report["callbacks"]} == {"refused"}
 
 
+def test_a_redirect_to_a_broken_punycode_name_is_one_too(
+    wired: RunningSandbox, receiver: Receiver
+) -> None:
+    receiver.answer(VOICE, http("307 Moved", Location="https://xn--a/"))
+    voice = call(wired)["callbacks"][0]
+    assert (voice["result"], voice["http_status"]) == ("refused", 307)
+
+
 @pytest.mark.parametrize(
     ("url", "words"),
     [

@@ -30,6 +30,9 @@ RETRY_AFTER_SAID_MAX = 9_999_999_999.0  # seconds; beyond it only the fact matte
 ANSWER_MAX = 16 * 1024 * 1024  # bytes, decoded
 NOT_UNPACKED = "a compressed answer that cannot be unpacked"
 CONNECT_TIMEOUT = 5.0  # seconds
+# What is not true of an answer that was unpacked; and where a redirect leads, which httpx reads
+# although it is not followed, and fails on a broken `xn--` name.
+NOT_PASSED_ON = frozenset({"content-encoding", "content-length", "transfer-encoding", "location"})
 TOO_MANY_REQUESTS = 429
 SERVER_TROUBLE = frozenset({500, 502, 503, 504})
 REPEATABLE = frozenset({"GET", "PUT", "PATCH"})
@@ -134,7 +137,7 @@ class RetryingTransport(httpx.BaseTransport):
         headers = [
             (name, value)
             for name, value in response.headers.multi_items()
-            if name not in ("content-encoding", "content-length", "transfer-encoding")
+            if name not in NOT_PASSED_ON
         ]
         return httpx.Response(
             response.status_code,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from opbx_cli.models import Secret
     from opbx_cli.probe import Answer, Certificate, Names, Reached
 
+ADDRESSES_SHOWN = 8
 EXPIRY_WARNING = timedelta(days=14)
 UNAUTHORIZED = 401
 
@@ -48,7 +49,7 @@ def names_verdict(host: str, names: Names | None) -> Check:
         return Check(
             "dns", Result.FAILED, f"{host}: {why}", "check the host name, and its DNS zone"
         )
-    seen = ", ".join(names.addresses)
+    seen = _listed(names.addresses)
     if not is_public(host):  # refused in production, and said as a warning everywhere
         return Check("dns", Result.WARNING, f"{seen}: for trials on this network alone")
     private = [address for address in names.addresses if not is_public(address)]
@@ -56,10 +57,15 @@ def names_verdict(host: str, names: Names | None) -> Check:
         return Check(
             "dns",
             Result.FAILED,
-            f"{', '.join(private)}: not an address that the internet can reach",
+            f"{_listed(private)}: not an address that the internet can reach",
             f"give {host} public addresses only; Cloudonix calls from the internet",
         )
     return Check("dns", Result.OK, seen)
+
+
+def _listed(addresses: Sequence[str]) -> str:
+    more = len(addresses) - ADDRESSES_SHOWN
+    return ", ".join(addresses[:ADDRESSES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def connections_verdict(reached: Sequence[Reached], port: int) -> Check:

@@ -34,6 +34,7 @@ LEFT_TO_SAY_WHY = 0.5  # seconds of them: a time-out that is told beats an obser
 # The country code 999 is assigned to nobody (ITU-T E.164, list of assigned country codes).
 NUMBER_NOBODY_HAS = "+99900000000"
 CALLER_NOBODY_HAS = "+99900000001"
+ADDRESSES_TRIED = 8  # of those a name has; all of them have to be public
 HOST_CHECKS = ("dns", "tcp", "tls")
 
 T = TypeVar("T")
@@ -157,12 +158,13 @@ def _host_checks(base_url: str, race: _Race) -> list[Check]:
     if names is None or not names.addresses:
         return [dns, *(verdicts.skipped(name, "no address: see dns") for name in ("tcp", "tls"))]
     context, deadline = tls_context() if is_tls else None, race.deadline - LEFT_TO_SAY_WHY
-    for address in names.addresses:
+    tried = names.addresses[:ADDRESSES_TRIED]
+    for address in tried:
         look = partial(reach, address, port, host=host, context=context, deadline=deadline)
         race.start(address, look)
     reached = [
         race.result(address, Reached) or Reached(address, 0.0, "no connection in time")
-        for address in names.addresses
+        for address in tried
     ]
     tls = (
         verdicts.certificates_verdict(host, reached, datetime.now(UTC))

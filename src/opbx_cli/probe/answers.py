@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import httpx
@@ -32,7 +33,11 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back. Without a status `problem` says why; `is_unconnected`: nothing was sent."""
+    """What came back. Without a status `problem` says why; `is_unconnected`: nothing was sent.
+
+    `location` is None where the question had a token, which a server may repeat in it, spelled
+    in any way.
+    """
 
     status: int | None = None
     location: str | None = None
@@ -43,50 +48,61 @@ class Answer:
 
 
 class Asker:
-    """Sends questions to one server, each over a connection of its own, and follows nothing."""
+    """Sends questions to one server, each over a connection of its own, and follows nothing.
+
+    Without httpx's client: that reads where a redirect leads, and fails on a broken `xn--` name.
+    """
 
     def __init__(self, base_url: str, *, timeout: float, observe: Observe) -> None:
         """`timeout` is in seconds. Raises `ConfigurationError` for an unusable proxy or CA."""
         self._timeout = timeout
         self._observe = observe
-        self._http = httpx.Client(
-            transport=inner_transport(httpx.URL(base_url)),
-            timeout=timeout,
-            trust_env=False,  # no .netrc
-            follow_redirects=False,
-            headers={
-                "User-Agent": f"opbx-cli/{__version__}",
-                "Accept-Encoding": "identity",
-                "Connection": "close",
-            },
-        )
+        self._is_closed = False
+        self._transport = inner_transport(httpx.URL(base_url))
 
     def close(self) -> None:
-        self._http.close()
+        """Close every connection; of questions that are still under way nothing is heard."""
+        self._is_closed = True
+        self._transport.close()
 
     def ask(self, question: Question) -> Answer:
         started = time.monotonic()
         answer = self._ask(question)
         outcome = answer.problem if answer.status is None else str(answer.status)
         milliseconds = (time.monotonic() - started) * 1000
-        self._observe(f"{question.method} {question.url} -> {outcome} in {milliseconds:.0f} ms")
+        if not self._is_closed:
+            self._observe(f"{question.method} {question.url} -> {outcome} in {milliseconds:.0f} ms")
         return answer
 
     def _ask(self, question: Question) -> Answer:
-        headers = {}
-        if question.token is not None:
-            headers["Authorization"] = f"Bearer {question.token.reveal()}"
         deadline = time.monotonic() + self._timeout
         try:
-            with self._http.stream(
-                question.method, question.url, json=question.body, headers=headers
-            ) as response:
-                return _answer(response, _start_of(response, deadline), question.token)
+            with closing(self._transport.handle_request(self._request(question))) as response:
+                content = _start_of(response, deadline)
+                return _answer(response, content, repeats=question.token is None)
         except httpx.TimeoutException as error:
             unconnected = isinstance(error, httpx.ConnectTimeout)
             return Answer(problem="no answer in time", is_unconnected=unconnected)
         except httpx.HTTPError as error:
             return _no_answer(error)
+
+    def _request(self, question: Question) -> httpx.Request:
+        url = httpx.URL(question.url)
+        headers = {
+            "Host": url.netloc.decode("ascii"),  # httpx would decode punycode for it
+            "User-Agent": f"opbx-cli/{__version__}",
+            "Accept-Encoding": "identity",
+            "Connection": "close",
+        }
+        if question.token is not None:
+            headers["Authorization"] = f"Bearer {question.token.reveal()}"
+        return httpx.Request(
+            question.method,
+            url,
+            headers=headers,
+            json=question.body,
+            extensions={"timeout": httpx.Timeout(self._timeout).as_dict()},
+        )
 
 
 def _start_of(response: httpx.Response, deadline: float) -> bytes:
@@ -100,10 +116,9 @@ def _start_of(response: httpx.Response, deadline: float) -> bytes:
     return bytes(content[:READ_MAX])
 
 
-def _answer(response: httpx.Response, content: bytes, token: Secret | None) -> Answer:
-    location = clean(response.headers.get("location", ""))
-    if token is not None and token.reveal() in location:
-        location = ""
+def _answer(response: httpx.Response, content: bytes, *, repeats: bool) -> Answer:
+    """Return what can be told; not where it redirects to unless `repeats`: a token may be in it."""
+    location = clean(response.headers.get("location", "")) if repeats else ""
     return Answer(
         status=response.status_code,
         location=location[:LOCATION_SHOWN] or None,

@@ -14,9 +14,15 @@ from cryptography import x509
 from opbx_cli.values import clean
 
 NAMES_SHOWN = 3  # of those a certificate is for
-ADDRESSES_MAX = 8  # of those a name may have that are tried
 # What this machine says when it has no way to an address at all, IPv6 for one.
 _NO_WAY = frozenset({errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+# What a certificate makes `cryptography` raise that has no names, or odd ones.
+_UNREADABLE_NAMES = (
+    x509.ExtensionNotFound,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+    ValueError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +60,7 @@ def resolve(host: str, port: int) -> Names:
     except (OSError, UnicodeError) as error:
         return Names(problem=getattr(error, "strerror", None) or "not a name")
     addresses = dict.fromkeys(str(entry[4][0]) for entry in found)
-    return Names(tuple(addresses)[:ADDRESSES_MAX])
+    return Names(tuple(addresses))
 
 
 def reach(
@@ -114,7 +120,7 @@ def _certificate(stream: ssl.SSLSocket, problem: str | None) -> Certificate:
     try:
         extension = shown.extensions.get_extension_for_class(x509.SubjectAlternativeName)
         names = [str(getattr(name, "value", "")) for name in extension.value]
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+    except _UNREADABLE_NAMES:
         names = []
     cleaned = tuple(clean(name)[:80] for name in names[:NAMES_SHOWN])
     return Certificate(shown.not_valid_after_utc.astimezone(UTC), cleaned, problem)

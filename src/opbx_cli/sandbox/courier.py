@@ -132,10 +132,16 @@ class Courier:
                 verify=_authorities() if scheme == "https" else _no_tls(),
                 trust_env=False,
                 follow_redirects=False,
+                event_hooks={"response": [_forget_location]},
                 timeout=None,  # noqa: S113  # `asyncio.timeout` is around every exchange
                 headers={"Accept-Encoding": "identity"},
             )
         return self._clients[scheme]
+
+
+async def _forget_location(answer: httpx.Response) -> None:
+    """Drop where a redirect leads: httpx reads it all the same, and fails on a broken name."""
+    answer.headers.pop("location", None)
 
 
 async def _read(answer: httpx.Response) -> bytes | None:
