@@ -16,7 +16,7 @@ import pytest
 from opbx_cli.callbacks import endpoints
 from opbx_cli.operations.webhook import WebhookUrl
 from opbx_cli.operations.webhook_check import check_webhook
-from pbx import CDR, HEALTH, SESSION_UPDATE, VOICE, Callback, Pbx, running_pbx
+from pbx import CDR, HEALTH, SESSION_UPDATE, VOICE, Arrival, Pbx, running_pbx
 from servers import HANG, Authority, Served, authority, http, listening
 from support import Opbx, Outcome
 from terminal import shown_on_terminal
@@ -269,9 +269,9 @@ def test_a_redirect_is_reported_and_not_followed_with_the_key(ci: Opbx, pbx: Pbx
 class Echo(Pbx):
     """Sends whoever has the key elsewhere, with the key spelled in another way."""
 
-    def answer(self, callback: Callback) -> bytes:
-        if callback.token != f"Bearer {self.key}":
-            return super().answer(callback)
+    def answer(self, arrival: Arrival) -> bytes:
+        if arrival.token != self.key:
+            return super().answer(arrival)
         spelled = "".join(f"%{byte:02x}" for byte in self.key.encode())
         return http("302 Found", Location=f"https://x.example.com/?key={spelled}")
 
