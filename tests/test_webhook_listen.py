@@ -58,6 +58,7 @@ def test_each_callback_is_a_line_of_cells(keyed: Opbx) -> None:
     assert first.startswith(f"Listening on http://127.0.0.1:{port} for callbacks with the webhook ")
     assert "of the environment (fp:" in first
     assert stderr.startswith(f"Base URL: http://127.0.0.1:{port}. ")
+    assert "set OPBX_WEBHOOK_BASE_URL to that one's address, then `opbx validate`." in stderr
 
 
 def test_json_is_one_document_a_line(keyed: Opbx) -> None:

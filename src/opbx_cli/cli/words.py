@@ -168,13 +168,17 @@ def rotated_key_lines(result: RotatedKey) -> list[str]:
 
 def address_lines(address: ListeningAddress) -> list[str]:
     """Say where callbacks are taken, which key they must carry, and how they get here."""
-    whose = f"of profile '{address.profile}'" if address.profile else "of the environment"
+    if address.profile is None:
+        whose, setting = "of the environment", "set OPBX_WEBHOOK_BASE_URL to that one's address"
+    else:
+        whose = f"of profile '{address.profile}'"
+        configure = f"opbx configure --webhook-base-url URL{address.profile_option}"
+        setting = f"save that one's address with `{configure}`"
     return [
         f"Listening on {address.url} for callbacks with the webhook key {whose} "
         f"({address.key.fingerprint}); Ctrl-C stops it.",
-        f"Base URL: {address.url}. Cloudonix reaches it through a tunnel or an https proxy: save "
-        f"that one's address with `opbx configure --webhook-base-url URL{address.profile_option}`, "
-        f"then `opbx validate{address.profile_option}`.",
+        f"Base URL: {address.url}. Cloudonix reaches it through a tunnel or an https proxy: "
+        f"{setting}, then `opbx validate{address.profile_option}`.",
     ]
 
 
