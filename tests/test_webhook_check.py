@@ -242,6 +242,13 @@ def test_after_a_rotation_it_tells_that_opbx_still_has_the_old_key(
         done = configured("webhook-url", "--check", "--with-key", "--json")
         assert done.code == 1
         assert "OPBX still has the key from before the rotation (fp:" in entry(done, "key")["seen"]
+        assert configured("profiles", "rename", "default", "acme").code == 0
+        argv = ("--domain-uuid", UUID, "--api-key-stdin", "-p", "other")
+        assert configured("configure", *argv, stdin="XI" + "0" * 32).code == 0
+        assert configured("profiles", "use", "other").code == 0
+        done = configured("webhook-url", "--check", "--with-key", "-p", "acme", "--json")
+        assert done.error["hint"].endswith("`opbx webhook-key reveal --profile acme`")
+        assert configured("profiles", "use", "acme").code == 0
         pbx.key = configured("webhook-key", "reveal", "--yes").stdout.strip()
         assert configured("webhook-url", "--check", "--with-key").code == 0
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from opbx_cli.models import Secret, Settings
+from opbx_cli.operations.configure import GivenSettings, merge
 from opbx_cli.sandbox.server import RunningSandbox
 from pbx import VOICE
 from receiving import as_json, asked, listener
@@ -131,7 +138,7 @@ def test_a_failed_write_leaves_the_old_key_on_both_sides(
     sandbox.set_faults(f"update-domain={fault}")
     outcome = configured("webhook-key", "rotate", "--json")
     assert outcome.code == code
-    assert outcome.error["message"].endswith("the old webhook key stays in force")
+    assert outcome.error["message"].endswith("; opbx keeps the old webhook key")
     assert stored_key(configured) == old
     assert remote_key(sandbox) == old
     assert outcome.stdout == ""
@@ -149,6 +156,86 @@ def test_a_write_whose_answer_is_lost_is_mended_by_the_next_validate(
     assert stored_key(configured) == old
     assert configured("validate").code == 0
     assert remote_key(sandbox) == old
+
+
+@contextmanager
+def rotating_until_the_key_is_sent(
+    configured: Opbx, sandbox: RunningSandbox
+) -> Iterator[subprocess.Popen[str]]:
+    """Start a rotation that waits for Cloudonix, with its new key saved and not answered for."""
+    assert configured("validate").code == 0
+    sandbox.set_faults("update-domain=hang")
+    with subprocess.Popen(
+        [sys.executable, "-m", "opbx_cli", "webhook-key", "rotate", "--grace", "1h"],
+        env=configured.process_environ(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        while process.poll() is None and not any(
+            request.call == "update-domain" and request.ended is None
+            for request in sandbox.requests
+        ):
+            os.sched_yield()
+        yield process
+        sandbox.set_faults()
+
+
+def test_an_interrupt_leaves_the_old_key_and_what_others_saved_meanwhile(
+    configured: Opbx, sandbox: RunningSandbox
+) -> None:
+    old = stored_key(configured)
+    with rotating_until_the_key_is_sent(configured, sandbox) as process:
+        assert stored_key(configured) != old
+        assert configured("configure", "--no-answer-timeout", "33").code == 0
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=30)
+    assert (process.returncode, stdout) == (130, "")
+    assert stderr == (
+        "error: interrupted; opbx keeps the old webhook key\n"
+        "hint: `opbx validate` makes sure that Cloudonix sends it\n"
+    )
+    assert stored_key(configured) == old
+    assert configured("profiles", "show", "--json").document["no_answer_timeout"] == 33
+    assert configured("validate").code == 0
+    assert remote_key(sandbox) == old
+
+
+def test_a_profile_that_is_removed_meanwhile_stays_removed(
+    configured: Opbx, sandbox: RunningSandbox
+) -> None:
+    with rotating_until_the_key_is_sent(configured, sandbox) as process:
+        assert configured("profiles", "remove", "default", "--yes").code == 0
+        process.send_signal(signal.SIGINT)
+        _stdout, stderr = process.communicate(timeout=30)
+    assert process.returncode == 9
+    assert "changed by somebody else meanwhile" in stderr
+    assert configured("profiles", "list", "--json").document["profiles"] == []
+
+
+def test_the_next_steps_name_the_profile_unless_it_is_the_default_one(
+    configured: Opbx, sandbox: RunningSandbox
+) -> None:
+    domain = sandbox.domains[0]
+    argv = ["--domain-uuid", domain.uuid, "--api-key-stdin", "--api-base-url", sandbox.url]
+    assert configured("configure", "-p", "acme", *argv, stdin=domain.api_key).code == 0
+    assert configured("profiles", "use", "acme").code == 0
+    steps = configured("webhook-key", "rotate").stdout.splitlines()
+    assert steps[-1] == "3. opbx webhook-url --check --with-key"
+    steps = configured("webhook-key", "rotate", "-p", "default").stdout.splitlines()
+    assert steps[-1] == "3. opbx webhook-url --check --with-key --profile default"
+    refused = configured("webhook-key", "reveal", "-p", "default")
+    assert refused.stderr.endswith("hint: `opbx webhook-key reveal --yes --profile default`\n")
+
+
+def test_only_another_key_ends_the_grace_of_the_old_one() -> None:
+    key, old = Secret("current-key"), Secret("previous-key")
+    settings = Settings(
+        webhook_api_key=key, webhook_api_key_previous=old, webhook_api_key_previous_until=1
+    )
+    for given, previous in ((key, old), (Secret("another-key"), None), (old, None)):
+        after = merge(settings, GivenSettings(webhook_api_key=given), api_base_url="")
+        assert (after.webhook_api_key, after.webhook_api_key_previous) == (given, previous)
 
 
 def test_a_domain_that_hides_its_key_is_believed_and_remembered(

@@ -50,15 +50,16 @@ def rotate_webhook_key(
         seconds = source.checked(parse_duration, grace, "--grace")
         until = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=seconds)
     profile = _stored_profile(app)
-    before = app.settings.settings
 
-    def save(settings: "Settings") -> None:
-        app.store.update(lambda contents: profiles.put(contents, profile, settings))
+    def save(before: "Settings", after: "Settings") -> None:
+        app.store.update(
+            lambda contents: profiles.with_webhook_key(contents, profile, before, after)
+        )
 
     with app.ui.working("Putting a new webhook key in force"):
-        result = rotate(app.client, profile, before, save, old_valid_until=until)
+        result = rotate(app.client, app.settings, save, old_valid_until=until)
     after = app.store.read().find(profile)[1]
-    app.record(Deed("webhook-key rotate", profile, before, after))
+    app.record(Deed("webhook-key rotate", profile, app.settings.settings, after))
     app.ui.show(result)
 
 
@@ -76,7 +77,7 @@ def reveal_webhook_key(
         if not app.may_ask:
             raise UsageError(
                 "revealing the webhook key needs a yes",
-                hint="`opbx webhook-key reveal --yes`",
+                hint=f"`opbx webhook-key reveal --yes{app.settings.profile_option}`",
                 code="usage.wants_yes",
             )
         if not app.prompts.confirm("Show the webhook key on this terminal?"):
@@ -85,9 +86,11 @@ def reveal_webhook_key(
 
 
 def _webhook_key(app: App) -> "Secret":
-    key = app.settings.settings.webhook_api_key
+    active = app.settings
+    key = active.settings.webhook_api_key
     if key is None:
-        raise ConfigurationError("no webhook key is set", hint="`opbx configure` makes one")
+        hint = f"`opbx configure{active.profile_option}` makes one"
+        raise ConfigurationError("no webhook key is set", hint=hint)
     return key
 
 

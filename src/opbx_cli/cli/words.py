@@ -152,7 +152,6 @@ def rotated_key_lines(result: RotatedKey) -> list[str]:
     """Say which key is in force now, and what OPBX still needs."""
     before = result.before.fingerprint if result.before is not None else "none"
     proof = "read back from" if result.is_shown else "sent to (it does not show keys)"
-    option = _profile_option(result.profile)
     lines = [f"Webhook key {before} → {result.after.fingerprint}: saved, and {proof} Cloudonix."]
     if result.old_valid_until is not None:
         until = f"{result.old_valid_until.astimezone():%Y-%m-%d %H:%M:%S %Z}"
@@ -160,9 +159,9 @@ def rotated_key_lines(result: RotatedKey) -> list[str]:
     return [
         *lines,
         "OPBX refuses callbacks until it has the new key too. Now, in this order:",
-        f"1. opbx webhook-key reveal{option}",
+        f"1. opbx webhook-key reveal{result.profile_option}",
         "2. Save that key in OPBX's settings.",
-        f"3. opbx webhook-url --check --with-key{option}",
+        f"3. opbx webhook-url --check --with-key{result.profile_option}",
     ]
 
 

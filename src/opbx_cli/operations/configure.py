@@ -63,7 +63,7 @@ def merge(current: Settings | None, given: GivenSettings, *, api_base_url: str) 
         after = replace(after, recording_format=None)
     if "api_base_url" in given.unset:
         after = replace(after, api_base_url=DEFAULT_API_BASE_URL)
-    if given.webhook_api_key is not None:
+    if after.webhook_api_key != before.webhook_api_key:
         after = after.without_previous_key()
     moved = origin(after.api_base_url) != origin(before.api_base_url)
     if moved or after.domain_uuid != before.domain_uuid:

@@ -100,11 +100,38 @@ def with_facts(contents: StoreContents, name: str, domain_uuid: str, facts: Fact
     """Return the set with what Cloudonix told about one profile's domain."""
     settings = contents.profiles.get(name)
     if settings is None or settings.domain_uuid != domain_uuid:
-        raise ConfigurationError(
-            f"profile '{name}' was changed by somebody else meanwhile: nothing was saved",
-            hint="`opbx validate` starts again with the profile as it is now",
-        )
+        raise _changed_meanwhile(name)
     return put(contents, name, remembering(settings, facts))
+
+
+def with_webhook_key(
+    contents: StoreContents, name: str, before: Settings, after: Settings
+) -> StoreContents:
+    """Return the set with one profile's webhook key of `after`; its other settings stay.
+
+    Raises `ConfigurationError` where the profile has another domain or key than `before`.
+    """
+    now = contents.profiles.get(name)
+    if now is None or (now.domain_uuid, now.webhook_api_key) != (
+        before.domain_uuid,
+        before.webhook_api_key,
+    ):
+        raise _changed_meanwhile(name)
+    rotated = replace(
+        now,
+        webhook_api_key=after.webhook_api_key,
+        webhook_api_key_sent=after.webhook_api_key_sent,
+        webhook_api_key_previous=after.webhook_api_key_previous,
+        webhook_api_key_previous_until=after.webhook_api_key_previous_until,
+    )
+    return put(contents, name, rotated)
+
+
+def _changed_meanwhile(name: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"profile '{name}' was changed by somebody else meanwhile: nothing was saved",
+        hint="`opbx validate` starts again with the profile as it is now",
+    )
 
 
 def remembering(settings: Settings, facts: Facts) -> Settings:

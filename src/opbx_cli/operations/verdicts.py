@@ -147,25 +147,27 @@ def refusal_verdict(check_id: str, answer: Answer) -> Check:
     return _unexpected(check_id, answer)
 
 
-def key_verdict(answer: Answer, key: Secret) -> Check:
+def key_verdict(answer: Answer, key: Secret, profile_option: str) -> Check:
     """Judge the callback with the real key."""
     if answer.status == 200 and answer.is_cxml:
         return Check("key", Result.OK, f"OPBX knows the key ({key.fingerprint})")
     if answer.status == UNAUTHORIZED:
         seen = f"OPBX refuses the key ({key.fingerprint}): it has another one"
-        return Check("key", Result.FAILED, seen, "give OPBX this key: `opbx webhook-key reveal`")
+        advice = f"give OPBX this key: `opbx webhook-key reveal{profile_option}`"
+        return Check("key", Result.FAILED, seen, advice)
     if answer.status == 200:
         seen = "200, but no CXML: a call would end here"
         return Check("key", Result.FAILED, seen, "see what OPBX logged for this request")
     return _unexpected("key", answer)
 
 
-def previous_key_verdict(answer: Answer, key: Secret) -> Check | None:
+def previous_key_verdict(answer: Answer, key: Secret, profile_option: str) -> Check | None:
     """Judge the callback with the key from before; None where OPBX does not know that either."""
     if answer.status != 200 or not answer.is_cxml:
         return None
     seen = f"OPBX still has the key from before the rotation ({key.fingerprint})"
-    return Check("key", Result.FAILED, seen, "give OPBX the new key: `opbx webhook-key reveal`")
+    advice = f"give OPBX the new key: `opbx webhook-key reveal{profile_option}`"
+    return Check("key", Result.FAILED, seen, advice)
 
 
 def _unexpected(check_id: str, answer: Answer) -> Check:

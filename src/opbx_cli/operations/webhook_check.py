@@ -47,6 +47,7 @@ class RealKey:
     key: Secret
     domain: str
     previous: Secret | None = None  # from before the last rotation: what OPBX may still have
+    profile_option: str = ""  # what names the profile to another command
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,10 +208,11 @@ def _key_check(
         return race.result("key", Answer) or Answer(problem="no answer in time")
 
     answer = ask(real.key)
-    verdict = verdicts.key_verdict(answer, real.key)
+    verdict = verdicts.key_verdict(answer, real.key, real.profile_option)
     if answer.status != verdicts.UNAUTHORIZED or real.previous is None:
         return verdict
-    return verdicts.previous_key_verdict(ask(real.previous), real.previous) or verdict
+    answer = ask(real.previous)
+    return verdicts.previous_key_verdict(answer, real.previous, real.profile_option) or verdict
 
 
 def _call_of_nobody(domain: str) -> Mapping[str, object]:

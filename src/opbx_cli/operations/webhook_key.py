@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
-from opbx_cli.errors import OpbxError, PartialError, RemoteError
+from opbx_cli.errors import Interrupted, OpbxError, PartialError, RemoteError
 from opbx_cli.models import Secret, Settings
 from opbx_cli.operations.configure import new_webhook_key
 from opbx_cli.operations.plan import shows_key
@@ -15,6 +16,10 @@ from opbx_cli.remote import AUTHORIZATION_API_KEY, Domain
 
 if TYPE_CHECKING:
     from opbx_cli.cloudonix import Client
+    from opbx_cli.settings import ActiveSettings
+
+# Saves the second settings' keys, if the profile still has the key of the first ones.
+Save = Callable[[Settings, Settings], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,44 +32,49 @@ class RotatedKey:
     after: Secret
     old_valid_until: datetime | None  # for `webhook listen` alone
     is_shown: bool  # Cloudonix showed the new key when it was read back
+    profile_option: str = ""  # what names the profile to another command
 
 
 def rotate(
     client: Client,
-    profile: str,
-    settings: Settings,
-    save: Callable[[Settings], None],
+    active: ActiveSettings,
+    save: Save,
     *,
     old_valid_until: datetime | None = None,
 ) -> RotatedKey:
     """Make a key, save it, send it, read it back.
 
     `old_valid_until` is for how long `webhook listen` takes the old key, too.
-    It is saved first, so that no key is in force that nobody has. Where sending fails, the
-    old key is saved again: whatever Cloudonix did meanwhile, the next `validate` makes the
-    saved key the one in force. Raises what failed, or `PartialError` where that also fails.
+    It is saved first, so that no key is in force that nobody has. Where sending fails or is
+    interrupted, the old key is saved again: whatever Cloudonix did meanwhile, the next `validate`
+    makes the saved key the one in force. Raises what failed, or `PartialError` where that also
+    fails.
     """
+    assert active.profile is not None
+    settings = active.settings
     domain = client.get_domain()
     rotated = _with_new_key(settings, old_valid_until)
     new = rotated.webhook_api_key
     assert new is not None
-    save(rotated)
+    save(settings, rotated)
     try:
         shown = _send(client, domain, new)
-    except OpbxError as error:
+    except (OpbxError, KeyboardInterrupt) as problem:
+        error = problem if isinstance(problem, OpbxError) else Interrupted("interrupted")
         # Which key is in force now is in doubt, whatever was sent before.
-        _go_back(replace(settings, webhook_api_key_sent=None), save, error)
-        raise
+        doubtful = replace(settings, webhook_api_key_sent=None)
+        _go_back(partial(save, rotated, doubtful), error, active.profile_option)
+        raise error from problem.__cause__
     if not shown:
-        sent = Secret(new.fingerprint)
-        save(replace(rotated, webhook_api_key_sent=sent))
+        save(rotated, replace(rotated, webhook_api_key_sent=Secret(new.fingerprint)))
     return RotatedKey(
-        profile=profile,
+        profile=active.profile,
         domain_uuid=client.domain_uuid,
         before=settings.webhook_api_key,
         after=new,
         old_valid_until=None if rotated.webhook_api_key_previous is None else old_valid_until,
         is_shown=shown,
+        profile_option=active.profile_option,
     )
 
 
@@ -96,16 +106,18 @@ def _send(client: Client, domain: Domain, key: Secret) -> bool:
     return True
 
 
-def _go_back(settings: Settings, save: Callable[[Settings], None], error: OpbxError) -> None:
+def _go_back(save_old: Callable[[], None], error: OpbxError, profile_option: str) -> None:
+    validate = f"`opbx validate{profile_option}`"
     try:
-        save(settings)
+        save_old()
     except OpbxError as problem:
         raise PartialError(
             f"the new webhook key is saved here, but it was not sent: {error.message}; and the "
             f"old one could not be saved again: {problem.message}",
-            hint="`opbx validate` sends the key that is saved here",
+            hint=f"{validate} sends the key that is saved here",
             code="webhook_key.partial",
         ) from error
-    error.message += "; the old webhook key stays in force"
+    # Cloudonix may have taken the new one all the same, and only its answer was lost.
+    error.message += "; opbx keeps the old webhook key"
     if error.hint is None:
-        error.hint = "`opbx validate` makes sure of it"
+        error.hint = f"{validate} makes sure that Cloudonix sends it"
