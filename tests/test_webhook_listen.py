@@ -163,6 +163,27 @@ def test_a_rotated_key_is_followed_while_it_runs(configured: Opbx, sandbox: Runn
     assert stderr.count("warning: the webhook key is the one of before: ") == 2
 
 
+def test_a_passphrase_is_not_asked_for_while_it_runs(configured: Opbx) -> None:
+    key = configured("webhook-key", "reveal", "--yes").stdout.strip()
+    environ = configured.process_environ()
+    with on_terminal("key", "add", "--kind", "passphrase", environ=environ) as terminal:
+        for _ in range(2):
+            terminal.expect("(typing stays hidden): ")
+            terminal.send("correct horse battery")
+        terminal.finish()
+    with on_terminal("webhook", "listen", "--port", "0", environ=environ) as terminal:
+        terminal.expect("Base URL: http://127.0.0.1:")
+        port = int(terminal.expect(". Cloudonix").partition(".")[0])
+        for path in (configured.home / "keys").iterdir():
+            path.unlink()
+        (configured.home / "store.toml").touch()
+        assert asked(port, CDR, b"{}", Authorization=f"Bearer {key}").status == 200
+        terminal.send("", CTRL_C)
+        shown = terminal.finish()
+        assert terminal.exit_code == 0
+    assert "the webhook key is the one of before: only its passphrase" in " ".join(shown.split())
+
+
 def test_no_token_reaches_a_screen_or_a_file(keyed: Opbx, tmp_path: Path) -> None:
     folder = tmp_path / "saved"
     sent = {"Authorization": "Bearer wrong-token-sK7q", "X_Cx_Apikey": "XIapikey-sK7q"}

@@ -223,6 +223,8 @@ class App:
     def _ask_passphrase(self) -> Secret:
         from opbx_cli.models import Secret
 
+        if not self.may_ask:  # any more
+            raise StoreError("only its passphrase opens the store now, and this is no time to ask")
         passphrase = self.prompts.ask_secret("Passphrase of the store", Secret)
         if passphrase is None:
             raise UsageError("no passphrase was given: nothing was done")

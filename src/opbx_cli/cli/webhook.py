@@ -142,6 +142,8 @@ def _keys(app: App) -> "tuple[Keys, tuple[AcceptedKey, ...]]":
     if profile is None:
         return (lambda: keys), keys
 
+    app.may_ask = False  # a prompt would keep callbacks waiting, and Ctrl-C
+
     def load() -> "Settings":
         return app.store.read().find(profile)[1]
 
