@@ -457,6 +457,9 @@ def test_through_a_proxy_the_host_is_not_looked_at(
     assert [results(done)[name] for name in ("dns", "tcp", "tls")] == ["skipped"] * 3
     assert entry(done, "health")["seen"] == "the proxy refused the connection"
     assert all(arrival.startswith(b"CONNECT") for arrival in proxy.arrivals)
+    done = check(ci, f"https://{HOST}", "--json")  # nobody is at that port any more
+    assert entry(done, "health")["seen"] == "no connection to the proxy"
+    assert "check HTTPS_PROXY" in entry(done, "health")["advice"]
 
 
 def test_remote_text_is_cleaned_and_cut(ci: Opbx, pbx: Pbx) -> None:

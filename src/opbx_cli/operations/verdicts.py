@@ -174,6 +174,8 @@ def _unexpected(check_id: str, answer: Answer) -> Check:
     status = answer.status
     if status is None:
         advice = "see that the web server answers, and what it logged"
+        if answer.is_of_proxy:
+            advice = "check HTTPS_PROXY, or run the check from a computer that needs no proxy"
         return Check(check_id, Result.FAILED, answer.problem or "no answer", advice)
     if 300 <= status < 400:
         where = f" to {answer.location}" if answer.location else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from opbx_cli import __version__
-from opbx_cli.connections import certificate_problem, inner_transport
+from opbx_cli.connections import certificate_problem, inner_transport, proxy_for
 from opbx_cli.models import Secret
 from opbx_cli.values import clean
 
@@ -45,6 +46,7 @@ class Answer:
     is_cxml: bool = False
     problem: str | None = None
     is_unconnected: bool = False
+    is_of_proxy: bool = False  # the problem: of this computer's way out, not of the server
 
 
 class Asker:
@@ -58,7 +60,9 @@ class Asker:
         self._timeout = timeout
         self._observe = observe
         self._is_closed = False
-        self._transport = inner_transport(httpx.URL(base_url))
+        url = httpx.URL(base_url)
+        self._is_proxied = proxy_for(url) is not None
+        self._transport = inner_transport(url)
 
     def close(self) -> None:
         """Close every connection; of questions that are still under way nothing is heard."""
@@ -84,7 +88,7 @@ class Asker:
             unconnected = isinstance(error, httpx.ConnectTimeout)
             return Answer(problem="no answer in time", is_unconnected=unconnected)
         except httpx.HTTPError as error:
-            return _no_answer(error)
+            return _no_answer(error, is_proxied=self._is_proxied)
 
     def _request(self, question: Question) -> httpx.Request:
         url = httpx.URL(question.url)
@@ -134,11 +138,22 @@ def _is_json(content: bytes) -> bool:
         return False
 
 
-def _no_answer(error: httpx.HTTPError) -> Answer:
+def _no_answer(error: httpx.HTTPError, *, is_proxied: bool) -> Answer:
     if certificate_problem(error) is not None:
         return Answer(problem="its certificate is not trusted", is_unconnected=True)
     if isinstance(error, httpx.ProxyError):
-        return Answer(problem="the proxy refused the connection", is_unconnected=True)
+        problem = "the proxy refused the connection"
+        return Answer(problem=problem, is_unconnected=True, is_of_proxy=True)
     if isinstance(error, httpx.ConnectError):
+        if is_proxied and not _is_of_tls(error):
+            return Answer(
+                problem="no connection to the proxy", is_unconnected=True, is_of_proxy=True
+            )
         return Answer(problem="no connection", is_unconnected=True)
     return Answer(problem="the connection was lost before an answer")
+
+
+def _is_of_tls(error: BaseException | None) -> bool:
+    while error is not None and not isinstance(error, ssl.SSLError):
+        error = error.__cause__ or error.__context__
+    return error is not None
