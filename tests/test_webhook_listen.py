@@ -202,6 +202,19 @@ def test_no_token_reaches_a_screen_or_a_file(keyed: Opbx, tmp_path: Path) -> Non
     assert len(list(folder.glob("*.body"))) == 6
 
 
+def test_the_webhook_key_is_hidden_too_where_it_is_not_the_token(
+    keyed: Opbx, tmp_path: Path
+) -> None:
+    call = as_json({"To": "+15557654321", "From": f"x{KEY}", "Session": "s1"})
+    with listener(keyed, "--save", str(tmp_path / "saved")) as running:
+        asked(running.port, VOICE, call, X_Moved=f"Bearer {KEY}")
+        _code, stdout, _stderr = running.stopped(signal.SIGINT)
+    (headers,) = (tmp_path / "saved").glob("*.headers.json")
+    assert "[hidden]" in stdout
+    assert KEY not in stdout + headers.read_text()
+    assert "x-moved" in json.loads(headers.read_text())["left_out"]
+
+
 def test_answers_under_way_are_finished(keyed: Opbx) -> None:
     whole = request(CDR, b"{}", **BEARER)
     with listener(keyed) as running, connected(running.port) as half, connected(port_of(running)):

@@ -45,10 +45,13 @@ class Archive:
                 reason = "it is a link or not a folder"
             raise ConfigurationError(f"--save: the folder cannot be used: {reason}") from error
 
-    def keep(self, request: Request, received: datetime) -> str:
-        """Write the request's two files; return where its body is. Raises `OpbxError`."""
+    def keep(self, request: Request, received: datetime, secrets: frozenset[str]) -> str:
+        """Write the request's two files; return where its body is. Raises `OpbxError`.
+
+        Headers with one of the `secrets` in them are left out.
+        """
         try:
-            name = self._write_new(request, received)
+            name = self._write_new(request, received, _headers(request, received, secrets))
         except OSError as error:
             raise OpbxError(
                 f"the callback could not be saved: {error.strerror}", code="callback.not_saved"
@@ -59,7 +62,7 @@ class Archive:
         if self._descriptor is not None:
             os.close(self._descriptor)
 
-    def _write_new(self, request: Request, received: datetime) -> str:
+    def _write_new(self, request: Request, received: datetime, headers: bytes) -> str:
         while True:
             self._count += 1
             stem = f"{received:%Y%m%dT%H%M%S.%fZ}-{self._count:06}-{request.endpoint}"
@@ -67,7 +70,7 @@ class Archive:
                 self._write(f"{stem}.body", request.body)
             except FileExistsError:  # somebody else's: theirs stays
                 continue
-            self._write(f"{stem}.headers.json", _headers(request, received))
+            self._write(f"{stem}.headers.json", headers)
             return f"{stem}.body"
 
     def _write(self, name: str, data: bytes) -> None:
@@ -95,8 +98,7 @@ def secrets_of(request: Request) -> frozenset[str]:
     return frozenset(word for word in words if len(word) >= SECRET_LENGTH_MIN)
 
 
-def _headers(request: Request, received: datetime) -> bytes:
-    secrets = secrets_of(request)
+def _headers(request: Request, received: datetime, secrets: frozenset[str]) -> bytes:
     kept, left_out = [], []
     for name, raw in request.headers:
         value = raw.decode("latin-1")

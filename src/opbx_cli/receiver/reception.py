@@ -10,7 +10,7 @@ from opbx_cli.callbacks import HEALTH_PATH, VOICE
 from opbx_cli.receiver import answers
 from opbx_cli.receiver.archive import Archive, secrets_of
 from opbx_cli.receiver.callback import METHOD_MAX, Answer, Call, Callback, Request, shown
-from opbx_cli.receiver.keys import Keys, has_expired, matching
+from opbx_cli.receiver.keys import AcceptedKey, Keys, has_expired, matching
 from opbx_cli.receiver.payload import BadBody, Payload, call, has_recipient, parsed
 
 
@@ -69,48 +69,17 @@ class Reception:
             verdict = _Verdict(answers.failed(405, allow="POST"), "wrong method")
             return self._told(request, received, verdict)
         payload, problem = _read(request)
-        known = Call() if payload is None else call(endpoint, payload)
-        verdict = self._judged(request, payload, problem, received)
-        saved = None if self._archive is None else self._archive.keep(request, received)
+        keys = self._keys()
+        # Ours too, wherever they stand: a proxy may have moved the token to another header.
+        secrets = secrets_of(request) | {one.key.reveal() for one in keys}
+        known = Call() if payload is None else call(endpoint, payload).without(secrets)
+        verdict = _judged(request, payload, problem, _key_of(request, keys, received))
+        saved = None if self._archive is None else self._archive.keep(request, received, secrets)
         return self._told(request, received, verdict, known=known, saved=saved)
 
     def refuse(self, request: Request, status: int, reason: str) -> Answer:
         """Refuse a request of which not all came, or too much."""
         return self._told(request, self._clock(), _Verdict(answers.failed(status), reason))
-
-    def _judged(
-        self, request: Request, payload: Payload | None, problem: str, received: datetime
-    ) -> _Verdict:
-        """Look at body and token in OPBX's order, which is not the same on all endpoints."""
-        is_voice = request.endpoint == VOICE
-        if is_voice and not problem and payload is not None and not has_recipient(payload):
-            problem = "no 'to'"
-        if is_voice and problem:
-            return _Verdict(answers.failed(400, problem), problem)
-        key, reason = self._key_of(request, received)
-        if reason is not None:
-            unauthorized = answers.UNAUTHORIZED_VOICE if is_voice else answers.UNAUTHORIZED
-            return _Verdict(unauthorized, reason)
-        if problem:
-            return _Verdict(answers.failed(400, problem), problem, key)
-        return _Verdict(answers.HANG_UP if is_voice else answers.TAKEN, key=key)
-
-    def _key_of(self, request: Request, received: datetime) -> tuple[str | None, str | None]:
-        """Return the name of the key that the request carries, or why it carries none."""
-        values = request.header(b"authorization")
-        if not values:
-            return None, "no token"
-        if len(values) > 1:
-            return None, "two tokens"
-        scheme, _, token = values[0].partition(" ")
-        if scheme.lower() != "bearer":
-            return None, "not a bearer"
-        if not token.strip():
-            return None, "no token"
-        key = matching(token.strip(), self._keys())
-        if key is None:
-            return None, "wrong token"
-        return (None, "expired key") if has_expired(key, received) else (key.name, None)
 
     def _told(
         self,
@@ -127,7 +96,7 @@ class Reception:
             received=received,
             endpoint=request.endpoint,
             method=shown(request.method, METHOD_MAX),
-            call=(known or Call()).without(secrets_of(request)),
+            call=known or Call(),
             http_status=verdict.answer.status,
             reason=verdict.reason,
             key=verdict.key,
@@ -139,6 +108,47 @@ class Reception:
         finally:
             self.is_showing = False
         return verdict.answer
+
+
+def _judged(
+    request: Request,
+    payload: Payload | None,
+    problem: str,
+    found: tuple[str | None, str | None],
+) -> _Verdict:
+    """Look at body and token in OPBX's order, which is not the same on all endpoints."""
+    is_voice = request.endpoint == VOICE
+    if is_voice and not problem and payload is not None and not has_recipient(payload):
+        problem = "no 'to'"
+    if is_voice and problem:
+        return _Verdict(answers.failed(400, problem), problem)
+    key, reason = found
+    if reason is not None:
+        unauthorized = answers.UNAUTHORIZED_VOICE if is_voice else answers.UNAUTHORIZED
+        return _Verdict(unauthorized, reason)
+    if problem:
+        return _Verdict(answers.failed(400, problem), problem, key)
+    return _Verdict(answers.HANG_UP if is_voice else answers.TAKEN, key=key)
+
+
+def _key_of(
+    request: Request, keys: tuple[AcceptedKey, ...], received: datetime
+) -> tuple[str | None, str | None]:
+    """Return the name of the key that the request carries, or why it carries none."""
+    values = request.header(b"authorization")
+    if not values:
+        return None, "no token"
+    if len(values) > 1:
+        return None, "two tokens"
+    scheme, _, token = values[0].partition(" ")
+    if scheme.lower() != "bearer":
+        return None, "not a bearer"
+    if not token.strip():
+        return None, "no token"
+    key = matching(token.strip(), keys)
+    if key is None:
+        return None, "wrong token"
+    return (None, "expired key") if has_expired(key, received) else (key.name, None)
 
 
 def _read(request: Request) -> tuple[Payload | None, str]:
