@@ -7,6 +7,7 @@ import datetime
 import errno
 import json
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -441,6 +442,21 @@ def test_what_does_not_answer_is_left_behind_in_time(pbx: Pbx) -> None:
         result = check_webhook(url, observe=lambda _line: None, timeout=1.0)
     assert [one.id for one in result.failed] == ["health", "cdr-no-token", "cdr-wrong-token"]
     assert {one.seen for one in result.failed} == {"no answer in time"}
+
+
+def test_a_dns_that_does_not_answer_is_the_one_cause(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_the_end = threading.Event()
+
+    def hang(*_args: Any, **_options: Any) -> list[Any]:
+        at_the_end.wait(30)
+        raise OSError
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    url = WebhookUrl(f"https://{HOST}", "a test", endpoints(f"https://{HOST}"))
+    result = check_webhook(url, observe=lambda _line: None, timeout=0.6)
+    at_the_end.set()
+    assert [one.id for one in result.failed] == ["dns"]
+    assert {one.seen for one in result.checks[3:]} == {"no connection: see dns"}
 
 
 def test_through_a_proxy_the_host_is_not_looked_at(

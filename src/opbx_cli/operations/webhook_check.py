@@ -178,7 +178,10 @@ def _host_checks(base_url: str, race: _Race) -> list[Check]:
 def _verdict(check_id: str, race: _Race, hosts: list[Check]) -> Check:
     from opbx_cli.probe import Answer
 
-    answer = race.result(check_id, Answer) or Answer(problem="no answer in time")
+    # Without an address there was nobody to ask, however long that took.
+    nameless = any(check.id == "tcp" and check.result is Result.SKIPPED for check in hosts)
+    late = Answer(problem="no answer in time", is_unconnected=nameless)
+    answer = race.result(check_id, Answer) or late
     cause = next((check.id for check in hosts if check.result is Result.FAILED), None)
     if answer.is_unconnected and cause is not None:
         return verdicts.skipped(check_id, f"no connection: see {cause}")
