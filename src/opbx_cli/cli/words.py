@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from opbx_cli.cli.results import Demonstration, ListeningAddress, Received
-from opbx_cli.models import DEFAULT_PROFILE_NAME, SETTING_NAMES, ApplicationReference, Secret
+from opbx_cli.models import SETTING_NAMES, ApplicationReference, Secret
 from opbx_cli.operations.call import CallResult
 from opbx_cli.operations.configure import Saved
 from opbx_cli.operations.keys import KeyRotation, KeyRow
@@ -115,12 +115,7 @@ def next_after(report: Report) -> str | None:
     """Return what is worth doing after a `validate` that changed something; None after others."""
     if report.result is not Result.OK or not report.written:
         return None
-    option = _profile_option(report.profile)
-    return f"Prove that calls arrive: opbx webhook-url --check{option}"
-
-
-def _profile_option(profile: str | None) -> str:
-    return "" if profile in (None, DEFAULT_PROFILE_NAME) else f" --profile {profile}"
+    return f"Prove that calls arrive: opbx webhook-url --check{report.profile_option}"
 
 
 def noteworthy(report: Report) -> tuple[Step, ...]:

@@ -70,6 +70,7 @@ class Report:
     domain_name: str | None
     steps: tuple[Step, ...]
     voice_url: str | None = None  # where calls are to go; None where that is unknown
+    profile_option: str = ""  # what names the profile to another command
     warnings: tuple[str, ...] = ()
 
     @property

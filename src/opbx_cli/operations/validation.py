@@ -90,6 +90,7 @@ class Validation:
             domain_name=self._domain_name,
             steps=last_words(self.steps),
             voice_url=self._voice_url,
+            profile_option=self._task.active.profile_option,
             warnings=tuple(self.warnings),
         )
 
