@@ -35,7 +35,7 @@ SHARED_OPTIONS = (
     "-v",
 )
 
-__all__ = ["ClickException", "usage_error"]
+__all__ = ["ClickException", "Command", "usage_error"]
 
 
 def usage_error(error: ClickException, argv: list[str], root: Command) -> OpbxError:

@@ -1,5 +1,6 @@
 """The tree of commands, and the one boundary at which every error ends."""
 
+import functools
 import re
 import sys
 import time
@@ -24,7 +25,7 @@ from opbx_cli.cli import (
     webhook_url,
 )
 from opbx_cli.cli.app import App
-from opbx_cli.cli.failures import ClickException, usage_error
+from opbx_cli.cli.failures import ClickException, Command, usage_error
 from opbx_cli.errors import DONE, UNEXPECTED, Interrupted, OpbxError, UsageError
 
 EPILOG = (
@@ -106,7 +107,7 @@ def run(
 
 def _dispatch(app: App, argv: list[str]) -> int:
     """Run the command; turn everything that is not an error of ours into one."""
-    command = typer.main.get_command(root)
+    command = _tree()
     try:
         code = command.main(args=argv, prog_name="opbx", standalone_mode=False, obj=app)
     except OpbxError:
@@ -129,6 +130,12 @@ def _dispatch(app: App, argv: list[str]) -> int:
     if code == Interrupted.exit_code:
         raise Interrupted("interrupted: the store is intact")
     return cast("int | None", code) or app.exit_code
+
+
+@functools.cache
+def _tree() -> Command:
+    """Read the commands' signatures once: that takes as long as a short command does."""
+    return typer.main.get_command(root)
 
 
 def _asks_for_json(argv: list[str], environ: MutableMapping[str, str]) -> bool:
