@@ -5,8 +5,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-# They repeat the same lines tens of thousands of times: counting them would only take time.
-PROOFS := $(addprefix tests/store/test_,concurrency.py crashes.py life_of_a_store.py tampering.py vectors.py)
+# Where a shell forbids Python to keep what it compiled, each of the hundreds of processes that
+# the tests start would compile opbx anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test lint unit bench clean
 
@@ -23,8 +24,7 @@ lint: $(VENV)/.installed
 
 unit: $(VENV)/.installed
 	$(BIN)/coverage erase
-	$(BIN)/pytest -n 3 --cov --cov-branch --cov-report=term $(PROOFS:%=--ignore=%)
-	$(BIN)/pytest -n 3 $(PROOFS)
+	$(BIN)/pytest -n 3 --dist worksteal --cov --cov-branch --cov-report=term
 
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/run.py

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
+import coverage
 import pytest
 
 from opbx_cli.sandbox import Options
@@ -18,6 +19,23 @@ from support import WEBHOOK_BASE_URL, Opbx
 # A shell without job control starts what it puts in the background deaf to Ctrl-C, and so would
 # be every program that the tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Measure no coverage in a test that is marked `uncounted`, nor in its fixtures.
+
+    pytest-cov has `no_cover` for this, but measures twice in a worker and stops only one.
+    """
+    paused = []
+    while item.get_closest_marker("uncounted") and (running := coverage.Coverage.current()):
+        running.stop()
+        paused.append(running)
+    try:
+        return (yield)
+    finally:
+        for measurement in reversed(paused):
+            measurement.start()
 
 
 @pytest.fixture

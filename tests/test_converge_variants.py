@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -45,6 +46,7 @@ profiles = st.dictionaries(
 )
 
 
+@pytest.mark.uncounted
 @settings(
     max_examples=40,
     deadline=None,

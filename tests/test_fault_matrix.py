@@ -15,6 +15,7 @@ import pytest
 from opbx_cli.sandbox.server import RunningSandbox
 from support import Opbx, Outcome
 
+pytestmark = pytest.mark.uncounted
 APPLICATIONS = "/applications"
 
 

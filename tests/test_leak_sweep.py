@@ -93,6 +93,7 @@ def guarded(opbx: Opbx, sandbox: RunningSandbox) -> Opbx:
     return opbx
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("answer", ANSWERS)
 @pytest.mark.parametrize("path", SWEPT, ids=" ".join)
 def test_no_output_and_no_file_has_a_key(
@@ -116,6 +117,7 @@ def test_no_output_and_no_file_has_a_key(
             assert [form for form in canaries if form in content] == [], file
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("path", SWEPT, ids=" ".join)
 def test_a_key_typed_in_a_wrong_place_does_not_come_back(
     guarded: Opbx, sandbox: RunningSandbox, path: CommandPath

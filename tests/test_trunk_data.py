@@ -186,6 +186,7 @@ trunks = st.dictionaries(
 )
 
 
+@pytest.mark.uncounted
 @settings(
     max_examples=150,
     deadline=None,

@@ -59,6 +59,7 @@ def start(script: str, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("store_is_there", [True, False])
 def test_eight_writers_at_once_lose_nothing_and_readers_see_whole_stores(
     tmp_path: Path, store_is_there: bool
@@ -90,6 +91,7 @@ def test_eight_writers_at_once_lose_nothing_and_readers_see_whole_stores(
     assert len(list(store_paths(home).keys.iterdir())) == 1
 
 
+@pytest.mark.uncounted
 def test_readers_without_a_lock_never_miss_a_key_that_is_rotated_away(
     saved: Store, paths: StorePaths, contents: StoreContents
 ) -> None:

@@ -91,6 +91,7 @@ def attempt(call: Callable[[], Outcome]) -> Outcome | StoreError:
         return error
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("for_good", [False, True], ids=["once", "for good"])
 @pytest.mark.parametrize(
     "error", [errno.ENOSPC, errno.EIO, errno.EACCES, errno.EDQUOT, errno.EINTR]
@@ -144,6 +145,7 @@ def template(tmp_path: Path, add_profile: Add, contents: StoreContents) -> Path:
     return home
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize(
     ("error", "for_good"),
     [
@@ -370,6 +372,7 @@ def test_a_short_read_is_carried_on(saved: Store, monkeypatch: pytest.MonkeyPatc
     assert saved.read().profiles
 
 
+@pytest.mark.uncounted
 def test_signals_that_interrupt_calls_do_no_harm(saved: Store) -> None:
     def ignore(_: int, __: FrameType | None) -> None:
         return None

@@ -24,6 +24,7 @@ from opbx_cli.errors import ConfigurationError, StoreError
 from opbx_cli.models import Secret, Settings
 from opbx_cli.store import KeySource, SlotKind, Store, StoreContents, document, store_paths
 
+pytestmark = pytest.mark.uncounted
 NAMES = st.sampled_from(["a", "b.example.net", "c"])
 SETTINGS = st.builds(
     Settings,

@@ -56,6 +56,7 @@ def change_text(saved: Store, paths: StorePaths) -> Callable[[str, str], None]:
     return change
 
 
+@pytest.mark.uncounted
 def test_ten_thousand_random_changes_of_one_byte_are_all_refused(
     saved: Store, paths: StorePaths, open_bytes: OpenBytes
 ) -> None:
@@ -70,6 +71,7 @@ def test_ten_thousand_random_changes_of_one_byte_are_all_refused(
             assert open_bytes(bytes(changed), raw_key) is None, (position, shift)
 
 
+@pytest.mark.uncounted
 def test_a_changed_bit_in_any_byte_is_refused_by_the_store(
     saved: Store, paths: StorePaths, refusal: Refusal
 ) -> None:
@@ -92,6 +94,7 @@ def test_a_changed_bit_in_any_byte_is_refused_by_the_store(
     assert saved.read().profiles
 
 
+@pytest.mark.uncounted
 def test_a_store_cut_at_any_length_is_not_a_complete_store(
     saved: Store, paths: StorePaths, refusal: Refusal
 ) -> None:

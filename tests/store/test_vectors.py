@@ -114,6 +114,7 @@ def test_one_fault_is_enough_to_refuse_a_store(
     shutil.rmtree(paths.config)
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("kind", ["keyfile", "passphrase"])
 def test_every_flipped_bit_is_refused(kind: str) -> None:
     entry = BY_FILE[f"v1-{kind}.toml"]
