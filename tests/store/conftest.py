@@ -36,7 +36,7 @@ def paths(tmp_path: Path) -> StorePaths:
     return store_paths(str(tmp_path / "home"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_settings() -> Callable[[int], Settings]:
     def make(number: int) -> Settings:
         return Settings(
@@ -54,7 +54,7 @@ def make_settings() -> Callable[[int], Settings]:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def contents(make_settings: Callable[[int], Settings]) -> StoreContents:
     profiles = {"a.example.net": make_settings(1), "other": make_settings(2)}
     return StoreContents(profiles=profiles, default_profile="other")

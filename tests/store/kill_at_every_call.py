@@ -116,7 +116,6 @@ def recover(home: Path, action: str) -> str:
 
 
 def one_kill(home: Path, action: str, count: int) -> tuple[str, bool]:
-    prepare(home, action)
     store = Store(store_paths(str(home)))
     generation = store.read().generation if store.exists() else 0
     child = os.fork()
@@ -131,10 +130,14 @@ def one_kill(home: Path, action: str, count: int) -> tuple[str, bool]:
 
 def main() -> None:
     folder, action = Path(sys.argv[1]), sys.argv[2]
+    template = folder / "template"
+    prepare(template, action)
     found: list[str] = []
     finished = False
     while not finished:
         home = folder / str(len(found))
+        if template.exists():
+            shutil.copytree(template, home)
         state, finished = one_kill(home, action, len(found) + 1)
         found.append(state)
         shutil.rmtree(home)

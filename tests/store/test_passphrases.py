@@ -14,7 +14,7 @@ import pytest
 
 from opbx_cli.errors import StoreError, UsageError
 from opbx_cli.models import Secret
-from opbx_cli.store import SlotKind, Store, StorePaths, crypto
+from opbx_cli.store import SlotKind, Store, StoreContents, StorePaths, crypto, store_paths
 
 Refusal = Callable[[Callable[[], object]], StoreError]
 Opened = Callable[..., Store]
@@ -24,11 +24,21 @@ DECOMPOSED = "correct horse battery sta\u0308ple"
 RAW_KEY = Secret(crypto.raw_key_to_text(bytes(32)))
 
 
+@pytest.fixture(scope="session")
+def locked_home(tmp_path_factory: pytest.TempPathFactory, contents: StoreContents) -> Path:
+    """A home to be copied: deriving a key takes as long as all else of a test together."""
+    home = tmp_path_factory.mktemp("locked") / "home"
+    store = Store(store_paths(str(home)))
+    store.update(lambda _: contents, create=True)
+    store.add_slot(SlotKind.PASSPHRASE, passphrase=Secret(PASSPHRASE))
+    shutil.rmtree(store_paths(str(home)).keys)
+    return home
+
+
 @pytest.fixture
-def locked_store(saved: Store, opened: Opened, paths: StorePaths) -> StorePaths:
+def locked_store(locked_home: Path, tmp_path: Path, paths: StorePaths) -> StorePaths:
     """A store that a passphrase opens, its key file lost."""
-    opened().add_slot(SlotKind.PASSPHRASE, passphrase=Secret(PASSPHRASE))
-    shutil.rmtree(paths.keys)
+    shutil.copytree(locked_home, tmp_path / "home")
     return paths
 
 

@@ -251,6 +251,7 @@ def test_a_store_beyond_the_size_limit_is_refused_unread(
     assert "16 MiB" in error.message
 
 
+@pytest.mark.uncounted
 def test_a_store_too_large_to_read_is_not_written(
     saved: Store, contents: StoreContents, refusal: Refusal
 ) -> None:
