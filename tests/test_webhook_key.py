@@ -7,15 +7,19 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from opbx_cli.cloudonix import Access, Client
+from opbx_cli.errors import PartialError, StoreError
 from opbx_cli.models import Secret, Settings
 from opbx_cli.operations.configure import GivenSettings, merge
+from opbx_cli.operations.webhook_key import rotate
 from opbx_cli.sandbox.server import RunningSandbox
+from opbx_cli.settings import ActiveSettings
 from pbx import VOICE
 from receiving import as_json, asked, listener
 from support import WEBHOOK_BASE_URL, Opbx
@@ -256,6 +260,28 @@ def test_a_domain_that_hides_its_key_is_believed_and_remembered(
     assert outcome.document["read_back"] is False
     assert remote_key(sandbox) == stored_key(opbx)
     assert opbx("validate", "--check").code == 0
+
+
+def test_a_sent_key_that_cannot_be_noted_is_said_to_be_in_force(
+    start_sandbox: Callable[..., RunningSandbox],
+) -> None:
+    sandbox = start_sandbox(variants=["webhook-key=absent"])
+    domain = sandbox.domains[0]
+    saved: list[Settings] = []
+
+    def save(_before: Settings, after: Settings) -> None:
+        if saved:
+            raise StoreError("the disk is full")
+        saved.append(after)
+
+    settings = Settings(domain_uuid=domain.uuid, webhook_api_key=Secret("old-webhook-key"))
+    active = ActiveSettings(settings, profile="acme")
+    access = Access(sandbox.url, domain.uuid, Secret(domain.api_key), timeout=30)
+    with closing(Client(access)) as client, pytest.raises(PartialError) as caught:
+        rotate(client, active, save)
+    assert caught.value.message.endswith("that could not be noted: the disk is full")
+    assert caught.value.hint == "`opbx validate --profile acme` sends it again, and notes it"
+    assert saved[0].webhook_api_key == Secret(remote_key(sandbox))
 
 
 def test_other_keys_of_the_domains_profile_survive(

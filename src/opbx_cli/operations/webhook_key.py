@@ -47,7 +47,7 @@ def rotate(
     `old_valid_until` is for how long `webhook listen` takes the old key, too.
     It is saved first, so that no key is in force that nobody has. Where sending fails or is
     interrupted, the old key is saved again: whatever Cloudonix did meanwhile, the next `validate`
-    makes the saved key the one in force. Raises what failed, or `PartialError` where that also
+    makes the saved key the one in force. Raises what failed, or `PartialError` where saving also
     fails.
     """
     assert active.profile is not None
@@ -66,7 +66,7 @@ def rotate(
         _go_back(partial(save, rotated, doubtful), error, active.profile_option)
         raise error from problem.__cause__
     if not shown:
-        save(rotated, replace(rotated, webhook_api_key_sent=Secret(new.fingerprint)))
+        _note_as_sent(rotated, new, save, active.profile_option)
     return RotatedKey(
         profile=active.profile,
         domain_uuid=client.domain_uuid,
@@ -104,6 +104,18 @@ def _send(client: Client, domain: Domain, key: Secret) -> bool:
             code="remote.not_applied",
         )
     return True
+
+
+def _note_as_sent(settings: Settings, key: Secret, save: Save, profile_option: str) -> None:
+    try:
+        save(settings, replace(settings, webhook_api_key_sent=Secret(key.fingerprint)))
+    except OpbxError as problem:
+        raise PartialError(
+            "the new webhook key is saved here and Cloudonix has it, but that could not be "
+            f"noted: {problem.message}",
+            hint=f"`opbx validate{profile_option}` sends it again, and notes it",
+            code="webhook_key.partial",
+        ) from problem
 
 
 def _go_back(save_old: Callable[[], None], error: OpbxError, profile_option: str) -> None:
