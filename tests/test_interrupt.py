@@ -66,3 +66,24 @@ def test_a_reading_command_ends_at_once(configured: Opbx, sandbox: RunningSandbo
     assert process.returncode == 130
     assert stdout == ""
     assert '"code": "interrupted"' in stderr
+
+
+INTERRUPTED_START = """
+import sys
+
+class Interrupting:
+    def find_spec(self, name, *_rest):
+        if name == "opbx_cli.cli.main":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupting())
+from opbx_cli.__main__ import main
+main()
+"""
+
+
+def test_while_it_starts_there_is_no_traceback_either() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_START], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

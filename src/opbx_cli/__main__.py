@@ -3,12 +3,17 @@
 import os
 import sys
 
-from opbx_cli.cli.hardening import protect_memory
-from opbx_cli.cli.main import run
-
 
 def main() -> None:
-    sys.exit(run(sys.argv[1:], os.environ, protect=protect_memory))
+    try:
+        # Here, so that Ctrl-C while they load shows no traceback either.
+        from opbx_cli.cli.hardening import protect_memory
+        from opbx_cli.cli.main import run
+
+        code = run(sys.argv[1:], os.environ, protect=protect_memory)
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)
 
 
 if __name__ == "__main__":
