@@ -510,9 +510,10 @@ def test_options_that_contradict_each_other(ci: Opbx, arguments: list[str], mess
 
 def test_without_a_key_there_is_none_to_check(ci: Opbx) -> None:
     del ci.environ["OPBX_WEBHOOK_API_KEY"]
-    done = check(ci, "https://pbx.example.com", "--with-key")
-    assert (done.code, done.stdout) == (3, "")
-    assert "`opbx configure` makes one" in done.stderr
+    for argv in (["webhook-url", "--check", "--with-key"], ["webhook-key", "reveal", "--yes"]):
+        done = ci(*argv, OPBX_WEBHOOK_BASE_URL="https://pbx.example.com")
+        assert (done.code, done.stdout) == (3, "")
+        assert done.stderr == "error: no webhook key is set\nhint: set OPBX_WEBHOOK_API_KEY\n"
 
 
 def test_verbose_shows_each_request_without_the_key(ci: Opbx, pbx: Pbx) -> None:

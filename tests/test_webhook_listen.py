@@ -316,6 +316,13 @@ def test_a_port_in_use_is_said_with_the_way_out(keyed: Opbx) -> None:
     assert "`opbx webhook listen --port 0` takes any free port" in outcome.stderr
 
 
+def test_an_address_of_another_computer_is_no_matter_of_the_port(keyed: Opbx) -> None:
+    outcome = keyed("webhook", "listen", "--host", "192.0.2.1")
+    assert outcome.code == 3
+    assert "port 8080 of 192.0.2.1: " in outcome.stderr
+    assert "hint: " not in outcome.stderr
+
+
 def test_without_a_key_it_says_how_to_get_one(opbx: Opbx, keyed: Opbx) -> None:
     del keyed.environ["OPBX_WEBHOOK_API_KEY"]
     outcome = keyed("webhook", "listen", "--port", "0")

@@ -72,6 +72,15 @@ class ActiveSettings:
         """The option with which another command works on the same profile, if it needs one."""
         return "" if self.profile is None or self.is_default else f" --profile {self.profile}"
 
+    def require_webhook_key(self) -> Secret:
+        """Return the webhook key. Raises `ConfigurationError` with the way to set one."""
+        if self.settings.webhook_api_key is None:
+            hint = f"`opbx configure{self.profile_option}` makes one"
+            if self.profile is None:
+                hint = f"set {WEBHOOK_API_KEY}"
+            raise ConfigurationError("no webhook key is set", hint=hint)
+        return self.settings.webhook_api_key
+
 
 @dataclass(frozen=True, slots=True)
 class WebhookBaseUrl:

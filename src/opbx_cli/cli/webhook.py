@@ -1,5 +1,6 @@
 """`opbx webhook`: Cloudonix's callbacks, received here."""
 
+import errno
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -118,27 +119,21 @@ def _listening(host: str, port: int) -> "socket.socket":
     try:
         return listening(host, port)
     except OSError as error:
+        other_port = "`opbx webhook listen --port 0` takes any free port"
         raise ConfigurationError(
-            f"the receiver cannot listen on port {port}: {error.strerror}",
-            hint="`opbx webhook listen --port 0` takes any free port",
+            f"the receiver cannot listen on port {port} of {host}: {error.strerror}",
+            hint=other_port if error.errno in (errno.EADDRINUSE, errno.EACCES) else None,
         ) from error
 
 
 def _keys(app: App) -> "tuple[Keys, tuple[AcceptedKey, ...]]":
     """Return the keys as they will be, and as they are. ConfigurationError without any."""
-    from opbx_cli import settings
     from opbx_cli.operations.callback_keys import FollowedKeys, accepted_keys
 
     active = app.settings
     profile = active.profile
+    active.require_webhook_key()
     keys = accepted_keys(active.settings)
-    if not keys and profile is None:
-        raise ConfigurationError(
-            "no webhook key to check callbacks with", hint=f"set {settings.WEBHOOK_API_KEY}"
-        )
-    if not keys:
-        hint = f"`opbx configure{active.profile_option}` makes one"
-        raise ConfigurationError("no webhook key to check callbacks with", hint=hint)
     if profile is None:
         return (lambda: keys), keys
 

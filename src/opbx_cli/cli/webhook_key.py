@@ -6,10 +6,10 @@ import typer
 
 from opbx_cli.cli.app import App
 from opbx_cli.cli.options import command
-from opbx_cli.errors import ConfigurationError, UsageError
+from opbx_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from opbx_cli.models import Secret, Settings
+    from opbx_cli.models import Settings
 
 
 def register(root: typer.Typer) -> None:
@@ -72,7 +72,7 @@ def reveal_webhook_key(
 
     The one command that prints a key. On a terminal it asks first; elsewhere it wants --yes.
     """
-    key = _webhook_key(app)
+    key = app.settings.require_webhook_key()
     if not yes:
         if not app.may_ask:
             raise UsageError(
@@ -83,15 +83,6 @@ def reveal_webhook_key(
         if not app.prompts.confirm("Show the webhook key on this terminal?"):
             raise UsageError("not confirmed: nothing was shown", code="usage.declined")
     app.ui.show_line(key.reveal())
-
-
-def _webhook_key(app: App) -> "Secret":
-    active = app.settings
-    key = active.settings.webhook_api_key
-    if key is None:
-        hint = f"`opbx configure{active.profile_option}` makes one"
-        raise ConfigurationError("no webhook key is set", hint=hint)
-    return key
 
 
 def _stored_profile(app: App) -> str:

@@ -94,15 +94,12 @@ def _check(app: App, url: "WebhookUrl", active: "ActiveSettings | None", *, with
 def _real_key(active: "ActiveSettings | None") -> "RealKey":
     from opbx_cli.operations.webhook_check import RealKey
 
-    option = "" if active is None else active.profile_option
-    settings = None if active is None else active.settings
-    if settings is None or settings.webhook_api_key is None:
-        raise ConfigurationError(
-            "no webhook key is set, so there is none to check",
-            hint=f"`opbx configure{option}` makes one",
-        )
+    if active is None:
+        raise ConfigurationError("no webhook key is set", hint="`opbx configure` makes one")
+    settings = active.settings
     domain = settings.domain_name or settings.domain_uuid or ""
-    return RealKey(settings.webhook_api_key, domain, settings.webhook_api_key_previous, option)
+    previous = settings.webhook_api_key_previous
+    return RealKey(active.require_webhook_key(), domain, previous, active.profile_option)
 
 
 def _active(app: App) -> "ActiveSettings | None":
