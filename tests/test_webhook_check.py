@@ -307,12 +307,12 @@ def test_over_plain_http_to_another_host_the_key_is_not_sent(
     with running_pbx(pbx) as server:
         internet(server.port, PUBLIC)
         done = check(ci, f"http://{HOST}", "--with-key", "--json")
-    assert done.code == 0
+    assert done.code == 1
     assert entry(done, "key") == {
         "id": "key",
-        "result": "skipped",
+        "result": "failed",
         "seen": "not sent: it would travel in the clear",
-        "advice": None,
+        "advice": "serve OPBX over https, and make that the webhook base URL",
     }
     assert not any(KEY in repr(one) for one in pbx.arrivals)
 

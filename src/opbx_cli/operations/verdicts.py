@@ -147,6 +147,12 @@ def refusal_verdict(check_id: str, answer: Answer) -> Check:
     return _unexpected(check_id, answer)
 
 
+def unsafe_for_keys() -> Check:
+    """Say that the key was not sent, although that was asked for: nothing is proven."""
+    advice = "serve OPBX over https, and make that the webhook base URL"
+    return Check("key", Result.FAILED, "not sent: it would travel in the clear", advice)
+
+
 def key_verdict(answer: Answer, key: Secret, profile_option: str) -> Check:
     """Judge the callback with the real key."""
     if answer.status == 200 and answer.is_cxml:

@@ -198,7 +198,7 @@ def _key_check(
 
     parts = urlsplit(base_url)
     if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
-        return verdicts.skipped("key", "not sent: it would travel in the clear")
+        return verdicts.unsafe_for_keys()
     voice = [check for check in checks if check.id.startswith(f"{VOICE}-")]
     if any(check.result is not Result.OK for check in voice):
         return verdicts.skipped("key", "not sent: this server does not refuse other callbacks")
