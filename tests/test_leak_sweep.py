@@ -21,9 +21,10 @@ import typer
 
 from opbx_cli.cli.main import root
 from opbx_cli.sandbox.server import RunningSandbox
-from support import WEBHOOK_BASE_URL, Opbx, Outcome
+from support import Opbx, Outcome
 
 WEBHOOK_KEY = 'canary+webhook/key"\\<0123456789>'  # what escaping changes is in it
+NOBODY = "http://127.0.0.1:9"  # where the callbacks of `sandbox call` are refused at once
 # They hand a key out on purpose, after a yes, and have tests of their own; the demo has keys of
 # its own that open nothing and starts processes. So has the sandbox, which never ends; it is not in
 # the tree, which has what stands at the ends of its branches: `sandbox call` does. The receiver
@@ -82,7 +83,7 @@ def guarded(opbx: Opbx, sandbox: RunningSandbox) -> Opbx:
     key.write_text(WEBHOOK_KEY)
     saved = opbx(
         *("configure", "--domain-uuid", domain.uuid, "--api-key-stdin"),
-        *("--webhook-key-file", str(key), "--webhook-base-url", WEBHOOK_BASE_URL),
+        *("--webhook-key-file", str(key), "--webhook-base-url", NOBODY),
         *("--api-base-url", sandbox.url),
         stdin=domain.api_key,
     )
