@@ -20,11 +20,11 @@ BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 SHELL = [body for language, body in BLOCKS if language == "sh"]
 
 # Stands in for pipx: what it does, without the network. The package is really built from the
-# checkout and installed; its dependencies are lent by the environment that runs the tests.
+# checkout and installed; pip and the dependencies are lent by the environment that runs the tests.
 PIPX = f"""#!/bin/sh
 set -e
 test "$1" = install
-{sys.executable} -m venv "$HOME/pipx"
+{sys.executable} -m venv --without-pip "$HOME/pipx"
 for site in "$HOME"/pipx/lib/python3*/site-packages; do echo "$TEST_SITE" > "$site/lent.pth"; done
 cd {ROOT}
 "$HOME/pipx/bin/python" -m pip --disable-pip-version-check install --quiet --no-index --no-deps \\
