@@ -95,7 +95,7 @@ def test_without_the_extra_the_install_command_is_named(opbx: Opbx, tmp_path: Pa
 def test_demo_shows_the_commands_and_leaves_nothing(opbx: Opbx, tmp_path: Path) -> None:
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    outcome = opbx.process("demo", TMPDIR=str(temporary), **MEASURED)
+    outcome = opbx.process("demo", TMPDIR=str(temporary))
     assert outcome.code == 0, outcome.stderr
     shown = [line for line in outcome.stdout.splitlines() if line.startswith("$ opbx ")]
     assert [line.split()[2] for line in shown] == [
@@ -114,7 +114,7 @@ def test_demo_shows_the_commands_and_leaves_nothing(opbx: Opbx, tmp_path: Path) 
 
 
 def test_demo_as_json_is_one_document(opbx: Opbx) -> None:
-    outcome = opbx.process("demo", "--json", **MEASURED)
+    outcome = opbx("demo", "--json")
     assert outcome.code == 0, outcome.stderr
     assert outcome.document["schema"] == "opbx.demo/1"
     codes = [entry["exit_code"] for entry in outcome.document["commands"]]
@@ -144,7 +144,7 @@ def test_demo_of_webhooks_shows_the_whole_loop(opbx: Opbx, tmp_path: Path) -> No
 
 
 def test_demo_of_webhooks_as_json_has_the_listeners_lines_too(opbx: Opbx) -> None:
-    outcome = opbx.process("demo", "--webhooks", "--json", **MEASURED)
+    outcome = opbx("demo", "--webhooks", "--json")
     assert (outcome.code, outcome.stderr) == (0, "")
     listener = outcome.document["commands"][-1]
     assert listener["command"] == "opbx webhook listen --port 0"

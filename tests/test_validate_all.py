@@ -15,10 +15,14 @@ from typing import Any
 import pytest
 
 from opbx_cli.errors import ConfigurationError
+from opbx_cli.models import Settings
+from opbx_cli.operations.batch import Batch
 from opbx_cli.operations.converge import Facts
 from opbx_cli.operations.ledger import Ledger
 from opbx_cli.operations.profiles import put
+from opbx_cli.operations.validation import Task, Validation
 from opbx_cli.sandbox.server import RunningSandbox
+from opbx_cli.settings import ActiveSettings
 from opbx_cli.store import KeySource, Store, store_paths
 from support import WEBHOOK_BASE_URL, Opbx, Outcome
 from terminal import shown_on_terminal
@@ -277,6 +281,38 @@ def test_a_bar_shows_on_a_terminal_and_the_answer_after_it(
     assert shown.rstrip().endswith("4 profiles: 4 in line.")
     code, shown = shown_on_terminal("validate", "--all", "--quiet", environ=environ)
     assert "Validating" not in shown
+
+
+@pytest.mark.parametrize("after", [0, 1, 2])
+def test_a_ctrl_c_at_any_moment_loses_no_report_and_shows_none_twice(after: int) -> None:
+    names = ["a", "b", "c"]
+    late = threading.Event()
+
+    def start(task: Task) -> Validation:
+        if task.active.profile == "c":
+            late.wait(30)
+        raise ConfigurationError("no key")
+
+    def task(name: str) -> Task:
+        active = ActiveSettings(Settings(domain_uuid=name), profile=name)
+        return Task(active, webhook_url=lambda: pytest.fail("not asked for"), record=None)
+
+    batch = Batch({name: task(name) for name in names}, start, replace_default=False, workers=3)
+    seen = []
+
+    def show_all() -> None:
+        if after == 0:
+            batch.interrupt()
+        for report in batch.reports():
+            seen.append(report.profile)
+            if len(seen) == after:
+                batch.interrupt()
+
+    with pytest.raises(KeyboardInterrupt):
+        show_all()
+    late.set()
+    seen += [report.profile for report in batch.stop()]
+    assert seen == names
 
 
 def test_ctrl_c_says_what_was_done_and_the_next_run_goes_on(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import signal
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -71,7 +74,7 @@ def validate_batch(
     )
     seen: list[Report] = []
     try:
-        with app.ui.counting("Validating", len(tasks)) as advance:
+        with interrupting(batch), app.ui.counting("Validating", len(tasks)) as advance:
             for report in batch.reports(advance):
                 seen.append(report)
                 app.ui.show_one_of_many(report)
@@ -89,6 +92,24 @@ def validate_batch(
     if tally.error is not None:
         raise tally.error
     app.exit_code = tally.exit_code
+
+
+@contextmanager
+def interrupting(batch: Batch) -> Iterator[None]:
+    """Let the first Ctrl-C wait until the report at hand is shown; the second does not wait."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def hear(_number: int, _frame: object) -> None:
+        signal.signal(signal.SIGINT, before)
+        batch.interrupt()
+
+    before = signal.signal(signal.SIGINT, hear)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _deeds(

@@ -112,10 +112,11 @@ class _Listener:
 
     def stop(self) -> None:
         self.process.terminate()
-        callbacks = "" if self.process.stdout is None else self.process.stdout.read()
-        code = self.process.wait()
-        self._follower.join()
-        self.shown = Shown(self._line, code, "".join([*self._output, callbacks]))
+        with self.process:
+            callbacks = "" if self.process.stdout is None else self.process.stdout.read()
+            self._follower.join()
+        output = "".join([*self._output, callbacks])
+        self.shown = Shown(self._line, self.process.returncode, output)
 
     def _first_url(self) -> str:
         """Wait until it says where it listens."""

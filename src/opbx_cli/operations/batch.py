@@ -57,6 +57,10 @@ class Batch:
                 done()
             yield self._finished.pop(profile)
 
+    def interrupt(self) -> None:
+        """Have `reports` raise KeyboardInterrupt where it waits; a signal handler may call this."""
+        self._news.put(KeyboardInterrupt())
+
     def stop(self) -> tuple[Report, ...]:
         """Begin nothing more; return what is finished and was not yielded yet."""
         self._stopped.set()
