@@ -35,7 +35,7 @@ EnvFilePath = Annotated[
 ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class SharedOptions:
     """As given on the command line; None or False where not given."""
 

@@ -5,6 +5,9 @@ changing them is one rename each. What it promises, and what it cannot: whoever 
 the store or its backup reads no key; any changed byte is noticed before a value is used;
 a kill or a full disk leaves the old store or the new one. It does not protect from root,
 from programs that run as the same user, or from an older store put back in its place.
+
+Records of one run (a document, a match, what was opened) are neither compared nor printed:
+dataclasses without `eq` and `repr` cost half as much at every start, and show no key.
 """
 
 from opbx_cli.store.contents import StoreContents

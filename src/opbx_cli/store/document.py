@@ -67,7 +67,7 @@ _TAG_END = b'"\n'
 _SEALED_BYTES_MIN = crypto.NONCE_BYTES + crypto.TAG_BYTES
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ProfileTables:
     """One profile as it is written down."""
 
@@ -75,7 +75,7 @@ class ProfileTables:
     sealed: Mapping[str, bytes]  # nonce, ciphertext, tag
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Document:
     """What the text of a store says; its secrets are still sealed."""
 
@@ -87,7 +87,7 @@ class Document:
     profiles: Mapping[str, ProfileTables]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SignedDocument:
     """A document that fits the schema; whether it is authentic is the next question."""
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 AskPassphrase = Callable[[], Secret]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Match:
     """A slot, and the raw key that opens it."""
 

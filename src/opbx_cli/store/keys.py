@@ -22,7 +22,7 @@ ALLOW_SHARED_VARIABLE = "OPBX_ALLOW_SHARED_KEY_FILE"
 _KEY_FILE_SIZE_MAX = 4096  # bytes; a key has 55 characters
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class KeySource:
     """An explicit store key: the key itself, or the file that holds it."""
 

@@ -28,7 +28,7 @@ Result = TypeVar("Result")
 Proofs = Sequence[tuple[str, RawKey]]  # slot ids, and what must open them before new bytes count
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Opened:
     """A store's bytes and all that they say, verified."""
 
@@ -43,7 +43,7 @@ class Opened:
         return self.signed.document
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Backup:
     document: Document
     contents: StoreContents
