@@ -160,7 +160,7 @@ def test_a_rotated_key_is_followed_while_it_runs(configured: Opbx, sandbox: Runn
         code, _stdout, stderr = running.stopped(signal.SIGINT)
     assert code == 0
     assert "of profile 'default'" in running.notices[0]
-    assert stderr.count("warning: the webhook key is the one of before: ") == 2
+    assert stderr.count("warning: callbacks are still checked with the last webhook key: ") == 2
 
 
 def test_a_passphrase_is_not_asked_for_while_it_runs(configured: Opbx) -> None:
@@ -181,7 +181,9 @@ def test_a_passphrase_is_not_asked_for_while_it_runs(configured: Opbx) -> None:
         terminal.send("", CTRL_C)
         shown = terminal.finish()
         assert terminal.exit_code == 0
-    assert "the webhook key is the one of before: only its passphrase" in " ".join(shown.split())
+    assert "callbacks are still checked with the last webhook key: only its passphrase" in " ".join(
+        shown.split()
+    )
 
 
 def test_no_token_reaches_a_screen_or_a_file(keyed: Opbx, tmp_path: Path) -> None:

@@ -65,9 +65,12 @@ class FollowedKeys:
         try:
             keys = accepted_keys(self._load())
         except OpbxError as error:
-            self._warn(f"the webhook key is the one of before: {error.message}")
+            self._keep_last(error.message)
             return
         if keys:
             self._keys = keys
         else:
-            self._warn("the webhook key is the one of before: the profile has none any more")
+            self._keep_last("the profile has none any more")
+
+    def _keep_last(self, why: str) -> None:
+        self._warn(f"callbacks are still checked with the last webhook key: {why}")
