@@ -364,6 +364,7 @@ def test_where_nothing_listens_the_one_cause_fails_and_the_rest_is_not_tried(ci:
     assert entry(done, "tcp")["seen"] == "127.0.0.1: Connection refused"
     assert [results(done)[name] for name in ("tls", *HTTP_CHECKS, "key")] == ["skipped"] * 9
     assert entry(done, "health")["seen"] == "no connection: see tcp"
+    assert entry(done, "key")["seen"] == "no connection: see tcp"
 
 
 def test_an_unknown_name_is_a_failed_check(ci: Opbx) -> None:

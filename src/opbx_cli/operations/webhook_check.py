@@ -200,6 +200,8 @@ def _key_check(
     if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
         return verdicts.unsafe_for_keys()
     voice = [check for check in checks if check.id.startswith(f"{VOICE}-")]
+    if any(check.result is Result.SKIPPED for check in voice):
+        return verdicts.skipped("key", voice[0].seen)
     if any(check.result is not Result.OK for check in voice):
         return verdicts.skipped("key", "not sent: this server does not refuse other callbacks")
 
