@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from opbx_cli.sandbox.server import RunningSandbox
-from support import Opbx
+from support import WEBHOOK_BASE_URL, Opbx
 from validation import (
     StartSandbox,
     configure,
@@ -219,3 +219,21 @@ def test_a_name_that_was_not_read_now_is_not_shown(
     sandbox.set_faults("get-domain=503")
     outcome = configured("validate", "--json")
     assert outcome.document["domain"] == {"uuid": sandbox.domains[0].uuid, "name": None}
+
+
+def test_hints_name_the_profile_that_failed(configured: Opbx, sandbox: RunningSandbox) -> None:
+    domain = sandbox.domains[0]
+    argv = ("configure", "-p", "second", "--domain-uuid", domain.uuid, "--api-key-stdin")
+    address = ("--api-base-url", sandbox.url, "--webhook-base-url", WEBHOOK_BASE_URL)
+    assert configured(*argv, *address, stdin=domain.api_key).code == 0
+    sandbox.set_faults("any=html")
+    hint = configured("trunks", "list", "-p", "second", "--json").error["hint"]
+    assert "`opbx profiles show --origin --profile second`" in hint
+    sandbox.set_faults("any=redirect")
+    assert "--profile second`" in configured("validate", "-p", "second", "--json").error["hint"]
+    sandbox.set_faults()
+    sandbox.state.set_default_application(
+        str(sandbox.state.add_application("ivr", url="https://ivr.example.com/")["name"])
+    )
+    error = configured("validate", "-p", "second", "--json").error
+    assert error["hint"].startswith("`opbx validate --replace-default --profile second` sends")

@@ -158,6 +158,7 @@ class App:
             hints = Hints(
                 api_key=f"check {settings.DOMAIN_API_KEY}: it must be a key of this domain",
                 domain_uuid=f"check {settings.DOMAIN_UUID}",
+                base_url=f"{settings.API_BASE_URL} or Cloudonix's own",
             )
         else:
             hints = Hints(
@@ -165,6 +166,7 @@ class App:
                 "saves another key",
                 domain_uuid=f"`opbx configure --domain-uuid UUID{active.profile_option}` "
                 "corrects it",
+                base_url=f"`opbx profiles show --origin{active.profile_option}`",
             )
         access = Access(
             active.settings.api_base_url, uuid, key, settings.api_timeout(self.environ), hints

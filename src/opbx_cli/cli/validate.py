@@ -72,7 +72,7 @@ def validate(
         _carry_out(app, validation, replace_default=replace_default, yes=yes)
     except KeyboardInterrupt:
         _record(app, validation.steps, "interrupted")
-        raise _interrupted(validation.steps) from None
+        raise _interrupted(validation.steps, app.settings.profile_option) from None
     report = validation.report()
     _record(app, report.steps, report.result)
     app.ui.show(report)
@@ -159,10 +159,10 @@ def _record(app: App, steps: "tuple[Step, ...] | list[Step]", result: str) -> No
     app.record(deed_of("validate", app.settings, steps, result))
 
 
-def _interrupted(steps: "list[Step]") -> Interrupted:
+def _interrupted(steps: "list[Step]", profile_option: str) -> Interrupted:
     written = ", ".join(step.id for step in steps if step.wrote)
     done = f"done before that: {written}" if written else "no step had changed anything"
     return Interrupted(
         f"interrupted; {done}; the step under way may have been carried out",
-        hint="`opbx validate` goes on from here",
+        hint=f"`opbx validate{profile_option}` goes on from here",
     )

@@ -212,7 +212,7 @@ class Client:
         """
         self._secrets.extend(secrets)
         path = f"/sandbox/domains/{self.domain_uuid}/calls"
-        call = Call("POST", path, "place a call in the sandbox")
+        call = Call("POST", path, "place a call in the sandbox", self._hints)
         body = {"from": order.caller, "to": order.callee, "direction": order.direction}
         try:
             response = self._send(call, {**body, "wrong_key": order.wrong_key})
@@ -262,7 +262,8 @@ class Client:
             return None
 
     def _call(self, method: str, path: str, purpose: str) -> Call:
-        return Call(method, f"/customers/self/domains/{self.domain_uuid}{path}", purpose)
+        path = f"/customers/self/domains/{self.domain_uuid}{path}"
+        return Call(method, path, purpose, self._hints)
 
     def _list(
         self, call: Call, what: str, understand: Callable[[parse.JsonObject], T]
@@ -290,7 +291,7 @@ class Client:
         except httpx.HTTPError as error:
             raise transport_failure(error, call, self._host) from error
         if not response.is_success:
-            raise status_failure(response, call, self._hints, self._secrets)
+            raise status_failure(response, call, self._secrets)
         return response
 
 

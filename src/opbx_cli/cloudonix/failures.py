@@ -7,7 +7,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpx
 
@@ -45,23 +45,25 @@ CERTIFICATE_OF_ANOTHER = frozenset({62, 64})
 
 
 @dataclass(frozen=True, slots=True)
+class Hints:
+    """What to do about a rejected key, a wrong domain or address: depends on their source."""
+
+    api_key: str | None = None
+    domain_uuid: str | None = None
+    base_url: str = "`opbx profiles show --origin`"  # what shows the address
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """One call of the API, named for messages by what it is for."""
 
     method: str
     path: str
     purpose: str
+    hints: Hints = field(default_factory=Hints)
 
     def __str__(self) -> str:
         return f"{self.purpose} ({self.method} {self.path})"
-
-
-@dataclass(frozen=True, slots=True)
-class Hints:
-    """What to do about a rejected key or a wrong domain: depends on where they came from."""
-
-    api_key: str | None = None
-    domain_uuid: str | None = None
 
 
 def transport_failure(error: httpx.HTTPError, call: Call, host: str) -> OpbxError:
@@ -71,7 +73,7 @@ def transport_failure(error: httpx.HTTPError, call: Call, host: str) -> OpbxErro
         return UnreachableError(
             f"cannot {call}: the TLS certificate of {host} is not trusted "
             f"({clean(certificate.verify_message)})",
-            hint=_certificate_hint(certificate),
+            hint=_certificate_hint(certificate, call.hints),
             code="network.tls",
         )
     if isinstance(error, httpx.TransportError) and never_sent(error):
@@ -92,23 +94,21 @@ def transport_failure(error: httpx.HTTPError, call: Call, host: str) -> OpbxErro
     )
 
 
-def status_failure(
-    response: httpx.Response, call: Call, hints: Hints, secrets: Iterable[Secret]
-) -> OpbxError:
+def status_failure(response: httpx.Response, call: Call, secrets: Iterable[Secret]) -> OpbxError:
     """Word an answer that is not a success."""
     status = response.status_code
     said = _quoted_message(response.content, secrets)
     if status == httpx.codes.UNAUTHORIZED:
         return CredentialsError(
             f"cannot {call}: Cloudonix does not know this API key (401)",
-            hint=hints.api_key,
+            hint=call.hints.api_key,
             http_status=status,
         )
     if status == httpx.codes.FORBIDDEN:
         return CredentialsError(
             f"cannot {call}: Cloudonix knows this API key, but it may not do this: "
             f"it belongs to another domain or has another level (403){said}",
-            hint=hints.api_key,
+            hint=call.hints.api_key,
             code="auth.forbidden",
             http_status=status,
         )
@@ -130,7 +130,7 @@ def status_failure(
         return RemoteError(
             f"cannot {call}: answered with a redirect ({status}), which is not followed, "
             "because the key must not go elsewhere",
-            hint="check the API base URL: `opbx profiles show --origin`",
+            hint=f"check the API base URL: {call.hints.base_url}",
             code="remote.redirect",
             http_status=status,
         )
@@ -144,7 +144,7 @@ def status_failure(
 def unintelligible(call: Call, what: str, status: int) -> RemoteError:
     return RemoteError(
         f"cannot {call}: the answer cannot be understood: {what}",
-        hint="check that the API base URL is Cloudonix's: `opbx profiles show --origin`",
+        hint=f"check that the API base URL is Cloudonix's: {call.hints.base_url}",
         code="remote.unintelligible",
         http_status=status,
     )
@@ -163,11 +163,11 @@ def _rate_limited(response: httpx.Response, call: Call) -> UnreachableError:
     )
 
 
-def _certificate_hint(problem: ssl.SSLCertVerificationError) -> str:
+def _certificate_hint(problem: ssl.SSLCertVerificationError, hints: Hints) -> str:
     if problem.verify_code in CERTIFICATE_OUT_OF_TIME:
         return "check this computer's clock; if it is right, the server needs a new certificate"
     if problem.verify_code in CERTIFICATE_OF_ANOTHER:
-        return "check the API base URL: `opbx profiles show --origin`"
+        return f"check the API base URL: {hints.base_url}"
     return "for a private certificate authority set SSL_CERT_FILE to its PEM file"
 
 

@@ -130,7 +130,7 @@ def with_webhook_key(
 def _changed_meanwhile(name: str) -> ConfigurationError:
     return ConfigurationError(
         f"profile '{name}' was changed by somebody else meanwhile: nothing was saved",
-        hint="`opbx validate` starts again with the profile as it is now",
+        hint=f"`opbx validate --profile {name}` starts again with the profile as it is now",
     )
 
 

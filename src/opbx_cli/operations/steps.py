@@ -117,9 +117,10 @@ class Report:
                 hint=failure.error.hint or "run the same command again: it goes on from here",
             )
         skipped = next(step for step in self.steps if step.wants_yes)
+        command = f"opbx validate --replace-default{self.profile_option}"
         return PartialError(
             f"{skipped.id} was skipped: {skipped.detail}",
-            hint="`opbx validate --replace-default` sends these calls to OPBX",
+            hint=f"`{command}` sends these calls to OPBX",
             code="validate.wants_yes",
         )
 
