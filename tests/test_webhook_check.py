@@ -243,6 +243,8 @@ def test_after_a_rotation_it_tells_that_opbx_still_has_the_old_key(
         done = configured("webhook-url", "--check", "--with-key", "--json")
         assert done.code == 1
         assert "OPBX still has the key from before the rotation (fp:" in entry(done, "key")["seen"]
+        said = configured("webhook-url", "--check", "--with-key").stderr
+        assert "If it is refused there, the one from before the rotation (fp:" in said
         assert configured("profiles", "rename", "default", "acme").code == 0
         argv = ("--domain-uuid", UUID, "--api-key-stdin", "-p", "other")
         assert configured("configure", *argv, stdin="XI" + "0" * 32).code == 0

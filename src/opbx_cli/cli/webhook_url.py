@@ -75,10 +75,7 @@ def _check(app: App, url: "WebhookUrl", active: "ActiveSettings | None", *, with
 
     key = _real_key(active) if with_key else None
     if key is not None:
-        app.ui.notice(
-            f"The webhook key ({key.key.fingerprint}) goes to {url.endpoints.voice} once it has "
-            "refused other callbacks, with a call for a number that nobody has."
-        )
+        _announce(app, key, url.endpoints.voice)
     with app.ui.working(f"Checking {url.base_url}"):
         result = check_webhook(url, key, observe=app.ui.trace)
     app.ui.show(result)
@@ -88,6 +85,19 @@ def _check(app: App, url: "WebhookUrl", active: "ActiveSettings | None", *, with
             f"{', '.join(check.id for check in result.failed)}",
             hint=result.failed[0].advice,
             code="webhook.check_failed",
+        )
+
+
+def _announce(app: App, key: "RealKey", voice_url: str) -> None:
+    """Say which keys go where, before they do."""
+    app.ui.notice(
+        f"The webhook key ({key.key.fingerprint}) goes to {voice_url} once it has refused other "
+        "callbacks, with a call for a number that nobody has."
+    )
+    if key.previous is not None:
+        app.ui.notice(
+            "If it is refused there, the one from before the rotation "
+            f"({key.previous.fingerprint}) is tried too."
         )
 
 
