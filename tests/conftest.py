@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import signal
+import socket
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,15 @@ import pytest
 
 from opbx_cli.sandbox import Options
 from opbx_cli.sandbox.server import RunningSandbox, running
+from pbx import Pbx
 from sandbox_calls import Receiver, receiving
 from support import WEBHOOK_BASE_URL, Opbx
+from webhook_checks import KEY, UUID
+
+NETWORK_VARIABLES = (
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR"),
+)
 
 # A shell without job control starts what it puts in the background deaf to Ctrl-C, and so would
 # be every program that the tests interrupt.
@@ -101,3 +110,51 @@ def receiver() -> Iterator[Receiver]:
     """An OPBX of the test's own, for callbacks."""
     with receiving() as receiver:
         yield receiver
+
+
+@pytest.fixture
+def ci(opbx: Opbx) -> Opbx:
+    """The command with everything from the environment, for an OPBX nobody has named yet."""
+    opbx.environ |= {
+        "OPBX_DOMAIN_UUID": UUID,
+        "OPBX_DOMAIN_API_KEY": "XI0123456789abcdefghijABCDEFGHIJKL",
+        "OPBX_WEBHOOK_API_KEY": KEY,
+    }
+    return opbx
+
+
+@pytest.fixture
+def pbx() -> Pbx:
+    return Pbx(KEY)
+
+
+@pytest.fixture
+def no_proxy_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty variable is not enough: in lower case it would switch the other one off."""
+    for name in NETWORK_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.fixture
+def internet(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """A DNS and a way to its addresses, which no server on this machine can be."""
+
+    def build(port: int, *addresses: str, no_way_to: str = "") -> None:
+        def look_up(host: str, *_args: Any, **_options: Any) -> list[Any]:
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, 443)) for one in addresses]
+
+        def reach(
+            address: tuple[str, int], timeout: float = 5, source_address: object = None
+        ) -> socket.socket:
+            if address[0] == no_way_to:
+                raise OSError(errno.ENETUNREACH, "Network is unreachable")
+            connection = socket.socket()
+            connection.settimeout(timeout)
+            connection.connect(("127.0.0.1", port))
+            return connection
+
+        monkeypatch.setattr(socket, "getaddrinfo", look_up)
+        monkeypatch.setattr(socket, "create_connection", reach)
+
+    return build

@@ -16,15 +16,7 @@ from support import Opbx, Outcome
 
 HOST = "api.cloudonix.invalid"  # can be reached through the proxy of a test alone
 OK = http("200 OK", b"[]")
-VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
-
-
-@pytest.fixture(autouse=True)
-def no_proxy_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty variable is not enough: in lower case it would switch the other one off."""
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
+pytestmark = pytest.mark.usefixtures("no_proxy_of_this_machine")
 
 
 @pytest.fixture

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
-import errno
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,95 +15,13 @@ import pytest
 from opbx_cli.callbacks import endpoints
 from opbx_cli.operations.webhook import WebhookUrl
 from opbx_cli.operations.webhook_check import check_webhook
-from pbx import CDR, HEALTH, SESSION_UPDATE, VOICE, Arrival, Pbx, running_pbx
-from servers import HANG, Authority, Served, authority, http, listening
-from support import Opbx, Outcome
+from pbx import CDR, HEALTH, SESSION_UPDATE, VOICE, Pbx, running_pbx
+from servers import HANG, Served, authority, http, listening
+from support import Opbx
 from terminal import shown_on_terminal
+from webhook_checks import HOST, HTTP_CHECKS, KEY, PUBLIC, check, entry, results, secure
 
-KEY = "webhook-key-of-the-ci-0123456789"
-UUID = "6b1f0c2e-0000-4000-8000-000000000001"
-HOST = "pbx.example.com"
-PUBLIC = "93.184.216.34"
-REFUSALS = [
-    f"{endpoint}-{token}-token"
-    for endpoint in ("voice", "session-update", "cdr")
-    for token in ("no", "wrong")
-]
-HTTP_CHECKS = ["health", *REFUSALS]
-
-
-@pytest.fixture
-def ci(opbx: Opbx) -> Opbx:
-    """The command with everything from the environment, for an OPBX nobody has named yet."""
-    opbx.environ |= {
-        "OPBX_DOMAIN_UUID": UUID,
-        "OPBX_DOMAIN_API_KEY": "XI0123456789abcdefghijABCDEFGHIJKL",
-        "OPBX_WEBHOOK_API_KEY": KEY,
-    }
-    return opbx
-
-
-@pytest.fixture
-def pbx() -> Pbx:
-    return Pbx(KEY)
-
-
-@pytest.fixture(autouse=True)
-def no_proxy_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
-
-
-@pytest.fixture
-def internet(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """A DNS and a way to its addresses, which no server on this machine can be."""
-
-    def build(port: int, *addresses: str, no_way_to: str = "") -> None:
-        def look_up(host: str, *_args: Any, **_options: Any) -> list[Any]:
-            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, 443)) for one in addresses]
-
-        def reach(
-            address: tuple[str, int], timeout: float = 5, source_address: object = None
-        ) -> socket.socket:
-            if address[0] == no_way_to:
-                raise OSError(errno.ENETUNREACH, "Network is unreachable")
-            connection = socket.socket()
-            connection.settimeout(timeout)
-            connection.connect(("127.0.0.1", port))
-            return connection
-
-        monkeypatch.setattr(socket, "getaddrinfo", look_up)
-        monkeypatch.setattr(socket, "create_connection", reach)
-
-    return build
-
-
-@contextlib.contextmanager
-def secure(
-    pbx: Pbx, private: Authority, monkeypatch: pytest.MonkeyPatch, internet: Callable[..., None]
-) -> Iterator[Served]:
-    """Serve an OPBX as `https://pbx.example.com`, vouched for by a private authority."""
-    monkeypatch.setenv("SSL_CERT_FILE", str(private.certificate))
-    with running_pbx(pbx, context=private.server) as served:
-        internet(served.port, PUBLIC)
-        yield served
-
-
-def check(opbx: Opbx, url: str, *options: str, **variables: str) -> Outcome:
-    return opbx("webhook-url", "--check", *options, OPBX_WEBHOOK_BASE_URL=url, **variables)
-
-
-def results(outcome: Outcome) -> dict[str, str]:
-    return {entry["id"]: entry["result"] for entry in outcome.document["checks"]}
-
-
-def entry(outcome: Outcome, check_id: str) -> dict[str, Any]:
-    found = [one for one in outcome.document["checks"] if one["id"] == check_id]
-    assert len(found) == 1
-    one = found[0]
-    assert isinstance(one, dict)
-    return one
+pytestmark = pytest.mark.usefixtures("no_proxy_of_this_machine")
 
 
 def test_an_opbx_on_the_internet_passes_everything(
@@ -200,99 +116,6 @@ def test_whatever_is_no_refusal_fails(
     assert done.error["exit_code"] == 1
 
 
-def test_a_server_that_answers_200_to_everything_fails_and_never_gets_the_key(
-    ci: Opbx, pbx: Pbx
-) -> None:
-    for path in (HEALTH, VOICE, SESSION_UPDATE, CDR):
-        pbx.instead[path] = http("200 OK", b"<Response>parked</Response>")
-    with running_pbx(pbx) as server:
-        done = check(ci, server.url, "--with-key", "--json")
-    assert done.code == 1
-    assert [results(done)[name] for name in HTTP_CHECKS] == ["failed"] * 7
-    assert entry(done, "key")["result"] == "skipped"
-    assert not any(KEY in repr(one) for one in pbx.arrivals)
-
-
-@pytest.mark.parametrize(("key", "result"), [(KEY, "ok"), ("another-key-0123456789", "failed")])
-def test_with_the_key_it_tells_whether_opbx_has_the_same(
-    ci: Opbx, pbx: Pbx, key: str, result: str
-) -> None:
-    pbx.key = key
-    with running_pbx(pbx) as server:
-        done = check(ci, server.url, "--with-key", "--json")
-    assert done.code == (0 if result == "ok" else 1)
-    assert entry(done, "key")["result"] == result
-    (sent,) = [one for one in pbx.arrivals if one.token == KEY]
-    assert sent.path == VOICE
-    assert sent.body["Domain"] == UUID
-    assert sent.body["To"] == "+99900000000"
-    assert KEY not in done.stdout + done.stderr
-    if result == "failed":
-        assert done.error["hint"] == "give OPBX this key: `opbx webhook-key reveal`"
-
-
-def test_after_a_rotation_it_tells_that_opbx_still_has_the_old_key(
-    configured: Opbx, pbx: Pbx
-) -> None:
-    pbx.key = configured("webhook-key", "reveal", "--yes").stdout.strip()
-    with running_pbx(pbx) as server:
-        assert configured("configure", "--webhook-base-url", server.url).code == 0
-        assert configured("validate").code == 0
-        assert configured("webhook-url", "--check", "--with-key").code == 0
-        assert configured("webhook-key", "rotate", "--grace", "1h").code == 0
-        done = configured("webhook-url", "--check", "--with-key", "--json")
-        assert done.code == 1
-        assert "OPBX still has the key from before the rotation (fp:" in entry(done, "key")["seen"]
-        said = configured("webhook-url", "--check", "--with-key").stderr
-        assert "If it is refused there, the one from before the rotation (fp:" in said
-        assert configured("profiles", "rename", "default", "acme").code == 0
-        argv = ("--domain-uuid", UUID, "--api-key-stdin", "-p", "other")
-        assert configured("configure", *argv, stdin="XI" + "0" * 32).code == 0
-        assert configured("profiles", "use", "other").code == 0
-        done = configured("webhook-url", "--check", "--with-key", "-p", "acme", "--json")
-        assert done.error["hint"].endswith("`opbx webhook-key reveal --profile acme`")
-        assert configured("profiles", "use", "acme").code == 0
-        pbx.key = configured("webhook-key", "reveal", "--yes").stdout.strip()
-        assert configured("webhook-url", "--check", "--with-key").code == 0
-
-
-def test_before_the_key_is_sent_that_is_said(ci: Opbx, pbx: Pbx) -> None:
-    with running_pbx(pbx) as server:
-        done = check(ci, server.url, "--with-key")
-    notice = next(line for line in done.stderr.splitlines() if "webhook key (fp:" in line)
-    assert server.url + VOICE in notice
-    assert "nobody has" in notice
-
-
-def test_a_redirect_is_reported_and_not_followed_with_the_key(ci: Opbx, pbx: Pbx) -> None:
-    elsewhere = Pbx(KEY)
-    with running_pbx(elsewhere) as other, running_pbx(pbx) as server:
-        for path in (VOICE, SESSION_UPDATE, CDR, HEALTH):
-            pbx.instead[path] = http("307 Temporary Redirect", Location=other.url + path)
-        done = check(ci, server.url, "--with-key", "--json")
-    assert done.code == 1
-    assert entry(done, "health")["seen"] == f"307: redirected to {other.url}{HEALTH}"
-    assert elsewhere.arrivals == []
-    assert entry(done, "key")["result"] == "skipped"
-
-
-class Echo(Pbx):
-    """Sends whoever has the key elsewhere, with the key spelled in another way."""
-
-    def answer(self, arrival: Arrival) -> bytes:
-        if arrival.token != self.key:
-            return super().answer(arrival)
-        spelled = "".join(f"%{byte:02x}" for byte in self.key.encode())
-        return http("302 Found", Location=f"https://x.example.com/?key={spelled}")
-
-
-def test_a_key_that_a_server_repeats_in_a_redirect_is_not_shown(ci: Opbx) -> None:
-    with running_pbx(Echo(KEY)) as server:
-        done = check(ci, server.url, "--with-key", "--json", "-v")
-    assert entry(done, "key")["seen"] == "302: redirected"
-    assert f"%{ord(KEY[0]):02x}" not in done.stdout + done.stderr
-
-
 @pytest.mark.parametrize("host", ["xn--a.example.com", "xn--.example.com"])
 def test_a_broken_punycode_name_is_a_failed_check(ci: Opbx, pbx: Pbx, host: str) -> None:
     done = check(ci, f"https://{host}", "--json")
@@ -301,22 +124,6 @@ def test_a_broken_punycode_name_is_a_failed_check(ci: Opbx, pbx: Pbx, host: str)
     with running_pbx(pbx) as server:
         done = check(ci, server.url, "--json")
     assert entry(done, "health")["seen"] == f"302: redirected to https://{host}/"
-
-
-def test_over_plain_http_to_another_host_the_key_is_not_sent(
-    ci: Opbx, pbx: Pbx, internet: Callable[..., None]
-) -> None:
-    with running_pbx(pbx) as server:
-        internet(server.port, PUBLIC)
-        done = check(ci, f"http://{HOST}", "--with-key", "--json")
-    assert done.code == 1
-    assert entry(done, "key") == {
-        "id": "key",
-        "result": "failed",
-        "seen": "not sent: it would travel in the clear",
-        "advice": "serve OPBX over https, and make that the webhook base URL",
-    }
-    assert not any(KEY in repr(one) for one in pbx.arrivals)
 
 
 @pytest.mark.parametrize("address", ["10.0.0.5", "127.0.0.1", "169.254.1.1", "fd00::1"])
@@ -377,6 +184,8 @@ def test_an_unknown_name_is_a_failed_check(ci: Opbx) -> None:
 
 
 DAYS = datetime.timedelta(days=1)
+
+
 CERTIFICATES: dict[str, tuple[str, dict[str, Any], str, str, str]] = {
     "expired": (HOST, {"shift": -9 * DAYS}, "failed", "expired", "renew the certificate"),
     "early": (HOST, {"shift": 9 * DAYS}, "failed", "not yet valid", "clock"),
@@ -509,14 +318,6 @@ def test_options_that_contradict_each_other(ci: Opbx, arguments: list[str], mess
     done = ci("webhook-url", *arguments, OPBX_WEBHOOK_BASE_URL="https://pbx.example.com")
     assert (done.code, done.stdout) == (2, "")
     assert message in done.stderr
-
-
-def test_without_a_key_there_is_none_to_check(ci: Opbx) -> None:
-    del ci.environ["OPBX_WEBHOOK_API_KEY"]
-    for argv in (["webhook-url", "--check", "--with-key"], ["webhook-key", "reveal", "--yes"]):
-        done = ci(*argv, OPBX_WEBHOOK_BASE_URL="https://pbx.example.com")
-        assert (done.code, done.stdout) == (3, "")
-        assert done.stderr == "error: no webhook key is set\nhint: set OPBX_WEBHOOK_API_KEY\n"
 
 
 def test_verbose_shows_each_request_without_the_key(ci: Opbx, pbx: Pbx) -> None:
