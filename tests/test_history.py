@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 import stat
+import threading
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from opbx_cli.models import Secret
+from opbx_cli.operations.profiles import put
 from opbx_cli.sandbox.server import RunningSandbox
+from opbx_cli.store import Store, store_paths
 from opbx_cli.store.history import SIZE_MAX
-from support import Opbx
+from support import WEBHOOK_BASE_URL, Opbx
 
 
 def entries(opbx: Opbx, *argv: str) -> list[dict[str, Any]]:
@@ -111,6 +118,45 @@ def test_a_rotation_has_both_fingerprints(configured: Opbx) -> None:
     assert pair["from"] != pair["to"]
     text = configured("profiles", "history").stdout.splitlines()[-1]
     assert f"webhook_api_key ({pair['from']} → {pair['to']})" in text
+
+
+def test_a_rotation_that_is_only_partly_done_is_in_the_trail_too(
+    start_sandbox: Callable[..., RunningSandbox], opbx: Opbx
+) -> None:
+    sandbox = start_sandbox(variants=["webhook-key=absent"], latency=0.2)
+    domain = sandbox.domains[0]
+    argv = ("configure", "--domain-uuid", domain.uuid, "--api-key-stdin")
+    address = ("--api-base-url", sandbox.url, "--webhook-base-url", WEBHOOK_BASE_URL)
+    assert opbx(*argv, *address, stdin=domain.api_key).code == 0
+
+    def interfere() -> None:
+        """Give the profile another key while the new one is on its way to Cloudonix."""
+        while all(request.call != "update-domain" for request in sandbox.requests):
+            os.sched_yield()
+        store = Store(store_paths(str(opbx.home)))
+        settings = store.read().find(None)[1]
+        other = replace(settings, webhook_api_key=Secret("somebody-elses-webhook-key"))
+        store.update(lambda contents: put(contents, "default", other))
+
+    somebody = threading.Thread(target=interfere)
+    somebody.start()
+    outcome = opbx("webhook-key", "rotate", "--json")
+    somebody.join()
+    assert (outcome.code, outcome.error["code"]) == (9, "webhook_key.partial")
+    entry = entries(opbx)[-1]
+    assert (entry["command"], entry["result"]) == ("webhook-key rotate", "partial")
+    profile: Any = sandbox.state.domain()["profile"]
+    in_force = Secret(profile["authorization-api-key"])
+    assert entry["fingerprints"]["webhook_api_key"]["to"] == in_force.fingerprint
+
+
+def test_a_rotation_that_was_taken_back_is_not_in_the_trail(
+    configured: Opbx, sandbox: RunningSandbox
+) -> None:
+    sandbox.set_faults("update-domain=400")
+    before = entries(configured)
+    assert configured("webhook-key", "rotate").code == 6
+    assert entries(configured) == before
 
 
 def test_the_file_is_private_and_has_no_value(configured: Opbx, sandbox: RunningSandbox) -> None:

@@ -49,17 +49,23 @@ def rotate_webhook_key(
     if grace is not None:
         seconds = source.checked(parse_duration, grace, "--grace")
         until = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=seconds)
-    profile = _stored_profile(app)
+    profile, old = _stored_profile(app), app.settings.settings
+    saved, outcome = old, "partial"
 
     def save(before: "Settings", after: "Settings") -> None:
+        nonlocal saved
         app.store.update(
             lambda contents: profiles.with_webhook_key(contents, profile, before, after)
         )
+        saved = after
 
-    with app.ui.working("Putting a new webhook key in force"):
-        result = rotate(app.client, app.settings, save, old_valid_until=until)
-    after = app.store.read().find(profile)[1]
-    app.record(Deed("webhook-key rotate", profile, app.settings.settings, after))
+    try:
+        with app.ui.working("Putting a new webhook key in force"):
+            result = rotate(app.client, app.settings, save, old_valid_until=until)
+        outcome = "ok"
+    finally:
+        if saved.webhook_api_key != old.webhook_api_key:
+            app.record(Deed("webhook-key rotate", profile, old, saved, result=outcome))
     app.ui.show(result)
 
 
