@@ -150,3 +150,9 @@ def test_demo_of_webhooks_as_json_has_the_listeners_lines_too(opbx: Opbx) -> Non
     assert listener["command"] == "opbx webhook listen --port 0"
     assert listener["output"].count("\taccepted\t200\t") == 13
     assert "23 callbacks, 10 refused." in listener["output"]
+
+
+def test_a_quiet_demo_of_webhooks_still_passes_warnings_on(opbx: Opbx) -> None:
+    outcome = opbx.process("demo", "--webhooks", "-q")
+    assert outcome.code == 0, outcome
+    assert outcome.stderr.count("warning: the webhook base URL is not https") == 2

@@ -237,3 +237,5 @@ def test_hints_name_the_profile_that_failed(configured: Opbx, sandbox: RunningSa
     )
     error = configured("validate", "-p", "second", "--json").error
     assert error["hint"].startswith("`opbx validate --replace-default --profile second` sends")
+    planned = configured("validate", "-p", "second", "--check").stdout
+    assert planned.endswith("; `opbx validate --profile second` changes that.\n")

@@ -10,10 +10,11 @@ from typing import ClassVar, NoReturn
 
 from opbx_cli.errors import OpbxError
 from opbx_cli.models import Secret
+from opbx_cli.settings import STORE_KEY
 
 # What opens the store, and what would make an opbx in there ask for a stored profile.
 KEPT_BACK = (
-    "OPBX_STORE_KEY",
+    STORE_KEY,
     "OPBX_STORE_KEY_FILE",
     "OPBX_ALLOW_SHARED_KEY_FILE",
     "OPBX_PROFILE",

@@ -19,6 +19,7 @@ from opbx_cli.cli.ui import Ui
 from opbx_cli.errors import ConfigurationError, OpbxError
 
 WEBHOOK_BASE_URL = "https://pbx.example.com"
+LISTEN = ["webhook", "listen", "--port", "0"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +55,12 @@ def _main_commands(ui: Ui, environ: dict[str, str]) -> tuple[list[Shown], list[i
 def _webhooks(ui: Ui, environ: dict[str, str]) -> tuple[list[Shown], list[int]]:
     """Show the whole loop on one machine: the sandbox calls, and the listener answers."""
     with _listening(ui, environ) as listener:
-        environ = {**environ, "APP_URL": listener.url}
+        environ = {**environ, "APP_URL": listener.started()}
         commands = [["validate"], ["webhook-url", "--check", "--with-key"], ["sandbox", "call"]]
         commands += [["webhook-key", "rotate", "--grace", "15m"], ["sandbox", "call"]]
         commands.append(["sandbox", "call", "--wrong-key"])
-        shown = [_run_beside(ui, words, environ) for words in commands]
-    return [*shown, listener.shown], [0, 0, 0, 0, 0, 0, 0]
+        shown = [_run(ui, words, environ, beside=True) for words in commands]
+    return [*shown, listener.shown], [0] * (len(shown) + 1)
 
 
 @contextmanager
@@ -92,98 +93,99 @@ def _parsed(process: subprocess.Popen[str], lines: Iterator[str]) -> _Sandbox:
 class _Listener:
     """`opbx webhook listen`, behind the other commands; `shown` is what became of it."""
 
-    def __init__(self, ui: Ui, environ: dict[str, str]) -> None:
-        words = ["webhook", "listen", "--port", "0"]
-        self._line = "opbx " + shlex.join(words)
-        self._ui = ui
-        self._output: list[str] = []
-        if ui.output != "json":
-            ui.show_line(f"$ {self._line} &")
-        self.process = subprocess.Popen(  # noqa: S603  # our own command
-            [*_opbx(), *words],
-            env=environ,
-            stdout=subprocess.PIPE if ui.output == "json" else None,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.url = self._first_url()
-        self._follower = threading.Thread(target=self._follow, daemon=True)
-        self._follower.start()
+    def __init__(self, ui: Ui, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self._said = _Said(ui, process)
+        self._follower = threading.Thread(target=self._said.follow, daemon=True)
 
-    def stop(self) -> None:
-        self.process.terminate()
-        with self.process:
-            callbacks = "" if self.process.stdout is None else self.process.stdout.read()
-            self._follower.join()
-        output = "".join([*self._output, callbacks])
-        self.shown = Shown(self._line, self.process.returncode, output)
-
-    def _first_url(self) -> str:
-        """Wait until it says where it listens."""
-        assert self.process.stderr is not None
-        for line in iter(self.process.stderr.readline, ""):
-            self._relay(line)
+    def started(self) -> str:
+        """Wait until it says where it listens; return the URL."""
+        for line in self._said:
             found = re.search(r"http://127\.0\.0\.1:[0-9]+", line)
             if found is not None:
+                self._follower.start()
                 return found[0]
-        raise OpbxError("the listener did not start", code="demo.listener")
+        why = "".join(self._said.lines[:1]).strip() or "it said nothing"
+        raise OpbxError(f"the listener did not start: {why}", code="demo.listener")
 
-    def _follow(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self._relay(line)
+    def stop(self) -> None:
+        self._process.terminate()
+        callbacks = "" if self._process.stdout is None else self._process.stdout.read()
+        if self._follower.ident is not None:
+            self._follower.join()
+        output = "".join([*self._said.lines, callbacks])
+        self.shown = Shown(_line(LISTEN), self._process.wait(), output)
 
-    def _relay(self, line: str) -> None:
-        self._output.append(line)
-        if self._ui.output != "json":
-            self._ui.notice(line.rstrip("\n"))
+
+class _Said:
+    """What a command says on stderr, passed on line by line; JSON keeps it for the document."""
+
+    def __init__(self, ui: Ui, process: subprocess.Popen[str]) -> None:
+        assert process.stderr is not None
+        self.lines: list[str] = []
+        self._ui = ui
+        self._stream = process.stderr
+
+    def __iter__(self) -> Iterator[str]:
+        for line in iter(self._stream.readline, ""):
+            self.lines.append(line)
+            if self._ui.output != "json":
+                self._ui.pass_on(line.rstrip("\n"))
+            yield line
+
+    def follow(self) -> None:
+        for _line in self:
+            pass
 
 
 @contextmanager
 def _listening(ui: Ui, environ: dict[str, str]) -> Iterator[_Listener]:
-    listener = _Listener(ui, environ)
-    try:
-        yield listener
-    finally:
-        listener.stop()
-
-
-def _run(ui: Ui, words: list[str], environ: dict[str, str], *, stdin: str = "") -> Shown:
-    """Run one command as a user would, showing its line first."""
-    line = "opbx " + shlex.join(words) + (" < api-key.txt" if stdin else "")
-    if ui.output == "json":
-        done = subprocess.run(  # noqa: S603  # our own command
-            [*_opbx(), *words],
-            input=stdin,
-            env=environ,
-            text=True,
-            check=False,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        return Shown(line, done.returncode, done.stdout)
-    ui.show_line(f"$ {line}")
-    done = subprocess.run(  # noqa: S603  # our own command
-        [*_opbx(), *words], input=stdin, env=environ, text=True, check=False
-    )
-    ui.show_line("" if done.returncode == 0 else f"(exit code {done.returncode})\n")
-    return Shown(line, done.returncode, "")
-
-
-def _run_beside(ui: Ui, words: list[str], environ: dict[str, str]) -> Shown:
-    """Run a command while the listener writes to the same terminal, which no wheel survives."""
-    if ui.output == "json":
-        return _run(ui, words, environ)
-    line = "opbx " + shlex.join(words)
-    ui.show_line(f"$ {line}")
+    if ui.output != "json":
+        ui.show_line(f"$ {_line(LISTEN)} &")
     with subprocess.Popen(  # noqa: S603  # our own command
-        [*_opbx(), *words], env=environ, stderr=subprocess.PIPE, text=True
+        [*_opbx(), *LISTEN],
+        env=environ,
+        stdout=subprocess.PIPE if ui.output == "json" else None,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
-        assert process.stderr is not None
-        for said in process.stderr:
-            ui.notice(said.rstrip("\n"))
-    ui.show_line("" if process.returncode == 0 else f"(exit code {process.returncode})\n")
-    return Shown(line, process.returncode, "")
+        listener = _Listener(ui, process)
+        try:
+            yield listener
+        finally:
+            listener.stop()
+
+
+def _run(
+    ui: Ui, words: list[str], environ: dict[str, str], *, stdin: str = "", beside: bool = False
+) -> Shown:
+    """Run one command as a user would, showing its line first.
+
+    `beside` is for one that runs while the listener writes to the same terminal: a wheel would
+    not survive that, so its stderr is no terminal, but passed on.
+    """
+    line = _line(words) + (" < api-key.txt" if stdin else "")
+    as_json = ui.output == "json"
+    if not as_json:
+        ui.show_line(f"$ {line}")
+    with subprocess.Popen(  # noqa: S603  # our own command
+        [*_opbx(), *words],
+        env=environ,
+        stdin=subprocess.PIPE,  # no terminal, also where it is empty: nobody is asked anything
+        stdout=subprocess.PIPE if as_json else None,
+        stderr=subprocess.STDOUT if as_json else subprocess.PIPE if beside else None,
+        text=True,
+    ) as process:
+        if beside and not as_json:
+            _Said(ui, process).follow()
+        output = process.communicate(stdin)[0] or ""
+    if not as_json:
+        ui.show_line("" if process.returncode == 0 else f"(exit code {process.returncode})\n")
+    return Shown(line, process.returncode, output)
+
+
+def _line(words: list[str]) -> str:
+    return "opbx " + shlex.join(words)
 
 
 def _opbx() -> list[str]:

@@ -190,6 +190,10 @@ class Ui:
         if not self._quiet and self.output != "json":
             self._write("stderr", f"{self._fitted(sentence)}\n")
 
+    def pass_on(self, line: str) -> None:
+        """Show what another opbx said on its stderr, be it a notice or a warning."""
+        self._write("stderr", f"{self._fitted(line)}\n")
+
     def trace(self, line: str) -> None:
         if self._verbose:
             self._write("stderr", f"{line}\n")

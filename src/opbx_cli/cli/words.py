@@ -102,8 +102,8 @@ def closing(report: Report) -> str:
         count = sum(len(step.changes) for step in report.steps if step.status is Status.DIFFERS)
         things = "1 thing" if count == 1 else f"{count} things"
         is_applied = any(step.id is StepId.SETTINGS for step in report.steps)
-        how = "`opbx apply FILE`" if is_applied else "`opbx validate`"
-        return f"{name} differs from the settings in {things}; {how} changes that."
+        how = "apply FILE" if is_applied else f"validate{report.profile_option}"
+        return f"{name} differs from the settings in {things}; `opbx {how}` changes that."
     if report.result is Result.PARTIAL:
         return f"{name} is only partly in line with the settings."
     if report.is_doubtful:

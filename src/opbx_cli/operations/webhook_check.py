@@ -1,8 +1,8 @@
 """Proving that callbacks would arrive: what stands behind the webhook URL, seen from outside.
 
-Nothing is sent that OPBX could take for a call: callbacks without a token, and with a wrong
-one, which it has to refuse. The real key is sent only when asked for, and only to a server
-that has refused a wrong one.
+What is sent are callbacks without a token, and with a wrong one, which OPBX has to refuse; one
+that does not finds a number that nobody has in them, or nothing. The real key is sent only when
+asked for, and only to a server that has refused a wrong one.
 """
 
 from __future__ import annotations

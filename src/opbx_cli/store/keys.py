@@ -12,10 +12,11 @@ from pathlib import Path
 
 from opbx_cli.errors import ConfigurationError, StoreError, UsageError
 from opbx_cli.models import Secret
+from opbx_cli.settings import STORE_KEY
 from opbx_cli.store import crypto, file
 from opbx_cli.values import InvalidValue, parse_switch
 
-KEY_VARIABLE = "OPBX_STORE_KEY"
+KEY_VARIABLE = STORE_KEY
 KEY_FILE_VARIABLE = "OPBX_STORE_KEY_FILE"
 ALLOW_SHARED_VARIABLE = "OPBX_ALLOW_SHARED_KEY_FILE"
 
