@@ -15,7 +15,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from opbx_cli.errors import StoreError
-from opbx_cli.models import ApplicationReference, RecordingFormat, Secret, Settings
+from opbx_cli.models import (
+    ApplicationReference,
+    KeyMemory,
+    KeyState,
+    RecordingFormat,
+    Secret,
+    Settings,
+)
 from opbx_cli.store import SlotKind, Store, StoreContents, StorePaths, store_paths
 
 RUNS = 15
@@ -31,7 +38,7 @@ def settings(number: int) -> Settings:
         no_answer_timeout=45,
         recording_format=RecordingFormat.WAV,
         voice_application=ApplicationReference(id=number, uuid=None, name="opbx"),
-        webhook_api_key_sent=Secret("fp:0a1b2c3d"),
+        webhook_key_memory=KeyMemory(KeyState.SENT, "fp:0a1b2c3d"),
     )
 
 

@@ -75,7 +75,9 @@ def remote_profile(sandbox: RunningSandbox, number: int) -> Any:
 
 
 def files(opbx: Opbx) -> dict[Path, bytes]:
-    return {file: file.read_bytes() for file in opbx.home.rglob("*") if file.is_file()}
+    """All but the locks, which are empty and made when they are needed."""
+    found = [file for file in opbx.home.rglob("*") if file.is_file() and file.suffix != ".lock"]
+    return {file: file.read_bytes() for file in found}
 
 
 def test_the_profiles_are_saved_and_validated(
@@ -85,6 +87,7 @@ def test_the_profiles_are_saved_and_validated(
     assert (outcome.code, outcome.stderr) == (0, "")
     found = documents(outcome)
     assert list(found) == ["alpha", "bravo"]
+    assert [len(entry["warnings"]) for entry in found.values()] == [1, 1]  # OPBX needs the key
     assert statuses(found["alpha"]) == {
         "settings": "created",
         "connect": "ok",
@@ -179,9 +182,10 @@ def test_what_was_done_is_in_the_audit_trail(opbx: Opbx, manifest: Path) -> None
     assert opbx("apply", str(manifest)).code == 0
     entries = opbx("profiles", "history", "--json").document["entries"]
     assert {entry["command"] for entry in entries} == {"apply"}
-    assert [entry["profile"] for entry in entries] == ["alpha", "bravo", "alpha", "bravo"]
-    assert "domain_api_key" in entries[0]["fingerprints"]
-    assert "default_application" in entries[2]["changed"]
+    assert [entry["profile"] for entry in entries] == ["alpha", "bravo"]
+    for entry in entries:
+        assert "domain_api_key" in entry["fingerprints"]
+        assert "default_application" in entry["changed"]
 
 
 def test_a_failing_domain_does_not_stop_the_others(
@@ -261,7 +265,9 @@ def test_with_the_rate_limit_on_there_is_no_429(
     assert 429 not in {request.status for request in sandbox.requests}
 
 
-def test_ctrl_c_leaves_the_settings_saved(opbx: Opbx, pair: RunningSandbox, manifest: Path) -> None:
+def test_ctrl_c_saves_nothing_that_was_not_accepted(
+    opbx: Opbx, pair: RunningSandbox, manifest: Path
+) -> None:
     pair.set_faults("get-domain=hang")
     with subprocess.Popen(
         [sys.executable, "-m", "opbx_cli", "apply", str(manifest)],
@@ -274,11 +280,12 @@ def test_ctrl_c_leaves_the_settings_saved(opbx: Opbx, pair: RunningSandbox, mani
             os.sched_yield()
         process.send_signal(signal.SIGINT)
         stdout, stderr = process.communicate(timeout=30)
-    assert (process.returncode, stdout) == (130, "")
+    assert process.returncode == 130
+    assert stdout.count("was not brought in line: this run was asked to end.") in (1, 2)
     # Either profile, or both, may have been the one under way.
     assert "finished before that: 0 of 2 profiles; " in stderr
     assert "under way (no step done)" in stderr
     pair.set_faults()
     outcome = opbx("apply", str(manifest), "--json")
     assert outcome.code == 0
-    assert statuses(documents(outcome)["alpha"])["settings"] == "unchanged"
+    assert statuses(documents(outcome)["alpha"])["settings"] == "created"

@@ -232,12 +232,18 @@ def remote_facts(opbx: Opbx) -> list[object]:
 
 def test_another_domain_forgets_what_came_from_the_old_one(validated: Opbx) -> None:
     before = shown(validated)
-    outcome = validated("configure", "--domain-uuid", OTHER_UUID)
+    refused = validated("configure", "--domain-uuid", OTHER_UUID)
+    assert (refused.code, refused.stdout) == (2, "")
+    assert "another domain needs its own API key" in refused.stderr
+    assert shown(validated) == before
+    outcome = validated("configure", "--domain-uuid", OTHER_UUID, "--api-key-stdin", stdin=KEY)
     assert (outcome.code, outcome.stderr) == (0, "")
     assert remote_facts(validated) == [None, None, None]
     after = shown(validated)
-    for name in ("domain_api_key", "webhook_api_key", "webhook_base_url", "api_base_url"):
+    for name in ("webhook_base_url", "api_base_url"):
         assert after[name] == before[name]
+    # The webhook key that is in force on the old domain is no business of the new one.
+    assert after["webhook_api_key"] != before["webhook_api_key"]
 
 
 def test_the_same_domain_in_capitals_is_the_same_domain(validated: Opbx) -> None:

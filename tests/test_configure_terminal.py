@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from opbx_cli.sandbox.server import RunningSandbox
 from support import WEBHOOK_BASE_URL, Opbx
 from terminal import CTRL_C, CTRL_D, Terminal, on_terminal
 
@@ -99,6 +100,44 @@ def test_what_is_stored_is_shown_and_enter_keeps_it(saved: Opbx, environ: dict[s
     assert (saved.home / "store.toml").read_bytes() == store
 
 
+def do_not_try(terminal: Terminal) -> None:
+    terminal.expect("Try this API key with Cloudonix before it replaces the stored one? [Y/n] ")
+    terminal.send("n")
+
+
+@pytest.mark.parametrize("is_right", [True, False])
+def test_a_new_key_is_tried_before_it_replaces_the_stored_one(
+    configured: Opbx, sandbox: RunningSandbox, is_right: bool
+) -> None:
+    right = sandbox.domains[0].api_key
+    assert configured("configure", "--api-key-stdin", stdin="XI" + "1" * 32).code == 0
+    before = settings(configured)
+    with on_terminal("configure", "--api-key-stdin", environ=configured.process_environ()) as one:
+        answer_key(one, "Key", right if is_right else OTHER_KEY)
+        one.expect("[Y/n] ")
+        one.send("")
+        shown = one.finish()
+        assert one.exit_code == (0 if is_right else 4)
+    assert is_right or "nothing was saved" in " ".join(shown.split())
+    assert (settings(configured) == before) is not is_right
+
+
+def test_a_key_that_cannot_be_tried_is_saved_on_a_yes_alone(
+    saved: Opbx, environ: dict[str, str]
+) -> None:
+    argv = ("configure", "--api-base-url", "http://127.0.0.1:9")
+    for answer, code in (("n", 2), ("y", 0)):
+        with on_terminal(*argv, environ=environ) as terminal:
+            answer_key(terminal, "Domain API key", OTHER_KEY)
+            terminal.expect("[Y/n] ")
+            terminal.send("y")
+            terminal.expect("Save it all the same? [y/N] ")
+            terminal.send(answer)
+            terminal.finish()
+            assert terminal.exit_code == code
+    assert settings(saved)["api_base_url"] == "http://127.0.0.1:9"
+
+
 def test_one_answer_changes_one_setting(saved: Opbx, environ: dict[str, str]) -> None:
     before = settings(saved)
     with on_terminal("configure", environ=environ) as terminal:
@@ -109,6 +148,7 @@ def test_one_answer_changes_one_setting(saved: Opbx, environ: dict[str, str]) ->
         for _ in OPTIONAL:
             terminal.expect("]: ")
             terminal.send("")
+        do_not_try(terminal)
         assert OTHER_KEY not in terminal.finish()
         assert terminal.exit_code == 0
     after = settings(saved)
@@ -226,6 +266,7 @@ def test_another_origin_asks_for_the_key_that_goes_there(
         assert terminal.exit_code == 2
     with on_terminal(*argv, environ=environ) as terminal:
         answer_key(terminal, "Domain API key", OTHER_KEY)
+        do_not_try(terminal)
         terminal.finish()
         assert terminal.exit_code == 0
     assert settings(saved)["api_base_url"] == "https://api.staging.cloudonix.io"
@@ -289,6 +330,7 @@ def test_a_key_for_stdin_is_typed_without_echo(saved: Opbx, environ: dict[str, s
     before = settings(saved)
     with on_terminal("configure", "--api-key-stdin", environ=environ) as terminal:
         answer_key(terminal, "Key", OTHER_KEY)
+        do_not_try(terminal)
         assert OTHER_KEY not in terminal.finish()
         assert terminal.exit_code == 0
     assert settings(saved)["domain_api_key"] != before["domain_api_key"]
@@ -305,12 +347,19 @@ def test_removing_a_profile_asks(
         question = terminal.expect("[y/N] ")
         assert question == "Remove profile 'default' and its keys from this computer? [y/N] "
         terminal.send(answer)
+        asked_again = answer not in ("y", "Yes", "n", "")
+        if asked_again:
+            for _ in range(2):
+                terminal.expect("Please answer y or n.\n")
+                terminal.expect("[y/N] ")
+                terminal.send(answer)
         end = terminal.finish()
         assert terminal.exit_code == code
     names = saved("profiles", "list").stdout
     assert (names == "") is (code == 0)
     if code:
-        assert end == f"{answer}\nerror: not confirmed: nothing was done\n"
+        again = "Please answer y or n.\n" * asked_again
+        assert end == f"{answer}\n{again}error: not confirmed: nothing was done\n"
 
 
 @pytest.mark.parametrize(("key", "code"), [(CTRL_C, 130), (CTRL_D, 2)])

@@ -18,9 +18,9 @@ from contract_check import CONTRACT, Sent, objections
 from opbx_cli.callbacks import endpoints
 from opbx_cli.cloudonix import Access, Client
 from opbx_cli.models import Secret
-from opbx_cli.operations.converge import Convergence
+from opbx_cli.operations.converge import Circumstances, Convergence, NoInterruptions
 from opbx_cli.operations.inspection import inspect
-from opbx_cli.operations.plan import Desired
+from opbx_cli.operations.plan import Choices, Desired, plan
 from opbx_cli.operations.steps import Status
 from opbx_cli.sandbox.server import RunningSandbox
 from support import WEBHOOK_BASE_URL, Opbx
@@ -152,7 +152,8 @@ def converge(client: Client, uuid: str, webhook_base_url: str) -> list[Status]:
     snapshot = inspect(client).snapshot
     assert snapshot is not None
     desired = Desired(domain_uuid=uuid, endpoints=endpoints(webhook_base_url))
-    run = Convergence(client, desired, snapshot, replace_default=False, record=None)
+    circumstances = Circumstances(Choices(), profile=None, interruptions=NoInterruptions())
+    run = Convergence(client, desired, snapshot, plan(desired, snapshot), circumstances)
     return [step.status for step in run.steps()]
 
 

@@ -70,7 +70,7 @@ def test_one_run_converges_and_the_next_writes_nothing(
             stdin=domain.api_key,
         )
         assert saved.code == 0, saved.stderr
-        first = opbx("validate", "--replace-default", "--json")
+        first = opbx("validate", "--yes", "--json")
         assert first.code == 0, first.stdout + first.stderr
         state: Any = sandbox.state.domain()
         (ours,) = [

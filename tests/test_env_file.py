@@ -227,7 +227,10 @@ def test_validate_and_apply_take_the_url_from_the_file(
         f'[profile.acme]\ndomain_uuid = "{domain.uuid}"\ndomain_api_key_env = "KEY"\n'
         f'api_base_url = "{sandbox.url}"\n'
     )
-    done = storeless("apply", str(manifest), "--env-file", str(dotenv), KEY=domain.api_key)
+    argv = ["apply", str(manifest), "--env-file", str(dotenv)]
+    assert storeless(*argv, KEY=domain.api_key).code == 9  # calls go to another host now
+    assert sandbox.state.applications()[0]["url"] == f"{BASE}/api/voice/route"
+    done = storeless(*argv, "--replace-default", KEY=domain.api_key)
     assert done.code == 0, done
     assert sandbox.state.applications()[0]["url"] == f"{OTHER}/api/voice/route"
 

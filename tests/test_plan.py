@@ -10,10 +10,13 @@ from hypothesis import strategies as st
 
 from opbx_cli.callbacks import endpoints
 from opbx_cli.models import RecordingFormat, Secret
-from opbx_cli.operations.plan import OPBX_PREFIX, Desired, Plan, application_name, plan
+from opbx_cli.operations.key_ownership import OPBX_PREFIX, KeyAction, KeyChoice
+from opbx_cli.operations.plan import Choices, Desired, Plan, application_name, plan
+from opbx_cli.operations.takeover import CallsChoice, Taken
 from opbx_cli.remote import Domain, DomainProfile, Snapshot, VoiceApplication
 
 UUID = "6b1f0c2e-0000-4000-8000-000000000000"
+YES = Choices(CallsChoice.SWITCH, KeyChoice.REPLACE)
 
 texts = st.one_of(st.none(), st.text(max_size=12))
 applications = st.builds(
@@ -76,10 +79,10 @@ def carried_out(planned: Plan, before: Snapshot) -> Snapshot:
 
 @given(desired=wishes, before=snapshots)
 def test_a_plan_that_was_carried_out_is_empty(desired: Desired, before: Snapshot) -> None:
-    planned = plan(desired, before)
+    planned = plan(desired, before, YES)
     after = plan(desired, carried_out(planned, before))
     assert after.is_empty, after
-    assert after.foreign_default is None
+    assert after.takeovers == ()
 
 
 @given(desired=wishes, before=snapshots)
@@ -91,7 +94,7 @@ def test_a_plan_names_each_difference_once(desired: Desired, before: Snapshot) -
 
 
 @given(desired=wishes, before=snapshots)
-def test_only_empty_builtin_and_opbx_defaults_are_replaced_without_a_yes(
+def test_an_application_that_is_nobodys_is_replaced_without_a_yes(
     desired: Desired, before: Snapshot
 ) -> None:
     planned = plan(desired, before)
@@ -99,18 +102,36 @@ def test_only_empty_builtin_and_opbx_defaults_are_replaced_without_a_yes(
     known = [*before.applications, *filter(None, [before.domain.application])]
     holder = next((entry for entry in known if entry.id == current), None)
     is_free = current is None or (
-        holder is not None
-        and (holder.name.startswith(OPBX_PREFIX) or (holder.type or "").startswith("Cloudonix:"))
+        holder is not None and (holder.type or "").startswith("Cloudonix:")
     )
-    wants_yes = planned.foreign_default is not None
-    assert wants_yes == (bool(planned.default_changes) and not is_free)
+    if is_free:
+        assert Taken.DEFAULT_APPLICATION not in planned.taken
+    elif holder is None or not holder.name.startswith(OPBX_PREFIX):
+        assert (Taken.DEFAULT_APPLICATION in planned.taken) == bool(planned.default_changes)
 
 
 @given(desired=wishes, before=snapshots)
-def test_a_webhook_key_goes_along_with_every_write_of_the_profile(
+def test_without_a_yes_nothing_of_somebodys_is_written(desired: Desired, before: Snapshot) -> None:
+    planned = plan(desired, before)
+    written = {change.path for change in planned.profile_changes}
+    profile = before.domain.profile
+    for kind, path, url in (
+        (Taken.SESSION_UPDATES, "session-update-endpoint", profile.session_update_endpoint),
+        (Taken.CALL_RECORDS, "cdr-endpoint", profile.cdr_endpoint),
+    ):
+        if kind in planned.taken:
+            assert url
+            assert f"domain_profile.{path}" not in written
+            assert path not in planned.profile_writes
+    if planned.key.action is KeyAction.ASK:
+        assert not written
+
+
+@given(desired=wishes, before=snapshots)
+def test_a_known_webhook_key_goes_along_with_every_write_of_the_profile(
     desired: Desired, before: Snapshot
 ) -> None:
-    planned = plan(desired, before)
+    planned = plan(desired, before, YES)
     if planned.profile_changes and desired.webhook_key is not None:
         assert planned.profile_writes["authorization-api-key"] == desired.webhook_key
 

@@ -37,8 +37,8 @@ def test_check_and_run_show_the_same_plan_in_the_owners_words(
     sandbox.state.set_default_application("ivr-2019")
     sandbox.state.set_profile_keys({"call-timeout": 60, KEY: REPLACED})
     assert configured("configure", "--no-answer-timeout", "45").code == 0
-    checked = configured("validate", "--check").stdout
-    done = configured("validate", "--replace-default").stdout
+    checked = configured("validate", "--check", "--yes").stdout
+    done = configured("validate", "--yes").stdout
     new = Secret(str(sandbox.state.domain()["profile"][KEY]))  # type: ignore[index]
     for shown in (checked, done):
         assert "Ring time 60 s → 45 s" in shown

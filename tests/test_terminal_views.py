@@ -84,14 +84,26 @@ def test_a_yes_on_the_terminal_replaces_somebody_elses_default(
 ) -> None:
     sandbox.state.add_application("ivr-2019", url="https://ivr.example")
     sandbox.state.set_default_application("ivr-2019")
-    for answer, code in (("n", 9), ("", 9), ("y", 0)):
+    before = sandbox.state.domain()
+    for answer, code in (("n", 9), ("", 9), ("maybe", 9), ("p", 9), ("y", 0)):
         with on_terminal("validate", environ=owner.process_environ(NO_COLOR="1")) as terminal:
-            terminal.expect(
-                "Calls go to application 'ivr-2019' now. Send them to OPBX instead? [y/N] "
-            )
+            asked = terminal.expect("[y/p/N] ")
+            assert "Calls go to application 'ivr-2019' (https://ivr.example) now.\n" in asked
+            assert "Send them to https://pbx.example.com instead? (Way back: make " in asked
+            for _ in range(2 if answer == "maybe" else 0):
+                terminal.send(answer)
+                terminal.expect("Please answer y, p or n.\n[y/p/N] ")
+            is_as_before = answer not in ("p", "y")
             terminal.send(answer)
             terminal.finish()
             assert terminal.exit_code == code
+        if is_as_before:  # to the letter: no application, no ring time, no key
+            assert sandbox.state.domain() == before
+            assert [entry["name"] for entry in sandbox.state.applications()] == ["ivr-2019"]
+        if answer == "p":
+            now = sandbox.state.domain()
+            assert now["profile"] != before["profile"]
+            assert now["defaultApplication"] == before["defaultApplication"]
 
 
 def test_the_end_of_input_at_that_question_changes_nothing(
@@ -100,7 +112,7 @@ def test_the_end_of_input_at_that_question_changes_nothing(
     sandbox.state.add_application("ivr-2019", url="https://ivr.example")
     sandbox.state.set_default_application("ivr-2019")
     with on_terminal("validate", environ=owner.process_environ(NO_COLOR="1")) as terminal:
-        terminal.expect("[y/N] ")
+        terminal.expect("[y/p/N] ")
         terminal.send("", end="\x04")
         terminal.finish()
         assert terminal.exit_code == 2

@@ -180,8 +180,8 @@ def test_a_store_that_cannot_be_written_after_all_else_is_partial(
     lock.mkdir()
     outcome = configured("validate", "--json")
     assert outcome.code == 9
-    assert statuses(outcome)["default-application"] == "updated"
-    assert statuses(outcome)["save"] == "failed"
+    assert statuses(outcome)["domain-profile"] == "failed"  # before the key was sent
+    assert statuses(outcome)["default-application"] == "skipped"
     lock.rmdir()
     again = configured("validate", "--json")
     assert again.code == 0

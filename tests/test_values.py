@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opbx_cli.models import RecordingFormat
-from opbx_cli.operations.webhook import is_public
 from opbx_cli.values import (
     InvalidValue,
     clean,
+    is_public,
     origin,
     parse_api_base_url,
     parse_api_timeout,

@@ -10,6 +10,8 @@
     ├── PartialError         9    some steps done, some not
     ├── StoreError          10    the store: key, damage, permissions, lock
     └── Interrupted        130    Ctrl-C
+        ├── Terminated    143    SIGTERM
+        └── HungUp        129    SIGHUP
 
 A message says what failed and on which thing; a hint is the one next step. Neither
 ever repeats a value that somebody typed: it may be a secret in the wrong place.
@@ -17,6 +19,7 @@ ever repeats a value that somebody typed: it may be a secret in the wrong place.
 
 from __future__ import annotations
 
+import copy
 from typing import ClassVar
 
 DONE = 0
@@ -44,6 +47,12 @@ class OpbxError(Exception):
         self.hint = hint
         self.code = code or self.default_code
         self.http_status = http_status
+
+    def with_more(self, said: str, *, hint: str | None = None) -> OpbxError:
+        """Return the same error with more said at its end, and this hint in place of its own."""
+        more = copy.copy(self)
+        more.message, more.hint = self.message + said, hint or self.hint
+        return more
 
     def as_object(self) -> dict[str, object]:
         """Return the error as JSON shows it."""
@@ -117,5 +126,19 @@ class StoreError(OpbxError):
 
 
 class Interrupted(OpbxError):
+    """Somebody asked the command to end, with Ctrl-C."""
+
     exit_code = 130
     default_code = "interrupted"
+
+
+class Terminated(Interrupted):
+    """SIGTERM: a cancelled job, `docker stop`. The code is 128 and its number, as in shells."""
+
+    exit_code = 143
+
+
+class HungUp(Interrupted):
+    """SIGHUP: the terminal went away."""
+
+    exit_code = 129

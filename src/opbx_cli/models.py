@@ -96,6 +96,31 @@ class ApplicationReference:
     name: str
 
 
+class KeyState(StrEnum):
+    """How far a webhook key of ours has come on its way to Cloudonix."""
+
+    GENERATED = "generated"  # made by opbx, never sent: nobody else can know it
+    SENDING = "sending"  # about to be sent: until the answer is known, it may be in force
+    ROTATING = "rotating"  # the same, in place of `webhook_api_key_previous`
+    SENT = "sent"  # sent and taken; Cloudonix does not show keys of this domain
+    SHOWN = "shown"  # Cloudonix showed it, perhaps masked, when it was read back
+
+
+@dataclass(frozen=True, slots=True)
+class KeyMemory:
+    """What a profile remembers of the webhook key that this store sent last."""
+
+    state: KeyState
+    fingerprint: str
+
+    @classmethod
+    def of(cls, key: Secret, state: KeyState) -> KeyMemory:
+        return cls(state, key.fingerprint)
+
+    def is_of(self, key: Secret | None) -> bool:
+        return key is not None and key.fingerprint == self.fingerprint
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """One profile: everything known about one Cloudonix domain. None means unset."""
@@ -110,12 +135,12 @@ class Settings:
     api_base_url: str = DEFAULT_API_BASE_URL
     voice_application: ApplicationReference | None = None
     cloudonix_package: str | None = None
-    # Fingerprint of the webhook key that Cloudonix took last: some domains never show
-    # the key they hold, and then this is all that tells "in force" from "never sent". With
-    # `seen:` before it, Cloudonix showed the key, which proves later that it was replaced.
-    webhook_api_key_sent: Secret | None = None
-    # The webhook key from before the last rotation, which `webhook listen` goes on accepting
-    # until then (epoch seconds): OPBX and Cloudonix do not change at the same moment.
+    # Which webhook key this store sent last. It tells our own key from somebody else's, and
+    # some domains never show the key that they hold. None: given by somebody, never sent.
+    webhook_key_memory: KeyMemory | None = None
+    # The webhook key from before, kept until the present one is known to be in force. With a
+    # moment (epoch seconds) it is the one from before the last rotation, and `webhook listen`
+    # goes on accepting it until then: OPBX and Cloudonix do not change at the same time.
     webhook_api_key_previous: Secret | None = None
     webhook_api_key_previous_until: int | None = None
 
@@ -126,7 +151,7 @@ class Settings:
             domain_name=None,
             voice_application=None,
             cloudonix_package=None,
-            webhook_api_key_sent=None,
+            webhook_key_memory=None,
         ).without_previous_key()
 
     def without_previous_key(self) -> Settings:
@@ -135,5 +160,7 @@ class Settings:
 
 # What a user sets or sees; the rest is what opbx remembers of the webhook key.
 SETTING_NAMES: tuple[str, ...] = tuple(
-    entry.name for entry in fields(Settings) if not entry.name.startswith("webhook_api_key_")
+    entry.name
+    for entry in fields(Settings)
+    if not entry.name.startswith(("webhook_api_key_", "webhook_key_"))
 )

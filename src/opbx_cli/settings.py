@@ -58,7 +58,8 @@ class ActiveSettings:
     """The settings a command works with, and where each came from.
 
     `profile` is None when they came from the environment alone. `origins` names the
-    source of each setting: `profile NAME`, a variable, or `default`.
+    source of each setting: `profile NAME`, a variable, or `default`. `api_key_place` is where a
+    manifest says that the API key is.
     """
 
     settings: Settings
@@ -66,6 +67,7 @@ class ActiveSettings:
     is_default: bool = False
     origins: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    api_key_place: str | None = None
 
     @property
     def profile_option(self) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from urllib.parse import SplitResult, urlsplit
 
 from opbx_cli.models import RecordingFormat, Secret
@@ -32,6 +32,9 @@ _BIDI_CONTROLS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FS
 _HOST_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_][a-z0-9_-]{0,62})*")
 # A last label that makes resolvers take the host for an address (WHATWG URL, "ends in a number").
 _NUMBER = re.compile(r"\d+|0x[0-9a-f]*", re.ASCII)
+# Names that the public DNS does not resolve (RFC 6761, RFC 6762, RFC 8375, ICANN's .internal).
+PRIVATE_SUFFIXES = ("local", "internal", "test", "localhost", "invalid", "home.arpa")
+_ROUTED_IPV6 = IPv6Network("2000::/3")  # all of IPv6 that is routed so far (IANA)
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 
@@ -148,6 +151,32 @@ def is_loopback(host: str) -> bool:
     return host in ("localhost", "::1") or (host.startswith("127.") and is_ipv4(host))
 
 
+def is_public(host: str) -> bool:
+    """Tell whether the internet can reach the host, judging by its name or address alone."""
+    host = host.lower().rstrip(".")
+    if is_loopback(host):
+        return False
+    if ":" in host or is_ipv4(host):
+        return _is_public_address(host)
+    if any(host == suffix or host.endswith("." + suffix) for suffix in PRIVATE_SUFFIXES):
+        return False
+    return "." in host
+
+
+def _is_public_address(text: str) -> bool:
+    address: IPv4Address | IPv6Address
+    try:
+        address = IPv6Address(text) if ":" in text else IPv4Address(text)
+    except ValueError:  # from afar
+        return False
+    if isinstance(address, IPv6Address):
+        # IPv4 in other clothes: mapped (RFC 4291) and 6to4 (RFC 3056).
+        address = address.ipv4_mapped or address.sixtofour or address
+    if isinstance(address, IPv6Address) and address not in _ROUTED_IPV6:
+        return False
+    return address.is_global and not address.is_multicast
+
+
 def is_ipv4(host: str) -> bool:
     try:
         IPv4Address(host)  # no leading zeros: resolvers read those as octal
@@ -198,6 +227,15 @@ def masked_tail(secret: Secret) -> str | None:
     """Return what a mask leaves visible at its end, perhaps nothing; None for a whole key."""
     match = re.fullmatch(_REMOTE_MASK, secret.reveal())
     return None if match is None else match["tail"]
+
+
+def is_key(secret: Secret) -> bool:
+    """Tell whether a value from afar is one that could be given as a key."""
+    try:
+        parse_key(secret.reveal())
+    except InvalidValue:
+        return False
+    return True
 
 
 def clean(text: str) -> str:

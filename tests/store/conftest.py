@@ -14,7 +14,14 @@ from pathlib import Path
 import pytest
 
 from opbx_cli.errors import StoreError
-from opbx_cli.models import ApplicationReference, RecordingFormat, Secret, Settings
+from opbx_cli.models import (
+    ApplicationReference,
+    KeyMemory,
+    KeyState,
+    RecordingFormat,
+    Secret,
+    Settings,
+)
 from opbx_cli.store import (
     KeyRing,
     KeySource,
@@ -48,7 +55,7 @@ def make_settings() -> Callable[[int], Settings]:
             no_answer_timeout=45,
             recording_format=RecordingFormat.WAV,
             voice_application=ApplicationReference(id=number, uuid=None, name="opbx"),
-            webhook_api_key_sent=Secret("fp:0a1b2c3d"),
+            webhook_key_memory=KeyMemory(KeyState.SENT, "fp:0a1b2c3d"),
         )
 
     return make

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from opbx_cli.models import (
     DEFAULT_API_BASE_URL,
     ApplicationReference,
+    KeyMemory,
+    KeyState,
     RecordingFormat,
     Secret,
     Settings,
@@ -43,7 +45,12 @@ PROFILES = st.builds(
         name=TEXT,
     ),
     cloudonix_package=st.none() | TEXT,
-    webhook_api_key_sent=st.none() | KEYS,
+    webhook_key_memory=st.none()
+    | st.builds(
+        KeyMemory,
+        state=st.sampled_from(KeyState),
+        fingerprint=st.from_regex(r"fp:[0-9a-f]{8}", fullmatch=True),
+    ),
     webhook_api_key_previous=st.none() | KEYS,
     webhook_api_key_previous_until=st.none() | st.integers(0, 253_402_300_799),
 )

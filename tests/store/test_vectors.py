@@ -16,7 +16,14 @@ from typing import Any
 import pytest
 
 from opbx_cli.errors import StoreError
-from opbx_cli.models import ApplicationReference, RecordingFormat, Secret, Settings
+from opbx_cli.models import (
+    ApplicationReference,
+    KeyMemory,
+    KeyState,
+    RecordingFormat,
+    Secret,
+    Settings,
+)
 from opbx_cli.store import KeySource, Store, StoreContents, StorePaths, crypto, document, sealing
 from opbx_cli.store.passphrases import key_for
 from opbx_cli.store.schema import UnfitStore
@@ -28,7 +35,7 @@ VECTORS = Path(__file__).parents[1] / "vectors"
 FROZEN = json.loads((VECTORS / "v1.json").read_text(encoding="utf-8"))
 BY_FILE = {entry["file"]: entry for entry in FROZEN["vectors"]}
 FAULTS = json.loads((VECTORS / "v1-faults.json").read_text(encoding="utf-8"))
-SECRETS = ("domain_api_key", "webhook_api_key", "webhook_api_key_sent")
+SECRETS = ("domain_api_key", "webhook_api_key")
 
 
 def store_with(entry: dict[str, Any], data: bytes, paths: StorePaths) -> Store:
@@ -43,6 +50,8 @@ def store_with(entry: dict[str, Any], data: bytes, paths: StorePaths) -> Store:
 
 def settings(values: dict[str, Any]) -> Settings:
     values = {name: Secret(value) if name in SECRETS else value for name, value in values.items()}
+    if "webhook_api_key_sent" in values:
+        values["webhook_key_memory"] = KeyMemory(KeyState.SENT, values.pop("webhook_api_key_sent"))
     if "voice_application" in values:
         values["voice_application"] = ApplicationReference(**values["voice_application"])
     if "recording_format" in values:

@@ -6,11 +6,14 @@ command pays the start-up time of what it uses and nothing else.
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from opbx_cli.cli.signals import Signals
 from opbx_cli.cli.ui import Ui
 from opbx_cli.errors import ConfigurationError, StoreError, UsageError
 
@@ -23,8 +26,9 @@ if TYPE_CHECKING:
     from opbx_cli.operations.history import Deed
     from opbx_cli.operations.webhook import WebhookUrl
     from opbx_cli.settings import ActiveSettings
-    from opbx_cli.store import Store, StorePaths
+    from opbx_cli.store import Store, StoreContents, StorePaths
     from opbx_cli.store.history import History
+    from opbx_cli.store.store import Version
 
 
 class App:
@@ -44,6 +48,7 @@ class App:
         """
         self.environ = environ
         self.ui = Ui(environ, output="json" if json else "text")
+        self.signals = Signals()
         self.exit_code = 0
         self.profile_name: str | None = None
         self.may_ask = False
@@ -52,6 +57,8 @@ class App:
         self._env_file: EnvFile | None = None
         self._sleep = sleep
         self._protect = protect
+        self._reading = threading.Lock()
+        self._contents: tuple[Version, StoreContents] | None = None
 
     def begin(self, options: SharedOptions, formats: tuple[str, ...]) -> None:
         """Take the shared options: flag, else variable, else default."""
@@ -121,6 +128,47 @@ class App:
             ask_passphrase=self._ask_passphrase if self.may_ask else None,
         )
 
+    def read_store(self) -> StoreContents:
+        """Return what the store holds; it is read again only where its file is another one.
+
+        Any thread may call this.
+        """
+        with self._reading:
+            version = self.store.version()  # before reading: a save meanwhile is read next time
+            if version is None or self._contents is None or self._contents[0] != version:
+                self._contents = (version, self.store.read())
+            return self._contents[1]
+
+    def tell_context(self, active: ActiveSettings | None) -> None:
+        """Say on a terminal which domain a command is about, and where its settings come from."""
+        if active is None or not self.ui.is_rich:
+            return
+        from opbx_cli.values import clean
+
+        settings = active.settings
+        domain = clean(settings.domain_name or settings.domain_uuid or "no domain yet")
+        if active.profile is None:
+            self.ui.notice(f"Domain {domain}, from the environment (OPBX_DOMAIN_UUID).")
+        else:
+            self.ui.notice(f"Domain {domain}, profile '{active.profile}' from the store.")
+
+    @contextmanager
+    def alone_on(self, active: ActiveSettings) -> Iterator[None]:
+        """Hold off other commands that write the same domain from this store."""
+        from opbx_cli.values import origin
+
+        if active.profile is None:
+            yield
+            return
+
+        def waiting() -> None:
+            self.ui.notice("Another opbx is at work on this domain: waiting for it.")
+
+        settings = active.settings
+        domain = f"{origin(settings.api_base_url)} {settings.domain_uuid}"
+        with self.store.alone_on(domain, waiting=waiting):
+            yield
+
     @cached_property
     def history(self) -> History:
         from opbx_cli.store.history import History, history_path
@@ -159,6 +207,13 @@ class App:
                 api_key=f"check {settings.DOMAIN_API_KEY}: it must be a key of this domain",
                 domain_uuid=f"check {settings.DOMAIN_UUID}",
                 base_url=f"{settings.API_BASE_URL} or Cloudonix's own",
+            )
+        elif active.api_key_place is not None:
+            hints = Hints(
+                api_key=f"check the key that {active.api_key_place} of the manifest names: it must "
+                "be a key of this domain",
+                domain_uuid="check domain_uuid in the manifest",
+                base_url="api_base_url in the manifest",
             )
         else:
             hints = Hints(
@@ -265,7 +320,7 @@ class App:
     def _stored_settings(self) -> ActiveSettings:
         from opbx_cli import settings
 
-        contents = self.store.read()
+        contents = self.read_store()
         self.warn_of_store()
         name, found = contents.find(self.profile_name)
         return settings.stored_settings(

@@ -8,17 +8,25 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from opbx_cli.cli.app import App
+from opbx_cli.cli.configure import tell_of_new_store
 from opbx_cli.cli.options import EnvFilePath, command
-from opbx_cli.cli.validate import Check, ReplaceDefault, Yes
+from opbx_cli.cli.validate import (
+    Check,
+    KeepWebhookKey,
+    ReplaceDefault,
+    ReplaceWebhookKey,
+    Yes,
+    choices_of,
+)
 from opbx_cli.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from opbx_cli.models import Secret
     from opbx_cli.operations.configure import GivenSettings
-    from opbx_cli.operations.ledger import Ledger
+    from opbx_cli.operations.group_save import GroupSave
     from opbx_cli.operations.manifest import Entry, KeyPlace
+    from opbx_cli.operations.plan import Choices
     from opbx_cli.operations.validation import Task
-    from opbx_cli.store import StoreContents
 
 EPILOG = (
     "Running it again is always safe. Profiles that the manifest does not name stay as they are, "
@@ -37,34 +45,43 @@ def apply(
     *,
     check: Check = False,
     replace_default: ReplaceDefault = False,
+    keep_webhook_key: KeepWebhookKey = False,
+    replace_webhook_key: ReplaceWebhookKey = False,
     yes: Yes = False,
     env_file: EnvFilePath = None,
 ) -> None:
     """Save and validate all profiles of a manifest.
 
-    It has a table [profile."NAME"] for each, with settings as configure takes them: domain_uuid,
-    webhook_base_url, no_answer_timeout, recording_format, api_base_url. Keys are named, not
-    written: domain_api_key_env or domain_api_key_file, and the same for webhook_api_key. A
-    relative path starts at the manifest's folder.
+    A profile is saved once Cloudonix has accepted its key; until then it keeps what it had.
+    The manifest has a table [profile."NAME"] for each, with settings as configure takes them:
+    domain_uuid, webhook_base_url, no_answer_timeout, recording_format, api_base_url. Keys are
+    named, not written: domain_api_key_env or domain_api_key_file, and the same for
+    webhook_api_key. A relative path starts at the manifest's folder.
     """
     from opbx_cli.cli.batch import validate_batch
-    from opbx_cli.operations.ledger import Ledger
+    from opbx_cli.operations.group_save import GroupSave
     from opbx_cli.operations.manifest import parse
 
+    choices = choices_of(
+        replace_default=replace_default or yes,
+        keep_key=keep_webhook_key,
+        replace_key=replace_webhook_key,
+        yes=yes,
+    )
     app.refuse_profile("the manifest names the profiles")
     app.use_env_file(env_file)
     entries = parse(_content(file), file)
     given = _given(app, entries, file)
-    before, after = _save(app, given, check=check)
-    ledger = Ledger(app.store, after)
-    validate_batch(
-        app,
-        _tasks(app, (before, after), given, ledger, check=check),
-        ledger,
-        command="apply",
-        replace_default=replace_default or yes,
-        hint="`opbx apply FILE` goes on from here",
-    )
+    saving = GroupSave(app.store, create=True)
+    tasks = _tasks(app, entries, given, saving, choices, check=check)
+    try:
+        validate_batch(
+            app, tasks, saving, command="apply", hint="`opbx apply FILE` goes on from here"
+        )
+    finally:
+        if saving.created is not None:
+            tell_of_new_store(app, saving.created)
+        app.warn_of_store()
 
 
 def _content(file: str) -> bytes:
@@ -117,60 +134,48 @@ def _key(app: App, place: "KeyPlace", file: str, taken: "dict[str, Secret]") -> 
     return taken[place.variable]
 
 
-def _save(
-    app: App, given: "Mapping[str, GivenSettings]", *, check: bool
-) -> "tuple[StoreContents, StoreContents]":
-    """Save all profiles in one step, or only think it; return the store before and after."""
-    from opbx_cli import settings
-    from opbx_cli.cli.configure import tell_of_new_store
-    from opbx_cli.operations.history import Deed
-    from opbx_cli.operations.provision import provisioned
-    from opbx_cli.store import StoreContents
-
-    api_base_url = settings.api_base_url(app.environ)
-    before = app.store.read() if app.store.exists() else StoreContents()
-    after = provisioned(before, given, api_base_url=api_base_url)
-    if not check and after != before:
-        seen = [before]
-
-        def change(contents: "StoreContents") -> "StoreContents":
-            seen[:] = [contents]
-            return provisioned(contents, given, api_base_url=api_base_url)
-
-        report = app.store.update(change, create=True)
-        (before,), after = seen, report.contents
-        changed = [
-            (name, before.profiles.get(name), after.profiles[name])
-            for name in given
-            if before.profiles.get(name) != after.profiles[name]
-        ]
-        app.record(*(Deed("apply", name, old, new) for name, old, new in changed))
-        if report.created:
-            tell_of_new_store(app, report)
-    app.warn_of_store()
-    return before, after
-
-
 def _tasks(
     app: App,
-    contents: "tuple[StoreContents, StoreContents]",
+    entries: "tuple[Entry, ...]",
     given: "Mapping[str, GivenSettings]",
-    ledger: "Ledger",
+    saving: "GroupSave",
+    choices: "Choices",
     *,
     check: bool,
 ) -> "dict[str, Task]":
-    """Return the validations, each with what was done to the profile's settings before."""
+    """Return the validations, each with what is saved in its profile once it is accepted."""
     from opbx_cli import settings
     from opbx_cli.cli.batch import tasks_of
-    from opbx_cli.operations.provision import KEY_TO_BE_MADE, settings_step
+    from opbx_cli.operations.configure import merge
+    from opbx_cli.operations.provision import KEY_TO_BE_MADE, Provision
+    from opbx_cli.store import StoreContents
 
-    before, after = contents
+    api_base_url = settings.api_base_url(app.environ)
+    contents = app.read_store() if app.store.exists() else StoreContents()
+
+    def read() -> StoreContents:
+        return app.read_store() if app.store.exists() else StoreContents()
+
+    order = () if contents.profiles else tuple(given)
+    provisions = {}
+    for name, one in given.items():
+        stored = contents.profiles.get(name)
+        candidate = merge(stored, one, api_base_url=api_base_url)
+        provisions[name] = Provision(
+            name, one, api_base_url, read, saving.update, stored, candidate, order
+        )
+    candidates = {name: provision.candidate for name, provision in provisions.items()}
+    places = {entry.profile: entry.api_key.name for entry in entries}
     found = {}
-    for name, task in tasks_of(app, after, given, ledger, check=check).items():
-        old, new = before.profiles.get(name), after.profiles[name]
-        warnings = [*task.warnings, *settings.key_warnings(new)]
-        if check and given[name].webhook_api_key is None and not (old and old.webhook_api_key):
+    for name, task in tasks_of(
+        app, candidates, contents, saving.update, choices, check=check
+    ).items():
+        warnings = [*task.warnings, *settings.key_warnings(candidates[name])]
+        stored = provisions[name].stored
+        if check and stored is None and given[name].webhook_api_key is None:
             warnings.append(KEY_TO_BE_MADE)
-        preface = (settings_step(old, new, check=check),)
-        found[name] = replace(task, preface=preface, warnings=tuple(warnings))
+        active = replace(task.active, api_key_place=places[name])
+        found[name] = replace(
+            task, active=active, provision=provisions[name], warnings=tuple(warnings)
+        )
     return found

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,53 +11,61 @@ from typing import TYPE_CHECKING
 from opbx_cli.cli.app import App
 
 if TYPE_CHECKING:
-    from opbx_cli.operations.batch import Batch
+    from opbx_cli.models import Settings
+    from opbx_cli.operations.group_save import GroupSave
     from opbx_cli.operations.history import Deed
-    from opbx_cli.operations.ledger import Ledger
+    from opbx_cli.operations.plan import Choices
     from opbx_cli.operations.steps import Report
     from opbx_cli.operations.validation import Task
     from opbx_cli.store import StoreContents
 
+    Update = Callable[[Callable[[StoreContents], StoreContents]], None]
+
 
 def tasks_of(
-    app: App, contents: StoreContents, names: Iterable[str], ledger: Ledger, *, check: bool
+    app: App,
+    chosen: Mapping[str, Settings],
+    contents: StoreContents,
+    update: Update,
+    choices: Choices,
+    *,
+    check: bool,
 ) -> dict[str, Task]:
-    """Return what there is to do for these profiles, whose facts go into the ledger."""
+    """Return what there is to do for these profiles, whose facts are saved by `update`."""
     from opbx_cli import settings
-    from opbx_cli.operations.batch import shared_domains
+    from opbx_cli.operations.batch import rival_urls, shared_domains
+    from opbx_cli.operations.stored_profile import StoredProfile
     from opbx_cli.operations.validation import Task
 
+    rivals = rival_urls({**contents.profiles, **chosen})
     tasks = {}
-    for name in names:
+    for name, found in chosen.items():
         active = settings.stored_settings(
-            contents.profiles[name],
+            found,
             profile=name,
             is_default=name == contents.default_profile,
             environ=app.environ,
         )
-        uuid = active.settings.domain_uuid or ""
+        uuid = found.domain_uuid or ""
         tasks[name] = Task(
             active,
             webhook_url=partial(app.webhook_url_of, active),
-            record=partial(ledger.record, name, uuid),
+            profile=StoredProfile(name, uuid, read=app.read_store, update=update),
             check=check,
+            choices=choices,
+            alone=nullcontext if check else partial(app.alone_on, active),
+            rival_urls=rivals[name],
         )
-    for name, others in shared_domains(tasks).items():
+    for name, others in shared_domains(chosen).items():
         warning = f"the same domain is in profile {', '.join(others)} too: the last one wins"
         tasks[name] = replace(tasks[name], warnings=(warning,))
     return tasks
 
 
 def validate_batch(
-    app: App,
-    tasks: Mapping[str, Task],
-    ledger: Ledger,
-    *,
-    command: str,
-    replace_default: bool,
-    hint: str,
+    app: App, tasks: Mapping[str, Task], saving: GroupSave, *, command: str, hint: str
 ) -> None:
-    """Validate the profiles and show each; `hint` is for whoever presses Ctrl-C."""
+    """Validate the profiles and show each; `hint` is for whoever asks it to end."""
     from opbx_cli import settings
     from opbx_cli.operations.batch import WORKERS, Batch, Tally
     from opbx_cli.operations.validation import Validation
@@ -67,62 +73,55 @@ def validate_batch(
     settings.api_timeout(app.environ)  # a bad one is everybody's: refuse it once, before all
     assert app.limiters  # made here, because the threads would make one each
     batch = Batch(
-        tasks,
-        lambda task: Validation(app.client_for(task.active), task),
-        replace_default=replace_default,
-        workers=WORKERS,
+        tasks, lambda task: Validation(app.client_for(task.active), task), workers=WORKERS
     )
     seen: list[Report] = []
+    cut_off: tuple[Report, ...] = ()
+    is_interrupted = False
     try:
-        with interrupting(batch), app.ui.counting("Validating", len(tasks)) as advance:
+        with (
+            app.signals.passed_to(batch.interrupt),
+            app.ui.counting("Validating", len(tasks)) as advance,
+        ):
             for report in batch.reports(advance):
                 seen.append(report)
                 app.ui.show_one_of_many(report)
     except KeyboardInterrupt:
+        is_interrupted = True
         for report in batch.stop():
             seen.append(report)
             app.ui.show_one_of_many(report)
-        tally = Tally(len(tasks), tuple((r.profile or "", r.result) for r in seen))
-        raise tally.interrupted(batch.under_way, hint) from None
+        cut_off = batch.cut_off()
+        for report in cut_off:
+            app.ui.show_one_of_many(report)
     finally:
-        ledger.close()
-        app.record(*_deeds(command, tasks, seen, batch))
+        saving.close()
+        app.record(*_deeds(command, tasks, [*seen, *cut_off]))
     tally = Tally(len(tasks), tuple((r.profile or "", r.result) for r in seen))
+    if is_interrupted:
+        raise tally.interrupted(cut_off, hint)
     app.ui.show_tally(tally)
     if tally.error is not None:
         raise tally.error
     app.exit_code = tally.exit_code
 
 
-@contextmanager
-def interrupting(batch: Batch) -> Iterator[None]:
-    """Let the first Ctrl-C wait until the report at hand is shown; the second does not wait."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def hear(_number: int, _frame: object) -> None:
-        signal.signal(signal.SIGINT, before)
-        batch.interrupt()
-
-    before = signal.signal(signal.SIGINT, hear)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _deeds(
-    command: str, tasks: Mapping[str, Task], seen: list[Report], batch: Batch
-) -> list[Deed | None]:
-    """Return what was changed in Cloudonix, also where the batch was interrupted."""
+def _deeds(command: str, tasks: Mapping[str, Task], reports: Iterable[Report]) -> list[Deed | None]:
+    """Return what was changed, here and in Cloudonix, also where the batch was interrupted."""
+    from opbx_cli.operations.steps import Status
     from opbx_cli.operations.validation import deed_of
 
-    done = [
-        deed_of(command, tasks[report.profile or ""].active, report.steps, report.result)
-        for report in seen
-    ]
-    return done + [
-        deed_of(command, tasks[name].active, list(validation.steps), "interrupted")
-        for name, validation in dict(batch.under_way).items()
-    ]
+    deeds = []
+    for report in reports:
+        task = tasks[report.profile or ""]
+        provision = task.provision
+        is_saved = any(
+            step.id == "settings" and step.status in (Status.CREATED, Status.UPDATED)
+            for step in report.steps
+        )
+        saved = None
+        if provision is not None and is_saved:
+            saved = (provision.before, provision.candidate)
+        result = "interrupted" if report.was_interrupted else report.result
+        deeds.append(deed_of(command, task.active, report.steps, result, saved))
+    return deeds

@@ -8,6 +8,7 @@ from opbx_cli.cli.app import App
 from opbx_cli.cli.options import command
 
 if TYPE_CHECKING:
+    from opbx_cli.models import Settings
     from opbx_cli.operations.configure import GivenSettings
     from opbx_cli.store import StoreContents
     from opbx_cli.store.reports import SaveReport
@@ -96,7 +97,7 @@ def configure(
 def _save(app: App, given: "GivenSettings") -> None:
     """Ask first, check second, write last and once."""
     from opbx_cli import settings
-    from opbx_cli.cli.interview import ask_for_missing
+    from opbx_cli.cli.interview import ask_for_domain, ask_for_missing, ask_for_profile
     from opbx_cli.operations import profiles
     from opbx_cli.operations.configure import merge, require_complete, saved
     from opbx_cli.operations.history import Deed
@@ -106,9 +107,17 @@ def _save(app: App, given: "GivenSettings") -> None:
     before = contents.profiles.get(name) if contents is not None else None
     api_base_url = settings.api_base_url(app.environ)
     if app.may_ask:
-        given = ask_for_missing(app.prompts, before, given, api_base_url)
+        everything = given.is_empty
+        given = ask_for_domain(app.prompts, before, given)
+        chosen = ask_for_profile(app.prompts, name, before, given)
+        if chosen != name:
+            name = chosen
+            before = contents.profiles.get(name) if contents is not None else None
+        given = ask_for_missing(app.prompts, before, given, api_base_url, everything=everything)
     after = merge(before, given, api_base_url=api_base_url)
     require_complete(after, before=before)
+    if app.may_ask:
+        _try_key(app, name, before, after)
 
     def change(contents: "StoreContents") -> "StoreContents":
         merged = merge(contents.profiles.get(name), given, api_base_url=api_base_url)
@@ -133,6 +142,31 @@ def _save(app: App, given: "GivenSettings") -> None:
             path=str(app.paths.store),
         )
     )
+
+
+def _try_key(app: App, name: str, before: "Settings | None", after: "Settings") -> None:
+    """Offer to try a new API key before it takes the place of the stored one."""
+    from contextlib import closing
+
+    from opbx_cli.errors import CredentialsError, NotFoundError, OpbxError, UsageError
+    from opbx_cli.settings import ActiveSettings
+
+    if before is None or before.domain_api_key in (None, after.domain_api_key):
+        return
+    question = "Try this API key with Cloudonix before it replaces the stored one?"
+    if not app.prompts.confirm(question, default=True):
+        return
+    with closing(app.client_for(ActiveSettings(after, profile=name))) as client:
+        try:
+            client.get_domain()
+        except (CredentialsError, NotFoundError) as error:
+            raise error.with_more("; nothing was saved") from error
+        except OpbxError as error:
+            app.ui.notice(f"It could not be tried: {error.message}.")
+            if not app.prompts.confirm("Save it all the same?"):
+                raise UsageError(
+                    "not confirmed: nothing was saved", code="usage.declined"
+                ) from error
 
 
 def _warn(app: App, given: "GivenSettings", profile: str, api_base_url: str) -> None:

@@ -15,10 +15,12 @@ from opbx_cli.errors import ConfigurationError, UsageError
 from opbx_cli.models import Secret, Settings
 from opbx_cli.operations.configure import GivenSettings, merge, with_unset
 from opbx_cli.values import (
+    clean,
     parse_api_base_url,
     parse_domain_uuid,
     parse_key,
     parse_no_answer_timeout,
+    parse_profile_name,
     parse_recording_format,
     parse_webhook_base_url,
 )
@@ -121,15 +123,46 @@ def ask_new_passphrase(prompts: Prompts) -> Secret:
     return first
 
 
-def ask_for_missing(
-    prompts: Prompts, before: Settings | None, given: GivenSettings, api_base_url: str
+def ask_for_domain(
+    prompts: Prompts, before: Settings | None, given: GivenSettings
 ) -> GivenSettings:
-    """Ask for what is missing; for everything, in order, where nothing was given."""
-    everything = given.is_empty
+    """Ask for the domain where none is known, or where nothing at all was given."""
+    current = None if before is None else before.domain_uuid
+    if not given.is_empty and (given.domain_uuid or current):
+        return given
+    return replace(
+        given, domain_uuid=prompts.ask("Domain UUID", parse_domain_uuid, current=current)
+    )
+
+
+def ask_for_profile(
+    prompts: Prompts, name: str, before: Settings | None, given: GivenSettings
+) -> str:
+    """Ask which profile is meant, where another domain would take the place of the stored one."""
+    if before is None or before.domain_uuid is None:
+        return name
+    if given.domain_uuid in (None, before.domain_uuid):
+        return name
+    domain = clean(before.domain_name or before.domain_uuid)
+    answer = prompts.ask(
+        f"Profile '{name}' is about the domain {domain}. Another name saves this one beside it; "
+        f"'{name}' replaces it. Profile",
+        parse_profile_name,
+        current=name,
+    )
+    return answer or name
+
+
+def ask_for_missing(
+    prompts: Prompts,
+    before: Settings | None,
+    given: GivenSettings,
+    api_base_url: str,
+    *,
+    everything: bool,
+) -> GivenSettings:
+    """Ask for what is missing besides the domain; for everything, in order, if that is wanted."""
     now = merge(before, given, api_base_url=api_base_url)
-    if everything or now.domain_uuid is None:
-        answer = prompts.ask("Domain UUID", parse_domain_uuid, current=now.domain_uuid)
-        given = replace(given, domain_uuid=answer)
     if everything or now.domain_api_key is None:
         key = prompts.ask_secret("Domain API key", parse_key, current=now.domain_api_key)
         given = replace(given, domain_api_key=key)

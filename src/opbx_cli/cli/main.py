@@ -31,7 +31,8 @@ from opbx_cli.errors import DONE, UNEXPECTED, Interrupted, OpbxError, UsageError
 EPILOG = (
     "Start with `opbx configure`, then `opbx validate`; `opbx demo` shows them at work. "
     "Exit codes: 0 done, 1 unexpected or a failed check, 2 usage, 3 configuration, 4 credentials, "
-    "5 not found, 6 refused, 7 unreachable, 8 differs, 9 partial, 10 store, 130 interrupted."
+    "5 not found, 6 refused, 7 unreachable, 8 differs, 9 partial, 10 store, 130 interrupted "
+    "(143 by SIGTERM, 129 by SIGHUP)."
 )
 
 root = typer.Typer(
@@ -91,8 +92,11 @@ def run(
             stream.reconfigure(errors=errors)
     app = App(environ, json=_asks_for_json(argv, environ), sleep=sleep, protect=protect)
     try:
-        code = _dispatch(app, argv)
+        with app.signals.handled():
+            code = _dispatch(app, argv)
     except OpbxError as error:
+        if isinstance(error, Interrupted):
+            error = app.signals.named(error)
         app.ui.fail(error)
         code = error.exit_code
     finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
@@ -13,6 +13,8 @@ from opbx_cli.models import Secret
 from opbx_cli.settings import checked
 
 Value = TypeVar("Value")
+
+ATTEMPTS = 3  # as often a question is asked before its default counts
 
 
 class Prompts(Protocol):
@@ -28,8 +30,11 @@ class Prompts(Protocol):
     ) -> Secret | None:
         """Ask without echo; None for an empty answer, which keeps what is there."""
 
-    def confirm(self, question: str) -> bool:
-        """Ask for a yes; anything else is a no."""
+    def confirm(self, question: str, *, default: bool = False) -> bool:
+        """Ask for a yes or a no; an empty answer is `default`."""
+
+    def choose(self, question: str, answers: Mapping[str, str], *, default: str) -> str:
+        """Ask for one of the answers, whose keys are what is typed; empty is `default`."""
 
 
 class TerminalPrompts:
@@ -49,8 +54,29 @@ class TerminalPrompts:
             answer = getpass.getpass(f"{question}{shown} (typing stays hidden): ", sys.stderr)
         return checked(parse, answer, question) if answer else None
 
-    def confirm(self, question: str) -> bool:
-        return self._line(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    def confirm(self, question: str, *, default: bool = False) -> bool:
+        shown = "[Y/n]" if default else "[y/N]"
+        answers = {"y": "yes", "n": "no"}
+        return self._chosen(f"{question} {shown} ", answers, default="ny"[default]) == "y"
+
+    def choose(self, question: str, answers: Mapping[str, str], *, default: str) -> str:
+        print(question, file=sys.stderr)  # noqa: T201
+        for letter, meaning in answers.items():
+            print(f"  {letter}  {meaning}", file=sys.stderr)  # noqa: T201
+        letters = "/".join(one.upper() if one == default else one for one in answers)
+        return self._chosen(f"[{letters}] ", answers, default=default)
+
+    def _chosen(self, prompt: str, answers: Mapping[str, str], *, default: str) -> str:
+        """Ask until an answer fits, three times at most; after that it is the default."""
+        for _ in range(ATTEMPTS):
+            typed = self._line(prompt).strip().lower()
+            for letter, meaning in answers.items():
+                if typed in (letter, meaning.partition(" ")[0].rstrip(",")):
+                    return letter
+            if not typed:
+                return default
+            print(f"Please answer {_listed(list(answers))}.", file=sys.stderr)  # noqa: T201
+        return default
 
     def _line(self, prompt: str) -> str:
         with _ending_its_line():
@@ -82,8 +108,21 @@ class NoPrompts:
     ) -> Secret | None:
         return None
 
-    def confirm(self, question: str) -> bool:  # noqa: ARG002
+    def confirm(self, question: str, *, default: bool = False) -> bool:  # noqa: ARG002
         return False
+
+    def choose(
+        self,
+        question: str,  # noqa: ARG002
+        answers: Mapping[str, str],  # noqa: ARG002
+        *,
+        default: str,
+    ) -> str:
+        return default
+
+
+def _listed(letters: list[str]) -> str:
+    return f"{', '.join(letters[:-1])} or {letters[-1]}"
 
 
 def _shown(current: str | None) -> str:

@@ -337,7 +337,7 @@ def _(result: Report) -> RenderableType:
     colours = {Result.OK: "green", Result.DIFFERS: "yellow"}
     closing = Text(words.closing(result), style=colours.get(result.result, "red"))
     following = words.next_after(result)
-    return Group(Text(), closing, *([Text(following)] if following else []))
+    return Group(Text(), closing, *map(Text, following))
 
 
 def _listing(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Table:

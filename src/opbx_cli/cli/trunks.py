@@ -34,6 +34,7 @@ def list_trunks(
         raise UsageError(f"--direction: expected one of {', '.join(DIRECTIONS)}")
     chosen = Direction(direction)
     client = app.client
+    app.tell_context(app.settings)
     with app.ui.working("Reading trunks"):
         trunks = client.list_trunks()
     app.ui.show(TrunkList(app.settings.profile, client.domain_uuid, select(trunks, chosen), chosen))
@@ -47,6 +48,7 @@ def show_trunk(
     from opbx_cli.operations.trunks import TrunkDetail, find
 
     client = app.client
+    app.tell_context(app.settings)
     with app.ui.working("Reading trunks"):
         trunks = client.list_trunks()
     app.ui.show(TrunkDetail(app.settings.profile, client.domain_uuid, find(trunks, trunk)))

@@ -98,14 +98,29 @@ class Ui:
 
             self._write("stdout", step_line(step) + "\n")
 
+    def show_report(self, report: Report) -> None:
+        """Show how a validation ended; that another webhook key is in force comes last."""
+        from opbx_cli.cli.words import key_warning
+
+        warning = key_warning(report)
+        if warning is not None and self.output == "json":
+            self.warn(warning)
+        self.show(report)
+        if warning is not None and self.output != "json" and not self.is_rich:
+            self.warn(warning)
+
     def show_one_of_many(self, report: Report) -> None:
         """Show one profile's validation: a line of JSON, or a block of text; warnings with it."""
+        from opbx_cli.cli.words import key_warning
+
+        last = key_warning(report)
         if self.output == "json":
             import json
 
             from opbx_cli.cli.documents import document
 
-            content = {**document(report), "warnings": [*self.warnings, *report.warnings]}
+            found = [*self.warnings, *report.warnings, *([last] if last else [])]
+            content = {**document(report), "warnings": found}
             self._write("stdout", json.dumps(content, allow_nan=False) + "\n")
             return
         for warning in report.warnings:
@@ -118,6 +133,8 @@ class Ui:
             from opbx_cli.cli.text import report_lines
 
             self._write("stdout", "".join(f"{line}\n" for line in report_lines(report)))
+        if last is not None:
+            self._say("warning", f"{report.profile}: {last}", typer.colors.YELLOW)
 
     def show_callback(self, callback: Callback) -> bool:
         """Show one callback as one line; False when nobody sees it: stdout is gone."""

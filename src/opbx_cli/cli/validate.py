@@ -9,7 +9,8 @@ from opbx_cli.cli.options import EnvFilePath, command
 from opbx_cli.errors import DIFFERS, Interrupted, UsageError
 
 if TYPE_CHECKING:
-    from opbx_cli.operations.steps import Step
+    from opbx_cli.operations.plan import Choices
+    from opbx_cli.operations.steps import Report
     from opbx_cli.operations.validation import Task, Validation
 
 EPILOG = (
@@ -23,13 +24,27 @@ Yes = Annotated[
     typer.Option(
         "--yes",
         "-y",
-        help="Do not ask: say yes to what would be asked, which is --replace-default.",
+        help="Do not ask, assume yes: --replace-default and --replace-webhook-key.",
     ),
 ]
 ReplaceDefault = Annotated[
     bool,
     typer.Option(
-        "--replace-default", help="Take calls over from an application that is not OPBX's."
+        "--replace-default",
+        help="Take over calls and callbacks that somebody else's application receives now.",
+    ),
+]
+KeepWebhookKey = Annotated[
+    bool,
+    typer.Option(
+        "--keep-webhook-key", help="If the domain has another webhook key, save that one here."
+    ),
+]
+ReplaceWebhookKey = Annotated[
+    bool,
+    typer.Option(
+        "--replace-webhook-key",
+        help="If the domain has another webhook key, put this one in force: OPBX needs it then.",
     ),
 ]
 Check = Annotated[
@@ -52,6 +67,8 @@ def validate(
         ),
     ] = False,
     replace_default: ReplaceDefault = False,
+    keep_webhook_key: KeepWebhookKey = False,
+    replace_webhook_key: ReplaceWebhookKey = False,
     yes: Yes = False,
     env_file: EnvFilePath = None,
 ) -> None:
@@ -60,30 +77,60 @@ def validate(
     Checks the credentials, then creates or updates the Voice Application, the domain's
     profile and its default application, in this order, and reads everything back.
     """
+    choices = choices_of(
+        replace_default=replace_default or yes,
+        keep_key=keep_webhook_key,
+        replace_key=replace_webhook_key,
+        yes=yes,
+    )
     app.use_env_file(env_file)
     if all_profiles:
-        _validate_all(app, check=check, replace_default=replace_default or yes)
+        _validate_all(app, choices, check=check)
         return
+    _validate_one(app, choices, check=check)
+
+
+def choices_of(*, replace_default: bool, keep_key: bool, replace_key: bool, yes: bool) -> "Choices":
+    """Return what the flags say; `--yes` says replace where no flag of the key says otherwise."""
+    from opbx_cli.operations.key_ownership import KeyChoice
+    from opbx_cli.operations.plan import Choices
+    from opbx_cli.operations.takeover import CallsChoice
+
+    if keep_key and replace_key:
+        raise UsageError("--keep-webhook-key and --replace-webhook-key: leave one out")
+    key = KeyChoice.REPLACE if replace_key or yes else KeyChoice.UNDECIDED
+    return Choices(
+        CallsChoice.SWITCH if replace_default else CallsChoice.UNDECIDED,
+        KeyChoice.KEEP if keep_key else key,
+    )
+
+
+def _validate_one(app: App, choices: "Choices", *, check: bool) -> None:
     from opbx_cli.operations.steps import Result
     from opbx_cli.operations.validation import Validation
 
-    validation = Validation(app.client, _task(app, check=check))
-    try:
-        _carry_out(app, validation, replace_default=replace_default, yes=yes)
-    except KeyboardInterrupt:
-        _record(app, validation.steps, "interrupted")
-        raise _interrupted(validation.steps, app.settings.profile_option) from None
+    active = app.settings
+    app.tell_context(active)
+    task = _task(app, choices, check=check)
+    validation = Validation(app.client, task, app.signals)
+    with task.alone():
+        try:
+            _carry_out(app, validation, choices)
+        except KeyboardInterrupt:
+            validation.was_interrupted = True
     report = validation.report()
-    _record(app, report.steps, report.result)
-    app.ui.show(report)
+    _record(app, report)
+    app.ui.show_report(report)
+    if validation.was_interrupted:
+        raise _interrupted(report)
     if report.error is not None:
         raise report.error
     app.exit_code = DIFFERS if report.result is Result.DIFFERS else 0
 
 
-def _validate_all(app: App, *, check: bool, replace_default: bool) -> None:
+def _validate_all(app: App, choices: "Choices", *, check: bool) -> None:
     from opbx_cli.cli.batch import tasks_of, validate_batch
-    from opbx_cli.operations.ledger import Ledger
+    from opbx_cli.operations.group_save import GroupSave
 
     app.refuse_profile("--all is about every stored profile")
     if app.is_storeless:
@@ -91,40 +138,45 @@ def _validate_all(app: App, *, check: bool, replace_default: bool) -> None:
             "--all is about the stored profiles, and the environment gives one of its own",
             hint="unset OPBX_DOMAIN_UUID and OPBX_DOMAIN_API_KEY",
         )
-    contents = app.store.read()
+    contents = app.read_store()
     app.warn_of_store()
     contents.require_some()
-    ledger = Ledger(app.store, contents)
+    saving = GroupSave(app.store)
     validate_batch(
         app,
-        tasks_of(app, contents, contents.profiles, ledger, check=check),
-        ledger,
+        tasks_of(app, contents.profiles, contents, saving.update, choices, check=check),
+        saving,
         command="validate",
-        replace_default=replace_default,
         hint="`opbx validate --all` goes on from here",
     )
 
 
-def _task(app: App, *, check: bool) -> "Task":
-    from opbx_cli.operations import profiles
-    from opbx_cli.operations.converge import Facts
+def _task(app: App, choices: "Choices", *, check: bool) -> "Task":
+    from contextlib import nullcontext
+
+    from opbx_cli.operations.batch import rival_urls
+    from opbx_cli.operations.stored_profile import StoredProfile
     from opbx_cli.operations.validation import Task
 
     active, name = app.settings, app.settings.profile
-
-    def record(facts: Facts) -> bool:
-        assert name is not None
-        return profiles.record(app.store, name, app.client.domain_uuid, facts)
-
+    profile: StoredProfile | None = None
+    rivals: tuple[str, ...] = ()
+    if name is not None:
+        uuid = active.settings.domain_uuid or ""
+        profile = StoredProfile(name, uuid, read=app.read_store, update=app.store.update)
+        rivals = rival_urls(app.read_store().profiles).get(name, ())
     return Task(
         active,
         webhook_url=lambda: app.webhook_url_of(active),
-        record=None if name is None else record,
+        profile=profile,
         check=check,
+        choices=choices,
+        alone=nullcontext if check else lambda: app.alone_on(active),
+        rival_urls=rivals,
     )
 
 
-def _carry_out(app: App, validation: "Validation", *, replace_default: bool, yes: bool) -> None:
+def _carry_out(app: App, validation: "Validation", choices: "Choices") -> None:
     """Show each step as it ends, and ask in between."""
     with app.ui.working("Reading the domain"):
         looked = validation.look()
@@ -132,37 +184,46 @@ def _carry_out(app: App, validation: "Validation", *, replace_default: bool, yes
         app.ui.step(step)
     for warning in validation.warnings:
         app.ui.warn(warning)
-    may_replace = replace_default or yes or _confirms(app, validation)
-    steps = validation.settle(replace_default=may_replace)
+    steps = validation.settle(_ask(app, validation, choices))
     while True:
         with app.ui.working("Bringing the domain in line"):
             following = next(steps, None)
         if following is None:
-            return
+            break
         app.ui.step(following)
+    for warning in validation.warnings:
+        app.ui.warn(warning)
 
 
-def _confirms(app: App, validation: "Validation") -> bool:
-    """Ask for the yes that taking over somebody's calls needs."""
-    holder = validation.foreign_default
-    if holder is None:
-        return False
-    from opbx_cli.values import clean
+def _ask(app: App, validation: "Validation", choices: "Choices") -> "Choices":
+    """Ask for what would be taken from somebody, and about a key of somebody's."""
+    from dataclasses import replace
 
-    name = clean(str(holder.name or holder.id))
-    return app.prompts.confirm(f"Calls go to application '{name}' now. Send them to OPBX instead?")
+    from opbx_cli.cli import questions
+
+    if validation.takeovers and app.may_ask:
+        calls = questions.about_takeovers(app.prompts, validation.takeovers)
+        choices = replace(choices, calls=calls)
+        if calls is calls.NOTHING:
+            return choices
+    if validation.foreign_key is not None and app.may_ask:
+        choices = replace(choices, key=questions.about_key(app.prompts, validation.foreign_key))
+    return choices
 
 
-def _record(app: App, steps: "tuple[Step, ...] | list[Step]", result: str) -> None:
+def _record(app: App, report: "Report") -> None:
     from opbx_cli.operations.validation import deed_of
 
-    app.record(deed_of("validate", app.settings, steps, result))
+    result = "interrupted" if report.was_interrupted else report.result
+    app.record(deed_of("validate", app.settings, report.steps, result))
 
 
-def _interrupted(steps: "list[Step]", profile_option: str) -> Interrupted:
-    written = ", ".join(step.id for step in steps if step.wrote)
+def _interrupted(report: "Report") -> Interrupted:
+    written = ", ".join(step.id for step in report.written)
     done = f"done before that: {written}" if written else "no step had changed anything"
+    failure = report.failure
+    doubt = f"; {failure.id} may have been carried out" if report.is_doubtful and failure else ""
     return Interrupted(
-        f"interrupted; {done}; the step under way may have been carried out",
-        hint=f"`opbx validate{profile_option}` goes on from here",
+        f"interrupted; {done}{doubt}",
+        hint=f"`opbx validate{report.profile_option}` goes on from here",
     )

@@ -9,7 +9,7 @@ from opbx_cli.cli.options import command
 from opbx_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from opbx_cli.models import Settings
+    from opbx_cli.operations.key_ownership import KeyOwner
 
 
 def register(root: typer.Typer) -> None:
@@ -30,6 +30,10 @@ def rotate_webhook_key(
             metavar="TIME", help="For how long webhook listen takes the old key too: 15m, 2h, 1d."
         ),
     ] = None,
+    yes: Annotated[
+        bool,
+        typer.Option("--yes", "-y", help="Replace a key that was not sent from here, too."),
+    ] = False,
 ) -> None:
     """Put a new webhook key in force.
 
@@ -39,34 +43,59 @@ def rotate_webhook_key(
     """
     from datetime import UTC, datetime, timedelta
 
-    from opbx_cli import settings as source
-    from opbx_cli.operations import profiles
+    from opbx_cli import settings
     from opbx_cli.operations.history import Deed
-    from opbx_cli.operations.webhook_key import rotate
+    from opbx_cli.operations.stored_profile import StoredProfile
+    from opbx_cli.operations.webhook_key import KeyRotation
     from opbx_cli.values import parse_duration
 
     until = None
     if grace is not None:
-        seconds = source.checked(parse_duration, grace, "--grace")
+        seconds = settings.checked(parse_duration, grace, "--grace")
         until = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=seconds)
-    profile, old = _stored_profile(app), app.settings.settings
-    saved, outcome = old, "partial"
-
-    def save(before: "Settings", after: "Settings") -> None:
-        nonlocal saved
-        app.store.update(
-            lambda contents: profiles.with_webhook_key(contents, profile, before, after)
-        )
-        saved = after
-
-    try:
-        with app.ui.working("Putting a new webhook key in force"):
-            result = rotate(app.client, app.settings, save, old_valid_until=until)
-        outcome = "ok"
-    finally:
-        if saved.webhook_api_key != old.webhook_api_key:
-            app.record(Deed("webhook-key rotate", profile, old, saved, result=outcome))
+    profile, active = _stored_profile(app), app.settings
+    app.tell_context(active)
+    stored = StoredProfile(
+        profile, app.client.domain_uuid, read=app.read_store, update=app.store.update
+    )
+    rotation = KeyRotation(app.client, stored, app.signals, profile_option=active.profile_option)
+    with app.alone_on(active):
+        with app.ui.working("Looking which webhook key is in force"):
+            owner = rotation.look()
+        _want_yes(app, owner, yes=yes)
+        try:
+            with app.ui.working("Putting a new webhook key in force"):
+                result = rotation.run(old_valid_until=until)
+        finally:
+            if rotation.outcome != "failed":
+                app.record(
+                    Deed(
+                        "webhook-key rotate",
+                        profile,
+                        rotation.before,
+                        rotation.saved,
+                        result=rotation.outcome,
+                    )
+                )
     app.ui.show(result)
+    app.signals.check()
+
+
+def _want_yes(app: App, owner: "KeyOwner", *, yes: bool) -> None:
+    """Want a yes where the key in force is not one that this store sent."""
+    from opbx_cli.operations.webhook_key import NOT_OURS
+
+    if owner not in NOT_OURS:
+        return
+    option = app.settings.profile_option
+    app.confirm(
+        "The webhook key in force was not sent from here: OPBX may have it from another computer. "
+        "Replace it by a new one?",
+        yes=yes,
+        doing="replacing a webhook key that was not sent from here",
+        hint=f"`opbx validate{option}` compares both; `opbx webhook-key rotate --yes{option}` "
+        "replaces it",
+    )
 
 
 def reveal_webhook_key(

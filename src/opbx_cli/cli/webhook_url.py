@@ -43,7 +43,8 @@ def webhook_url(
 
     --check looks at it from here: DNS, connection, certificate, OPBX's health, and that each
     endpoint refuses callbacks without a token and with a wrong one. Only with --with-key does the
-    webhook key go out, to a server that has passed, with a call for a number that nobody has.
+    webhook key go out, to a server that has passed, with a call for a number that nobody has; and
+    Cloudonix is asked which key it sends: that, OPBX's and this one have to be the same.
     """
     if endpoint not in (None, *ENDPOINTS):
         raise UsageError(f"--endpoint: expected one of {', '.join(ENDPOINTS)}")
@@ -53,6 +54,7 @@ def webhook_url(
         raise UsageError("--with-key belongs to --check")
     app.use_env_file(env_file)
     active = _active(app)
+    app.tell_context(active)
     url = app.webhook_url_of(active)
     if check:
         _check(app, url, active, with_key=with_key)
@@ -73,7 +75,7 @@ def _show_endpoint(app: App, url: "WebhookUrl", endpoint: str) -> None:
 def _check(app: App, url: "WebhookUrl", active: "ActiveSettings | None", *, with_key: bool) -> None:
     from opbx_cli.operations.webhook_check import check_webhook
 
-    key = _real_key(active) if with_key else None
+    key = _real_key(app, active) if with_key else None
     if key is not None:
         _announce(app, key, url.endpoints.voice)
     with app.ui.working(f"Checking {url.base_url}"):
@@ -101,7 +103,7 @@ def _announce(app: App, key: "RealKey", voice_url: str) -> None:
         )
 
 
-def _real_key(active: "ActiveSettings | None") -> "RealKey":
+def _real_key(app: App, active: "ActiveSettings | None") -> "RealKey":
     from opbx_cli.operations.webhook_check import RealKey
 
     if active is None:
@@ -109,7 +111,8 @@ def _real_key(active: "ActiveSettings | None") -> "RealKey":
     settings = active.settings
     domain = settings.domain_name or settings.domain_uuid or ""
     previous = settings.webhook_api_key_previous
-    return RealKey(active.require_webhook_key(), domain, previous, active.profile_option)
+    key = active.require_webhook_key()
+    return RealKey(key, domain, previous, active.profile_option, app.client.get_domain)
 
 
 def _active(app: App) -> "ActiveSettings | None":

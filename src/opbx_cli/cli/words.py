@@ -105,17 +105,48 @@ def closing(report: Report) -> str:
         how = "apply FILE" if is_applied else f"validate{report.profile_option}"
         return f"{name} differs from the settings in {things}; `opbx {how}` changes that."
     if report.result is Result.PARTIAL:
+        if report.was_interrupted:
+            return f"{name} is only partly in line with the settings: this run was asked to end."
         return f"{name} is only partly in line with the settings."
+    if report.was_interrupted:
+        return f"{name} was not brought in line: this run was asked to end."
     if report.is_doubtful:
         return f"{name} may or may not have been changed by the step that failed."
     return f"{name} was not changed."
 
 
-def next_after(report: Report) -> str | None:
-    """Return what is worth doing after a `validate` that changed something; None after others."""
+def next_after(report: Report) -> tuple[str, ...]:
+    """Return what is to be done after a `validate` that changed something; nothing after others.
+
+    Whatever put another webhook key in force says so last: OPBX refuses calls until it has it.
+    """
+    option = report.profile_option
+    key = report.key_in_force
+    if key is not None:
+        return (
+            f"A new webhook key ({key.fingerprint}) is in force. OPBX refuses calls until it has "
+            "that key too:",
+            f"1. opbx webhook-key reveal{option}" if report.profile else "1. OPBX_WEBHOOK_API_KEY",
+            "2. Save that key in OPBX's settings.",
+            f"3. opbx webhook-url --check --with-key{option}",
+        )
     if report.result is not Result.OK or not report.written:
+        return ()
+    with_key = " --with-key" if report.has_key else ""
+    return (f"Prove that calls arrive: opbx webhook-url --check{with_key}{option}",)
+
+
+def key_warning(report: Report) -> str | None:
+    """Say in one sentence what `next_after` says in steps, for who reads no terminal."""
+    key, option = report.key_in_force, report.profile_option
+    if key is None:
         return None
-    return f"Prove that calls arrive: opbx webhook-url --check{report.profile_option}"
+    hand_out = f"`opbx webhook-key reveal{option}`" if report.profile else "OPBX_WEBHOOK_API_KEY"
+    return (
+        f"a new webhook key ({key.fingerprint}) is in force, and OPBX refuses calls until it has "
+        f"that key too: give it the one of {hand_out}, then prove it with "
+        f"`opbx webhook-url --check --with-key{option}`"
+    )
 
 
 def noteworthy(report: Report) -> tuple[Step, ...]:
@@ -124,7 +155,7 @@ def noteworthy(report: Report) -> tuple[Step, ...]:
     return tuple(
         step
         for step in report.steps
-        if step.wants_yes
+        if step.wants is not None
         or (step.status not in quiet and not (step.id is StepId.SAVE and step.error is None))
     )
 

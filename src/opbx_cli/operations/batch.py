@@ -11,12 +11,13 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from opbx_cli.errors import DIFFERS, DONE, Interrupted, OpbxError, PartialError
+from opbx_cli.models import Settings
 from opbx_cli.operations.steps import Report, Result, StepId
 from opbx_cli.operations.validation import Task, Validation, failed_to_start
 from opbx_cli.values import origin
 
 WORKERS = 32  # measured over 500 domains on two cores: half as many take twice as long
-PATIENCE = 2.0  # seconds that an interrupted batch waits for the steps under way
+PATIENCE = 5.0  # seconds that an interrupted batch waits for the steps under way
 NAMES_SHOWN = 5
 
 Start = Callable[[Task], Validation]
@@ -29,16 +30,13 @@ class Batch:
     profile finds what the first one made.
     """
 
-    def __init__(
-        self, tasks: Mapping[str, Task], start: Start, *, replace_default: bool, workers: int
-    ) -> None:
+    def __init__(self, tasks: Mapping[str, Task], start: Start, *, workers: int) -> None:
         """`start` makes the client; what it raises is that profile's failure."""
         self.under_way: dict[str, Validation] = {}
         self._tasks = tasks
         self._start = start
-        self._replace_default = replace_default
         self._groups: queue.SimpleQueue[Sequence[str]] = queue.SimpleQueue()
-        for group in _by_domain(tasks):
+        for group in _by_domain({name: task.active.settings for name, task in tasks.items()}):
             self._groups.put(group)
         self._news: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
         self._finished: dict[str, Report] = {}
@@ -70,6 +68,14 @@ class Batch:
                 thread.join(max(0.0, deadline - time.monotonic()))
         return tuple(self._finished[name] for name in self._tasks if name in self._finished)
 
+    def cut_off(self) -> tuple[Report, ...]:
+        """Return the reports of those that `stop` found under way, as far as they came."""
+        cut = []
+        for validation in dict(self.under_way).values():
+            validation.was_interrupted = True
+            cut.append(validation.report())
+        return tuple(cut)
+
     def _hear(self) -> None:
         problem = self._news.get()
         if problem is not None:
@@ -96,9 +102,14 @@ class Batch:
             return
         with closing(validation.client):
             self.under_way[profile] = validation
-            for step in validation.run(replace_default=self._replace_default):
-                if self._stopped.is_set() and step.id is not StepId.SAVE:
-                    return
+            try:
+                with task.alone():
+                    for step in validation.run():
+                        if self._stopped.is_set() and step.id is not StepId.SAVE:
+                            return
+            except OpbxError as error:  # another opbx is at work on this domain
+                self._finish(profile, failed_to_start(task, error))
+                return
             self._finish(profile, validation.report())
 
     def _finish(self, profile: str, report: Report) -> None:
@@ -139,30 +150,44 @@ class Tally:
             code="validate.some_failed",
         )
 
-    def interrupted(self, under_way: Mapping[str, Validation], hint: str) -> Interrupted:
-        """Say what was already done when Ctrl-C came."""
+    def interrupted(self, cut_off: Sequence[Report], hint: str) -> Interrupted:
+        """Say what was already done when the request to end came."""
         parts = [f"finished before that: {len(self.results)} of {_profiles(self.asked_for)}"]
-        for profile, validation in under_way.items():
-            written = ", ".join(step.id for step in validation.steps if step.wrote)
-            parts.append(f"{profile} was under way ({written or 'no step'} done)")
-        parts.append("the steps under way may have been carried out")
+        for report in cut_off:
+            written = ", ".join(step.id for step in report.written)
+            parts.append(f"{report.profile} was under way ({written or 'no step'} done)")
+        if cut_off:
+            parts.append("the steps under way may have been carried out")
         return Interrupted(f"interrupted; {'; '.join(parts)}", hint=hint)
 
 
-def shared_domains(tasks: Mapping[str, Task]) -> Mapping[str, tuple[str, ...]]:
+def rival_urls(profiles: Mapping[str, Settings]) -> Mapping[str, tuple[str, ...]]:
+    """Return, for each profile, the other webhook base URLs of profiles with the same domain.
+
+    Two profiles that send one domain's calls to different places take them from each other.
+    """
+    found = {}
+    for group in _by_domain(profiles):
+        for name in group:
+            own = profiles[name].webhook_base_url
+            urls = {profiles[other].webhook_base_url for other in group if other != name}
+            found[name] = tuple(sorted(url for url in urls if url is not None and url != own))
+    return found
+
+
+def shared_domains(profiles: Mapping[str, Settings]) -> Mapping[str, tuple[str, ...]]:
     """Return, for each profile whose domain is in other profiles too, the names of those."""
     return {
         name: tuple(other for other in group if other != name)
-        for group in _by_domain(tasks)
+        for group in _by_domain(profiles)
         if len(group) > 1
         for name in group
     }
 
 
-def _by_domain(tasks: Mapping[str, Task]) -> list[list[str]]:
+def _by_domain(profiles: Mapping[str, Settings]) -> list[list[str]]:
     groups: dict[tuple[str, str], list[str]] = {}
-    for name, task in tasks.items():
-        settings = task.active.settings
+    for name, settings in profiles.items():
         key = (origin(settings.api_base_url), settings.domain_uuid or name)
         groups.setdefault(key, []).append(name)
     return list(groups.values())

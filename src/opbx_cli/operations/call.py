@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from opbx_cli.errors import ConfigurationError, OpbxError
-from opbx_cli.operations.plan import OPBX_PREFIX
+from opbx_cli.operations.key_ownership import OPBX_PREFIX
 from opbx_cli.remote import CallOrder, Delivery, DeliveryResult, PlacedCall
 from opbx_cli.settings import ActiveSettings
 from opbx_cli.values import clean, is_loopback

@@ -26,9 +26,11 @@ def accepted_keys(settings: Settings) -> tuple[AcceptedKey, ...]:
         return ()
     current = AcceptedKey(settings.webhook_api_key, CURRENT)
     old, until = settings.webhook_api_key_previous, settings.webhook_api_key_previous_until
-    if old is None or until is None:
+    if old is None:
         return (current,)
-    return (current, AcceptedKey(old, PREVIOUS, datetime.fromtimestamp(until, UTC)))
+    # Without an end it is one of two keys of which it is in doubt which one is in force.
+    end = None if until is None else datetime.fromtimestamp(until, UTC)
+    return (current, AcceptedKey(old, PREVIOUS, end))
 
 
 class FollowedKeys:

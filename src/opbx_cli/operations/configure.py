@@ -9,6 +9,8 @@ from opbx_cli.errors import UsageError
 from opbx_cli.models import (
     DEFAULT_API_BASE_URL,
     SETTING_NAMES,
+    KeyMemory,
+    KeyState,
     RecordingFormat,
     Secret,
     Settings,
@@ -40,16 +42,14 @@ class GivenSettings:
 def merge(current: Settings | None, given: GivenSettings, *, api_base_url: str) -> Settings:
     """Return the settings with what was given; everything else stays as it was.
 
-    `api_base_url` is where a new profile's domain lives. Another domain forgets what came
-    from the old one; another origin of the API also forgets the API key, which must not
-    travel there. A webhook key is made where there is none.
+    `api_base_url` is where a new profile's domain lives. Another domain forgets what came from
+    the old one, the keys that worked there included; another origin of the API forgets the API
+    key, which must not travel there. A webhook key is made where there is none.
     """
     before = current or Settings(api_base_url=api_base_url)
     after = replace(
         before,
         domain_uuid=given.domain_uuid or before.domain_uuid,
-        domain_api_key=given.domain_api_key or before.domain_api_key,
-        webhook_api_key=given.webhook_api_key or before.webhook_api_key,
         webhook_base_url=given.webhook_base_url or before.webhook_base_url,
         no_answer_timeout=given.no_answer_timeout or before.no_answer_timeout,
         recording_format=given.recording_format or before.recording_format,
@@ -63,16 +63,55 @@ def merge(current: Settings | None, given: GivenSettings, *, api_base_url: str) 
         after = replace(after, recording_format=None)
     if "api_base_url" in given.unset:
         after = replace(after, api_base_url=DEFAULT_API_BASE_URL)
-    if after.webhook_api_key != before.webhook_api_key:
-        after = after.without_previous_key()
-    moved = origin(after.api_base_url) != origin(before.api_base_url)
-    if moved or after.domain_uuid != before.domain_uuid:
-        after = after.without_remote_facts()
-    if moved and given.domain_api_key is None:
-        after = replace(after, domain_api_key=None)
+    is_moved = origin(after.api_base_url) != origin(before.api_base_url)
+    is_another = before.domain_uuid is not None and after.domain_uuid != before.domain_uuid
+    if is_moved or is_another:
+        after = replace(after.without_remote_facts(), domain_api_key=None)
+    if is_another:
+        after = _without_webhook_key_in_use(after, before)
+    if given.domain_api_key is not None:
+        after = replace(after, domain_api_key=given.domain_api_key)
+    if given.webhook_api_key is not None:
+        after = with_webhook_key(after, given.webhook_api_key)
     if after.webhook_api_key is None:
-        after = replace(after, webhook_api_key=new_webhook_key())
+        key = new_webhook_key()
+        memory = KeyMemory.of(key, KeyState.GENERATED)
+        after = replace(after, webhook_api_key=key, webhook_key_memory=memory)
     return after
+
+
+def with_webhook_key(settings: Settings, key: Secret) -> Settings:
+    """Return the settings with a key that somebody gave.
+
+    The one that was sent before is kept until the new one is in force: it is ours to replace.
+    """
+    old, memory = settings.webhook_api_key, settings.webhook_key_memory
+    if key == old:
+        return settings
+    if memory is None or memory.state is KeyState.GENERATED:
+        without = settings.without_previous_key()
+        return replace(without, webhook_api_key=key, webhook_key_memory=None)
+    previous = old if memory.is_of(old) else settings.webhook_api_key_previous
+    return replace(
+        settings,
+        webhook_api_key=key,
+        webhook_api_key_previous=previous,
+        webhook_api_key_previous_until=None,
+    )
+
+
+def _without_webhook_key_in_use(settings: Settings, before: Settings) -> Settings:
+    """Forget a webhook key that was in force on another domain.
+
+    OPBX checks that domain's calls with it: whoever has the new one has no business knowing it.
+    """
+    memory = before.webhook_key_memory
+    is_unused = memory is None or memory.state is KeyState.GENERATED
+    return replace(
+        settings,
+        webhook_api_key=before.webhook_api_key if is_unused else None,
+        webhook_key_memory=memory if is_unused else None,
+    )
 
 
 def require_complete(settings: Settings, *, before: Settings | None = None) -> None:
@@ -85,12 +124,18 @@ def require_complete(settings: Settings, *, before: Settings | None = None) -> N
         )
     if settings.domain_api_key is None:
         raise UsageError(
-            "the domain API key is missing"
-            if before is None or before.domain_api_key is None
-            else "another API address needs its own API key: the stored one is not sent there",
+            _why_no_api_key(settings, before),
             hint="give it with `--api-key-stdin`, `--api-key-file PATH` or `--api-key-env NAME`",
             code="usage.missing",
         )
+
+
+def _why_no_api_key(settings: Settings, before: Settings | None) -> str:
+    if before is None or before.domain_api_key is None:
+        return "the domain API key is missing"
+    if before.domain_uuid != settings.domain_uuid:
+        return "another domain needs its own API key: the stored one is of the domain before"
+    return "another API address needs its own API key: the stored one is not sent there"
 
 
 def with_unset(given: GivenSettings, names: list[str]) -> GivenSettings:

@@ -8,23 +8,26 @@ behind it untouched, and running again goes on from wherever this run stopped.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from opbx_cli.errors import ConfigurationError, NotFoundError, OpbxError, RemoteError
-from opbx_cli.models import ApplicationReference, Secret
+from opbx_cli.errors import Interrupted, NotFoundError, OpbxError, RemoteError
+from opbx_cli.models import KeyMemory, KeyState
+from opbx_cli.operations import wording
 from opbx_cli.operations.applications import Applications
-from opbx_cli.operations.inspection import foreign_words, with_drift
+from opbx_cli.operations.key_ownership import KeyAction, KeyOwner, shows_key, state_in_force
 from opbx_cli.operations.plan import (
+    KEY_PATH,
     PROFILE_PATH,
+    STORED_KEY_PATH,
     Change,
+    Choices,
     Desired,
     Plan,
     application_changes,
     known_applications,
-    memory_of,
     plan,
-    shows_key,
 )
 from opbx_cli.operations.steps import (
     Status,
@@ -32,52 +35,90 @@ from opbx_cli.operations.steps import (
     StepId,
     confirmed,
     failed_steps,
+    is_in_doubt,
     not_applied,
     skipped_after,
 )
-from opbx_cli.remote import Domain, Snapshot, VoiceApplication
+from opbx_cli.operations.stored_profile import Facts, KeyMovedError, StoredProfile
+from opbx_cli.operations.takeover import CallsChoice, Taken
+from opbx_cli.remote import AUTHORIZATION_API_KEY, Domain, Snapshot, VoiceApplication
 
 if TYPE_CHECKING:
     from opbx_cli.cloudonix import Client
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What the settings should remember of Cloudonix after a good run."""
+class Interruptions(Protocol):
+    """Requests to end, which wait while a write is under way."""
 
-    domain_name: str | None
-    cloudonix_package: str | None
-    voice_application: ApplicationReference | None
-    webhook_api_key_sent: Secret | None
+    def held(self) -> AbstractContextManager[None]:
+        """Let a request wait until the block ends, some seconds at most."""
+
+    def check(self) -> None:
+        """Raise `KeyboardInterrupt` if a request waits."""
+
+
+class NoInterruptions:
+    """For a thread that no signal reaches."""
+
+    def held(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def check(self) -> None:
+        return
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What a run works with besides the plan.
+
+    `profile`: where facts are saved, None without a store. `profile_option`: what names the
+    profile to another command.
+    """
+
+    choices: Choices
+    profile: StoredProfile | None
+    interruptions: Interruptions
+    profile_option: str = ""
 
 
 class Convergence:
-    """One run: iterate over `steps()` to carry out the plan."""
+    """One run: iterate over `steps()` to carry out the plan.
+
+    Raises `KeyMovedError` where the profile's webhook key changes under the run.
+    """
 
     def __init__(
         self,
         client: Client,
         desired: Desired,
         snapshot: Snapshot,
-        *,
-        replace_default: bool,
-        record: Callable[[Facts], bool] | None,
+        planned: Plan,
+        circumstances: Circumstances,
     ) -> None:
-        """`record` saves facts and tells whether that changed anything; None: no store."""
         self._client = client
         self._desired = desired
         self._snapshot = snapshot
         self._domain = snapshot.domain
-        self._plan = plan(desired, snapshot)
-        self._application = self._plan.application
-        self._replace_default = replace_default
-        self._record = record
+        self._plan = planned
+        self._application = planned.application
+        self._choices = circumstances.choices
+        self._profile = circumstances.profile
+        self._interruptions = circumstances.interruptions
+        self._wording = wording.Wording(circumstances.profile_option)
+        self._memory = desired.key_memory  # as the store has it
         self._wrote = False
-        self._kept_default = False
+        self._left_open: set[StepId] = set()  # not done, for want of a yes
         self._in_line: set[StepId] = set()
+
+    @property
+    def _may_take(self) -> bool:
+        return self._choices.calls is CallsChoice.SWITCH
 
     def steps(self) -> Iterator[Step]:
         """Yield each step as it ends; a step that proves wrong later is yielded again."""
+        if self._plan.takeovers and self._choices.calls is CallsChoice.NOTHING:
+            yield from self._nothing()
+            return
         for step_id, act in (
             (StepId.VOICE_APPLICATION, self._bring_application),
             (StepId.DOMAIN_PROFILE, self._bring_profile),
@@ -85,16 +126,38 @@ class Convergence:
         ):
             wrote_before = self._wrote
             try:
-                step = act()
+                with self._interruptions.held():
+                    step = act()
             except OpbxError as error:
                 failed, *skipped = failed_steps(step_id, error)
                 yield replace(failed, wrote=self._wrote and not wrote_before)
                 yield from skipped[:-1]
                 yield from self._save_after_failure(skipped[-1:])
                 return
-            self._in_line.add(step_id)
+            except KeyboardInterrupt:
+                yield from failed_steps(step_id, given_up())
+                raise
+            if step.wants is not None or step.status is Status.SKIPPED:
+                self._left_open.add(step_id)
+            else:
+                self._in_line.add(step_id)
             yield step
+            self._interruptions.check()
         yield from self._finish() if self._wrote else (self._save(),)
+
+    def _nothing(self) -> Iterator[Step]:
+        """Say that nothing was written, because that was the answer."""
+        left = Step(
+            StepId.VOICE_APPLICATION,
+            Status.SKIPPED,
+            f"nothing was written: {self._wording.taken(self._plan.takeovers)}",
+            wants=self._wording.hint_to_switch,
+        )
+        yield left
+        yield from (
+            Step(step_id, Status.SKIPPED, "nothing was written")
+            for step_id in (StepId.DOMAIN_PROFILE, StepId.DEFAULT_APPLICATION, StepId.SAVE)
+        )
 
     def _finish(self) -> Iterator[Step]:
         """Read everything again: what was confirmed must also have been kept. Then save."""
@@ -120,7 +183,11 @@ class Convergence:
         assert after.application is not None
         assert self._application is not None
         same = after.application.id == self._application.id
-        return same and (self._kept_default or not after.default_changes)
+        return same and (self._keeps_default or not after.default_changes)
+
+    @property
+    def _keeps_default(self) -> bool:
+        return StepId.DEFAULT_APPLICATION in self._left_open
 
     def _settle(self, after: Plan) -> Iterator[Step]:
         """Agree with a run at the same time, which made the same application once more.
@@ -137,7 +204,7 @@ class Convergence:
             yield replace(
                 step, status=Status.ADOPTED, detail=f"{step.detail}; {another}", wrote=True
             )
-        if not self._kept_default:
+        if not self._keeps_default:
             yield replace(self._bring_default(), wrote=True)
 
     def _save_after_failure(self, skipped: list[Step]) -> Iterator[Step]:
@@ -149,6 +216,14 @@ class Convergence:
 
     def _bring_application(self) -> Step:
         planned = self._plan
+        if Taken.APPLICATION_URL in planned.taken and not self._may_take:
+            return Step(
+                StepId.VOICE_APPLICATION,
+                Status.SKIPPED,
+                self._wording.taken(planned.takeovers, Taken.APPLICATION_URL),
+                planned.application_changes,
+                wants=self._wording.hint_to_switch,
+            )
         applications = Applications(self._client, planned.spec)
         drift = planned.application_drift
         if self._application is None:
@@ -159,7 +234,7 @@ class Convergence:
             if known is not None and self._application.id == known.id:
                 drift = None  # it was only listed late
         else:
-            is_new_here = self._record is not None and not planned.is_stored
+            is_new_here = self._profile is not None and not planned.is_stored
             status = Status.ADOPTED if is_new_here else Status.UPDATED
         changes = application_changes(self._application, planned.spec)
         if changes:
@@ -171,52 +246,150 @@ class Convergence:
         return Step(
             StepId.VOICE_APPLICATION,
             status,
-            with_drift(f"{self._application.name} (id {self._application.id})", drift),
+            wording.with_drift(f"{self._application.name} (id {self._application.id})", drift),
             () if is_as_found else planned.application_changes or changes,
             wrote=bool(changes) or status is Status.CREATED,
         )
 
     def _bring_profile(self) -> Step:
-        planned = self._plan
-        if not planned.profile_changes:
-            return Step(StepId.DOMAIN_PROFILE, Status.UNCHANGED, "as the settings want it")
-        if planned.profile_problem is not None:
-            raise ConfigurationError(
-                f"the domain's profile cannot be changed: {planned.profile_problem}",
-                hint="set OPBX_WEBHOOK_API_KEY to the key that OPBX checks callbacks with",
-                code="configuration.webhook_key",
+        planned, key = self._plan, self._plan.key
+        if key.action is KeyAction.ASK:
+            return Step(
+                StepId.DOMAIN_PROFILE,
+                Status.SKIPPED,
+                wording.with_drift(self._wording.foreign_key(key), key.drift),
+                planned.kept_changes,
+                wants=self._wording.hint_about_key(key),
             )
-        self._domain = self._confirmed(
-            lambda: self._client.update_profile(planned.profile, planned.profile_writes),
-            self._profile_differs,
-        )
-        differing = self._profile_differs(self._domain)
-        if differing:
-            names = ", ".join(change.path.removeprefix(PROFILE_PATH) for change in differing)
-            raise not_applied(f"the domain's profile still differs in {names}")
-        self._wrote = True
-        is_hidden = self._desired.webhook_key is not None and not shows_key(self._domain.profile)
-        hidden = "; the webhook key was sent, but Cloudonix does not show it" if is_hidden else ""
-        count = len(planned.profile_changes)
+        adopted = self._adopt_key() if key.action is KeyAction.ADOPT else ()
+        if planned.profile_changes and planned.profile_problem is not None:
+            return Step(
+                StepId.DOMAIN_PROFILE,
+                Status.SKIPPED,
+                planned.profile_problem,
+                planned.profile_changes,
+                wants=self._wording.hint_to_bring_key(has_store=self._desired.has_store),
+            )
+        if planned.profile_changes:
+            self._write_profile()
+        return self._profile_step(adopted)
+
+    def _profile_step(self, adopted: tuple[Change, ...]) -> Step:
+        planned = self._plan
+        details, status, wants = [], Status.UNCHANGED, None
+        if adopted:
+            details.append(self._wording.adopted_key(planned.key))
+            status = Status.ADOPTED
+        if planned.profile_changes:
+            count = len(planned.profile_changes)
+            details.append(f"{count} setting{'s' if count > 1 else ''} written and read back")
+            status = Status.UPDATED
+            if planned.key.wanted is not None and not shows_key(self._domain.profile):
+                details.append("the webhook key was sent, but Cloudonix does not show it")
+        if planned.kept_changes:
+            details.append(self._wording.taken(planned.takeovers, *wording.ENDPOINTS))
+            status = status if planned.profile_changes or adopted else Status.SKIPPED
+            wants = self._wording.hint_to_switch
         return Step(
             StepId.DOMAIN_PROFILE,
-            Status.UPDATED,
-            with_drift(
-                f"{count} setting{'s' if count > 1 else ''} written and read back{hidden}",
-                planned.profile_drift,
-            ),
-            planned.profile_changes,
-            wrote=True,
+            status,
+            wording.with_drift("; ".join(details) or "as the settings want it", planned.key.drift),
+            (*adopted, *planned.profile_changes) or planned.kept_changes,
+            wrote=bool(planned.profile_changes),
+            wants=wants,
         )
+
+    def _adopt_key(self) -> tuple[Change, ...]:
+        """Save the domain's key here, before anything is written there."""
+        key = self._plan.key
+        found, before = key.wanted, self._desired.webhook_key
+        assert found is not None
+        assert self._profile is not None
+        memory = KeyMemory.of(found, KeyState.SHOWN)
+        self._profile.save(
+            lambda now: replace(
+                now.without_previous_key(), webhook_api_key=found, webhook_key_memory=memory
+            ),
+            expected_key=before,
+        )
+        self._memory = memory
+        self._desired = replace(
+            self._desired, webhook_key=found, key_memory=memory, previous_key=None
+        )
+        return (Change(STORED_KEY_PATH, before, found),)
+
+    def _write_profile(self) -> None:
+        """Write our keys of the profile, with the webhook key of this moment.
+
+        Raises `RemoteError` where Cloudonix did not do what it accepted.
+        """
+        self._note_sending()
+        try:
+            self._domain = self._confirmed(self._send_profile, self._profile_differs)
+            differing = self._profile_differs(self._domain)
+            if differing:
+                names = ", ".join(change.path.removeprefix(PROFILE_PATH) for change in differing)
+                raise not_applied(f"the domain's profile still differs in {names}")
+        except OpbxError as error:
+            if not is_in_doubt(error):
+                self._note_not_sent()
+            raise
+        self._wrote = True
+
+    def _send_profile(self) -> Domain | None:
+        """Send the profile that was read, with our keys in it.
+
+        A key that is left alone is sent as Cloudonix shows it now, not as it did before.
+        """
+        raw = self._plan.profile
+        if AUTHORIZATION_API_KEY not in self._plan.profile_writes and AUTHORIZATION_API_KEY in raw:
+            raw = self._client.get_domain().profile.raw
+        return self._client.update_profile(raw, self._plan.profile_writes)
+
+    def _note_sending(self) -> None:
+        """Have the store say that the key may be in force from now on, whatever happens.
+
+        Raises `KeyMovedError` where the stored key is not the planned one any more.
+        """
+        key = self._desired.webhook_key
+        if self._profile is None:
+            return
+        if self._plan.key.action is not KeyAction.SEND or key is None:
+            if self._profile.now().webhook_api_key != key:
+                raise KeyMovedError
+            return
+        memory = KeyMemory.of(key, KeyState.SENDING)
+        self._profile.save(lambda now: replace(now, webhook_key_memory=memory), expected_key=key)
+        self._memory = memory
+
+    def _note_not_sent(self) -> None:
+        """A key that did not arrive must not be remembered as one that may be in force."""
+        key, before = self._desired.webhook_key, self._desired.key_memory
+        if self._profile is None or self._plan.key.action is not KeyAction.SEND:
+            return
+        self._memory = before
+        try:
+            self._profile.save(
+                lambda now: replace(now, webhook_key_memory=before), expected_key=key
+            )
+        except (OpbxError, KeyMovedError):  # the next run finds out, at the price of a question
+            return
 
     def _profile_differs(self, domain: Domain) -> tuple[Change, ...]:
         """Compare the profile; a key that was just sent and is not shown counts as taken."""
-        return plan(self._as_sent(), replace(self._snapshot, domain=domain)).profile_changes
+        after = plan(self._as_sent(), replace(self._snapshot, domain=domain), self._choices)
+        written = {change.path for change in self._plan.profile_changes}
+        differing = (*after.profile_changes, *after.kept_changes)
+        if after.key.owner in (KeyOwner.FOREIGN, KeyOwner.OURS) and KEY_PATH in written:
+            differing = (*differing, Change(KEY_PATH, after.key.shown, self._plan.key.wanted))
+        return tuple({one.path: one for one in differing if one.path in written}.values())
 
     def _as_sent(self) -> Desired:
         key = self._desired.webhook_key
-        sent = Secret(key.fingerprint) if key is not None else None
-        return replace(self._desired, webhook_key_sent=sent)
+        if key is None or self._plan.key.action is KeyAction.LEAVE:
+            return self._desired
+        memory = KeyMemory.of(key, KeyState.SENT)
+        return replace(self._desired, key_memory=memory, previous_key=None)
 
     def _confirmed(
         self, write: Callable[[], Domain | None], differs: Callable[[Domain], object]
@@ -230,17 +403,27 @@ class Convergence:
 
     def _bring_default(self) -> Step:
         application = self._application
-        assert application is not None
+        if application is None:
+            return Step(
+                StepId.DEFAULT_APPLICATION, Status.SKIPPED, "there is no application to switch to"
+            )
         if self._domain.default_application == application.id:
             return Step(StepId.DEFAULT_APPLICATION, Status.UNCHANGED, "calls go to OPBX")
-        if self._plan.foreign_default is not None and not self._replace_default:
-            self._kept_default = True
+        if Taken.DEFAULT_APPLICATION in self._plan.taken and not self._may_take:
             return Step(
                 StepId.DEFAULT_APPLICATION,
                 Status.SKIPPED,
-                foreign_words(self._plan),
+                self._wording.taken(self._plan.takeovers, Taken.DEFAULT_APPLICATION),
                 self._plan.default_changes,
-                wants_yes=True,
+                wants=self._wording.hint_to_switch,
+            )
+        if self._left_open:
+            first = min(self._left_open, key=list(StepId).index)
+            return Step(
+                StepId.DEFAULT_APPLICATION,
+                Status.SKIPPED,
+                f"calls are switched last, and {first} is not in place",
+                self._plan.default_changes,
             )
         for method in ("PUT", "PATCH"):
             if self._default_taken_by(method, application):
@@ -280,40 +463,64 @@ class Convergence:
             # Not listed yet; the answer that showed it still counts.
             fresh = Snapshot(fresh.domain, (*fresh.applications, application))
         self._domain = fresh.domain
-        return plan(replace(self._as_sent(), application=application.reference), fresh)
+        desired = replace(self._as_sent(), application=application.reference)
+        return plan(desired, fresh, self._choices)
 
     def _contradictions(self, after: Plan) -> list[Step]:
         problem = not_applied("it was written and confirmed, but a fresh look differs")
-        return [
+        found = [
             Step(step_id, Status.FAILED, problem.message, changes, problem, wrote=True)
             for step_id, changes in (
                 (StepId.VOICE_APPLICATION, after.application_changes),
                 (StepId.DOMAIN_PROFILE, after.profile_changes),
-                (StepId.DEFAULT_APPLICATION, () if self._kept_default else after.default_changes),
+                (StepId.DEFAULT_APPLICATION, () if self._keeps_default else after.default_changes),
             )
-            if changes
+            if changes and step_id not in self._left_open
         ]
+        is_settled = self._plan.key.action not in (KeyAction.LEAVE, KeyAction.ASK)
+        if is_settled and after.key.owner is KeyOwner.FOREIGN:
+            key = Change(KEY_PATH, after.key.shown, self._desired.webhook_key)
+            lost = self._wording.key_lost(after.key)
+            self._memory = self._desired.key_memory
+            found.append(
+                Step(StepId.DOMAIN_PROFILE, Status.FAILED, lost.message, (key,), lost, wrote=True)
+            )
+        return found
 
     def _save(self) -> Step:
-        if self._record is None:
+        if self._profile is None:
             return Step(StepId.SAVE, Status.SKIPPED, "without a store there is nothing to save")
         facts = Facts(
             domain_name=self._domain.name,
             cloudonix_package=self._domain.package,
-            voice_application=self._application.reference if self._application else None,
-            webhook_api_key_sent=self._memory_of_key(),
+            voice_application=self._application.reference
+            if self._application and StepId.VOICE_APPLICATION not in self._left_open
+            else self._desired.application,
+            webhook_key_memory=self._memory_of_key(),
         )
         try:
-            changed = self._record(facts)
+            with self._interruptions.held():
+                changed = self._profile.remember(facts, expected_key=self._desired.webhook_key)
         except OpbxError as error:
             return next(iter(failed_steps(StepId.SAVE, error)))
         if changed:
             return Step(StepId.SAVE, Status.UPDATED, "saved what Cloudonix told about the domain")
         return Step(StepId.SAVE, Status.UNCHANGED, "nothing new to save")
 
-    def _memory_of_key(self) -> Secret | None:
-        """A key that did not arrive must not be remembered as the one in force."""
+    def _memory_of_key(self) -> KeyMemory | None:
+        """Return how the key that is in force is known; one that did not arrive is not."""
         key = self._desired.webhook_key
-        if StepId.DOMAIN_PROFILE not in self._in_line or key is None:
-            return self._desired.webhook_key_sent
-        return memory_of(key, is_shown=shows_key(self._domain.profile))
+        known = (KeyAction.NOTHING, KeyAction.SEND, KeyAction.ADOPT)
+        if self._plan.key.action not in known or key is None:
+            return self._memory
+        if StepId.DOMAIN_PROFILE not in self._in_line | self._left_open:
+            return self._memory
+        return KeyMemory.of(key, state_in_force(self._domain.profile))
+
+
+def given_up() -> Interrupted:
+    """Return the error of a step that was cut off while it wrote."""
+    return Interrupted(
+        "interrupted while it was being written: it may have been carried out",
+        hint="run the same command again: it looks first",
+    )

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from opbx_cli.models import KeyState
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -53,17 +55,19 @@ def application_drift(
     return f"somebody {_listed(deeds)} since the last run" if deeds else None
 
 
-def profile_drift(
-    desired: Desired, changes: Iterable[Change], *, path: str, remembered: str | None
-) -> str | None:
-    """Say that the webhook key at `path` is another one than the one that was in force."""
-    key = desired.webhook_key
-    if key is None or remembered is None or not remembered.endswith(key.fingerprint):
-        return None
-    for change in changes:
-        if change.path == path and change.before is not None:
-            return "somebody replaced the webhook key since the last run"
-    return None
+def profile_drift(desired: Desired, *, is_foreign: bool) -> str | None:
+    """Say that the key that was in force after the last run was replaced by somebody's."""
+    memory = desired.key_memory
+    was_in_force = (
+        memory is not None
+        and memory.state in (KeyState.SENT, KeyState.SHOWN)
+        and memory.is_of(desired.webhook_key)
+    )
+    return (
+        "somebody replaced the webhook key since the last run"
+        if is_foreign and was_in_force
+        else None
+    )
 
 
 def _listed(words: list[str]) -> str:

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opbx_cli.errors import ConfigurationError, NotFoundError, OpbxError, RemoteError
-from opbx_cli.operations.plan import Plan
+from opbx_cli.operations.key_ownership import KeyAction
+from opbx_cli.operations.plan import STORED_KEY_PATH, Change, Choices, Plan
 from opbx_cli.operations.steps import Status, Step, StepId, failed_steps
+from opbx_cli.operations.takeover import CallsChoice, Taken
+from opbx_cli.operations.wording import ENDPOINTS, Wording, named, with_drift
 from opbx_cli.remote import Snapshot
 
 if TYPE_CHECKING:
@@ -46,12 +49,18 @@ def inspect(client: Client) -> Inspection:
     return Inspection((connected, found), snapshot)
 
 
-def preview(plan: Plan) -> Iterator[Step]:
+def preview(plan: Plan, choices: Choices) -> Iterator[Step]:
     """Say what `converge` would do, as steps that differ or are unchanged."""
-    default = "would be changed"
-    if plan.foreign_default is not None:
-        default = f"{foreign_words(plan)}; replacing it needs a yes"
+    words = Wording()
+    needs_yes = choices.calls is not CallsChoice.SWITCH
     application = "would be created" if plan.application is None else "would be changed"
+    if needs_yes and Taken.APPLICATION_URL in plan.taken:
+        application = f"{words.taken(plan.takeovers, Taken.APPLICATION_URL)}; that needs a yes"
+    default = "would be changed"
+    if needs_yes and Taken.DEFAULT_APPLICATION in plan.taken:
+        default = (
+            f"{words.taken(plan.takeovers, Taken.DEFAULT_APPLICATION)}; replacing it needs a yes"
+        )
     for step_id, changes, differing, settled in (
         (
             StepId.VOICE_APPLICATION,
@@ -61,8 +70,8 @@ def preview(plan: Plan) -> Iterator[Step]:
         ),
         (
             StepId.DOMAIN_PROFILE,
-            plan.profile_changes,
-            with_drift("would be changed", plan.profile_drift),
+            _profile_preview(plan),
+            _profile_difference(plan, words),
             "as the settings want it",
         ),
         (StepId.DEFAULT_APPLICATION, plan.default_changes, default, "calls go to OPBX"),
@@ -74,13 +83,33 @@ def preview(plan: Plan) -> Iterator[Step]:
     yield Step(StepId.SAVE, Status.SKIPPED, "nothing is written by --check")
 
 
+def _profile_preview(plan: Plan) -> tuple[Change, ...]:
+    key = plan.key
+    adopted = key.action is KeyAction.ADOPT and key.wanted is not None
+    own = (Change(STORED_KEY_PATH, key.own, key.wanted),) if adopted else ()
+    return (*own, *plan.profile_changes, *plan.kept_changes)
+
+
+def _profile_difference(plan: Plan, words: Wording) -> str:
+    parts = []
+    if plan.key.action is KeyAction.ADOPT:
+        parts.append(
+            f"the webhook key that is in force ({named(plan.key.shown)}) would be saved here"
+        )
+    if plan.key.action is KeyAction.ASK:
+        parts.append(words.foreign_key(plan.key))
+    elif plan.profile_problem is not None:
+        parts.append(plan.profile_problem)
+    elif plan.profile_changes:
+        parts.append("would be changed")
+    if plan.kept_changes and plan.key.action is not KeyAction.ASK:
+        parts.append(f"{words.taken(plan.takeovers, *ENDPOINTS)}; that needs a yes")
+    return with_drift("; ".join(parts), plan.key.drift)
+
+
 def failed_before_plan(error: ConfigurationError) -> Iterator[Step]:
     """Say that no plan can be made, for want of a webhook URL."""
     yield from failed_steps(StepId.VOICE_APPLICATION, error)
-
-
-def with_drift(detail: str, drift: str | None) -> str:
-    return f"{detail}; {drift}" if drift else detail
 
 
 def _application_detail(plan: Plan) -> str:
@@ -88,10 +117,3 @@ def _application_detail(plan: Plan) -> str:
         return plan.spec.name
     known = "" if plan.is_stored else " would be used"
     return f"{plan.application.name} (id {plan.application.id}){known}"
-
-
-def foreign_words(plan: Plan) -> str:
-    holder = plan.foreign_default
-    assert holder is not None
-    where = f" ({holder.url})" if holder.url else ""
-    return f"calls still go to application '{holder.name or holder.id}'{where}, not OPBX's"

@@ -15,12 +15,32 @@ from opbx_cli.models import (
     DEFAULT_NO_ANSWER_TIMEOUT,
     DEFAULT_RECORDING_FORMAT,
     ApplicationReference,
+    KeyMemory,
     RecordingFormat,
-    RemoteId,
     Secret,
     Settings,
 )
 from opbx_cli.operations.drift import application_drift, profile_drift
+from opbx_cli.operations.key_ownership import (
+    OPBX_PREFIX,
+    KeyAction,
+    KeyChoice,
+    KeyOwner,
+    action_on,
+    is_opbx_at_work,
+    owner_of,
+    shows_key,
+)
+from opbx_cli.operations.takeover import (
+    CallsChoice,
+    Claim,
+    Taken,
+    Takeover,
+    application_takeover,
+    default_takeover,
+    endpoint_takeovers,
+    kinds_of,
+)
 from opbx_cli.remote import (
     AUTHORIZATION_API_KEY,
     CALL_TIMEOUT,
@@ -33,12 +53,11 @@ from opbx_cli.remote import (
     Snapshot,
     VoiceApplication,
 )
-from opbx_cli.values import NO_ANSWER_TIMEOUT, masked_tail
+from opbx_cli.values import NO_ANSWER_TIMEOUT, is_key
 
-OPBX_PREFIX = "opbx-routing-application-"  # OPBX's own client names its applications so
-CLOUDONIX_TYPE_PREFIX = "cloudonix:"  # such as `Cloudonix:built-in`
 PROFILE_PATH = "domain_profile."
-SEEN = "seen:"  # before the fingerprint of a key that Cloudonix showed in full
+KEY_PATH = PROFILE_PATH + AUTHORIZATION_API_KEY
+STORED_KEY_PATH = "settings.webhook_api_key"
 
 Shown = str | int | bool | Secret | None
 
@@ -63,31 +82,58 @@ class Desired:
     domain_uuid: str
     endpoints: Endpoints
     webhook_key: Secret | None = None  # None: leave the domain's key alone
-    webhook_key_sent: Secret | None = None  # see `memory_of`
+    key_memory: KeyMemory | None = None
+    previous_key: Secret | None = None
+    has_store: bool = True  # the domain's key could be saved
     no_answer_timeout: int | None = None  # seconds
     recording_format: RecordingFormat | None = None
     application: ApplicationReference | None = None
+    is_url_chosen: bool = True  # by the profile itself, not by the environment
+    rival_urls: tuple[str, ...] = ()  # webhook base URLs of other profiles for this domain
 
     @classmethod
-    def of(cls, settings: Settings, domain_uuid: str, endpoints: Endpoints) -> Desired:
+    def of(
+        cls,
+        settings: Settings,
+        domain_uuid: str,
+        endpoints: Endpoints,
+        *,
+        has_store: bool = True,
+        rival_urls: tuple[str, ...] = (),
+    ) -> Desired:
         return cls(
             domain_uuid=domain_uuid,
             endpoints=endpoints,
             webhook_key=settings.webhook_api_key,
-            webhook_key_sent=settings.webhook_api_key_sent,
+            key_memory=settings.webhook_key_memory,
+            previous_key=settings.webhook_api_key_previous,
+            has_store=has_store,
             no_answer_timeout=settings.no_answer_timeout,
             recording_format=settings.recording_format,
             application=settings.voice_application,
+            is_url_chosen=has_store and settings.webhook_base_url is not None,
+            rival_urls=rival_urls,
         )
 
 
 @dataclass(frozen=True, slots=True)
-class ForeignDefault:
-    """An application that is not OPBX's and takes the domain's calls now."""
+class Choices:
+    """What the user said, by flag or at the terminal, about what is somebody else's."""
 
-    id: RemoteId
-    name: str | None
-    url: str | None
+    calls: CallsChoice = CallsChoice.UNDECIDED
+    key: KeyChoice = KeyChoice.UNDECIDED
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPlan:
+    """What is done about the webhook key, and why."""
+
+    owner: KeyOwner
+    action: KeyAction
+    shown: Secret | None  # as Cloudonix shows it, perhaps masked
+    own: Secret | None  # as it is given here
+    wanted: Secret | None  # what is to be in force on both sides
+    drift: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,18 +150,30 @@ class Plan:
     profile_changes: tuple[Change, ...]
     profile_writes: Mapping[str, str | int | Secret]  # our keys in it
     profile_problem: str | None  # why it must not be written
-    profile_drift: str | None
+    kept_changes: tuple[Change, ...]  # of the profile, for want of a yes
+    key: KeyPlan
     default_changes: tuple[Change, ...]
-    foreign_default: ForeignDefault | None
+    takeovers: tuple[Takeover, ...]  # what would be taken from somebody
     warnings: tuple[str, ...]
 
     @property
     def is_empty(self) -> bool:
-        return not (self.application_changes or self.profile_changes or self.default_changes)
+        return not (
+            self.application_changes
+            or self.profile_changes
+            or self.kept_changes
+            or self.default_changes
+            or self.key.action in (KeyAction.ADOPT, KeyAction.ASK)
+        )
+
+    @property
+    def taken(self) -> frozenset[Taken]:
+        return kinds_of(self.takeovers)
 
 
-def plan(desired: Desired, actual: Snapshot) -> Plan:
-    """Compare; say what differs."""
+def plan(desired: Desired, actual: Snapshot, choices: Choices | None = None) -> Plan:
+    """Compare; say what differs, and what of it is done with these choices."""
+    choices = choices or Choices()
     domain = actual.domain
     applications = known_applications(actual)
     spec = ApplicationSpec(name=application_name(desired.domain_uuid), url=desired.endpoints.voice)
@@ -125,10 +183,30 @@ def plan(desired: Desired, actual: Snapshot) -> Plan:
     changes = application_changes(application, spec)
     stored = desired.application
     is_stored = application is not None and stored is not None and application.id == stored.id
-    default_changes, foreign = _default_changes(domain, applications, application, spec)
-    wanted = desired_profile(desired, domain.profile)
-    profile_changes = _profile_changes(desired, domain.profile, wanted)
-    differing = {change.path.removeprefix(PROFILE_PATH) for change in profile_changes}
+    claim = Claim(is_stored, desired.is_url_chosen, desired.rival_urls)
+    default_changes, default_taken = _default_changes(
+        domain, applications, application, spec, claim
+    )
+    takeovers = (
+        *application_takeover(
+            application,
+            is_default=application is not None and application.id == domain.default_application,
+            wanted=spec.url,
+            claim=claim,
+        ),
+        *default_taken,
+        *endpoint_takeovers(domain.profile, desired.endpoints, claim),
+    )
+    key = _key_plan(desired, domain, choices.key)
+    may_take = choices.calls is CallsChoice.SWITCH
+    profile_changes = _profile_changes(domain.profile, desired_profile(desired, domain.profile))
+    kept = () if may_take else tuple(c for c in profile_changes if _is_taken(c, takeovers))
+    written = tuple(change for change in profile_changes if change not in kept)
+    if key.action is KeyAction.SEND:
+        written = (*written, Change(KEY_PATH, key.shown, key.wanted))
+    elif key.action is KeyAction.ASK:
+        kept = (*kept, *written, Change(KEY_PATH, key.shown, key.wanted))
+        written = ()
     return Plan(
         spec=spec,
         application=application,
@@ -143,23 +221,14 @@ def plan(desired: Desired, actual: Snapshot) -> Plan:
             is_gone=stored is not None and all(entry.id != stored.id for entry in applications),
         ),
         profile=domain.profile.raw,
-        profile_changes=profile_changes,
-        # The key goes along with any write: what was read may be only a mask of it.
-        profile_writes={
-            name: value
-            for name, value in wanted.items()
-            if name in differing or name == AUTHORIZATION_API_KEY
-        },
-        profile_problem=_profile_problem(desired, domain.profile) if profile_changes else None,
-        profile_drift=profile_drift(
-            desired,
-            profile_changes,
-            path=PROFILE_PATH + AUTHORIZATION_API_KEY,
-            remembered=remembered(desired),
-        ),
+        profile_changes=written,
+        profile_writes=_profile_writes(written, key),
+        profile_problem=_profile_problem(key, domain) if written else None,
+        kept_changes=kept,
+        key=key,
         default_changes=default_changes,
-        foreign_default=foreign,
-        warnings=(*_extras_warning((*extras, *doubles)), *_key_warning(desired, domain.profile)),
+        takeovers=takeovers,
+        warnings=(*_extras_warning((*extras, *doubles)), *_key_warning(key, desired)),
     )
 
 
@@ -204,13 +273,13 @@ def application_changes(
     )
 
 
-def desired_profile(desired: Desired, actual: DomainProfile) -> Mapping[str, str | int | Secret]:
-    """Return our keys of the domain's profile as they shall be."""
+def desired_profile(desired: Desired, actual: DomainProfile) -> Mapping[str, str | int]:
+    """Return our keys of the domain's profile as they shall be, the webhook key apart."""
     own_timeout = actual.call_timeout if actual.call_timeout in NO_ANSWER_TIMEOUT else None
     own_format = _word(actual.recording_media_type)
     if own_format not in tuple(RecordingFormat):
         own_format = None
-    values: dict[str, str | int | Secret] = {
+    return {
         CALL_TIMEOUT: desired.no_answer_timeout or own_timeout or DEFAULT_NO_ANSWER_TIMEOUT,
         RECORDING_MEDIA_TYPE: str(
             desired.recording_format or own_format or DEFAULT_RECORDING_FORMAT
@@ -218,21 +287,12 @@ def desired_profile(desired: Desired, actual: DomainProfile) -> Mapping[str, str
         SESSION_UPDATE_ENDPOINT: desired.endpoints.session_update,
         CDR_ENDPOINT: desired.endpoints.cdr,
     }
-    if desired.webhook_key is not None:
-        values[AUTHORIZATION_API_KEY] = desired.webhook_key
-    return values
 
 
 def age(application: VoiceApplication) -> tuple[bool, int, str, str]:
     """Sort by it to have the oldest first: everybody who looks finds the same order."""
     number = application.id if isinstance(application.id, int) else 0
     return number == 0, number, application.created_at or "", str(application.id)
-
-
-def shows_key(profile: DomainProfile) -> bool:
-    """Tell whether Cloudonix shows the webhook key that it holds for this domain."""
-    shown = profile.authorization_api_key
-    return shown is not None and masked_tail(shown) is None
 
 
 def _doubles(applications: Iterable[VoiceApplication], name: str) -> tuple[VoiceApplication, ...]:
@@ -248,10 +308,16 @@ def _choose(
 ) -> tuple[VoiceApplication | None, tuple[VoiceApplication, ...]]:
     """Return the application to use and the other ones of OPBX's.
 
-    The stored one; else of OPBX's the default one, then one with our URL, then the newest.
+    One of OPBX's that has the calls and sends them to our URL: OPBX itself makes one and puts
+    it in charge whenever its settings are saved, and both would take the calls from each other
+    for ever. Else the stored one; else of OPBX's the default one, then one with our URL, then
+    the newest.
     """
     stored = desired.application
     ours = [entry for entry in applications if entry.name.startswith(OPBX_PREFIX)]
+    for entry in ours:
+        if entry.id == domain.default_application and entry.url == desired.endpoints.voice:
+            return entry, tuple(other for other in ours if other.id != entry.id)
     if stored is not None:
         same = [entry for entry in applications if entry.id == stored.id]
         if same:
@@ -271,59 +337,67 @@ def _choose(
     return ranked[0], tuple(ranked[1:])
 
 
-def _profile_changes(
-    desired: Desired, actual: DomainProfile, wanted: Mapping[str, str | int | Secret]
-) -> tuple[Change, ...]:
+def _profile_changes(actual: DomainProfile, wanted: Mapping[str, str | int]) -> tuple[Change, ...]:
     shown: Mapping[str, Shown] = {
         CALL_TIMEOUT: actual.call_timeout,
         RECORDING_MEDIA_TYPE: _word(actual.recording_media_type),
         SESSION_UPDATE_ENDPOINT: actual.session_update_endpoint,
         CDR_ENDPOINT: actual.cdr_endpoint,
-        AUTHORIZATION_API_KEY: actual.authorization_api_key,
     }
     return tuple(
         Change(PROFILE_PATH + name, shown[name], value)
         for name, value in wanted.items()
-        if shown[name] != value and not (isinstance(value, Secret) and _in_force(desired, actual))
+        if shown[name] != value
     )
 
 
-def _in_force(desired: Desired, actual: DomainProfile) -> bool:
-    """Judge whether a key that Cloudonix does not show in full is the desired one.
+def _is_taken(change: Change, takeovers: Iterable[Takeover]) -> bool:
+    paths = {
+        Taken.SESSION_UPDATES: PROFILE_PATH + SESSION_UPDATE_ENDPOINT,
+        Taken.CALL_RECORDS: PROFILE_PATH + CDR_ENDPOINT,
+    }
+    return any(paths.get(one.kind) == change.path for one in takeovers)
 
-    By the characters that a mask leaves visible, else by what was sent last.
+
+def _key_plan(desired: Desired, domain: Domain, choice: KeyChoice) -> KeyPlan:
+    shown = domain.profile.authorization_api_key
+    owner = owner_of(desired.webhook_key, desired.key_memory, desired.previous_key, domain)
+    can_adopt = desired.has_store and shown is not None and is_key(shown)
+    action = action_on(owner, choice, can_adopt=can_adopt)
+    wanted = shown if action is KeyAction.ADOPT else desired.webhook_key
+    drift = profile_drift(desired, is_foreign=owner is KeyOwner.FOREIGN)
+    return KeyPlan(owner, action, shown, desired.webhook_key, wanted, drift)
+
+
+def _profile_writes(changes: Iterable[Change], key: KeyPlan) -> Mapping[str, str | int | Secret]:
+    """Return our keys that go along with a write.
+
+    A known webhook key always does: whether Cloudonix merges what it is sent is not
+    documented, and what was read may be only a mask of it.
     """
-    assert desired.webhook_key is not None
-    shown = actual.authorization_api_key
-    tail = "" if shown is None else masked_tail(shown)
-    if tail is None:
-        return shown == desired.webhook_key
-    if tail:
-        return desired.webhook_key.reveal().endswith(tail)
-    # A domain that showed its key at the last run and shows none now has lost it.
-    return remembered(desired) == desired.webhook_key.fingerprint
+    writes: dict[str, str | int | Secret] = {}
+    for change in changes:
+        if isinstance(change.after, str | int | Secret):
+            writes[change.path.removeprefix(PROFILE_PATH)] = change.after
+    known = (KeyAction.NOTHING, KeyAction.SEND, KeyAction.ADOPT)
+    if key.action in known and key.wanted is not None:
+        writes[AUTHORIZATION_API_KEY] = key.wanted
+    return writes
 
 
-def memory_of(key: Secret, *, is_shown: bool) -> Secret:
-    """Return what the settings remember of the key in force: its fingerprint, and how it is known.
-
-    That Cloudonix showed it proves later that somebody replaced it; that it was only sent
-    also stands in for a look.
-    """
-    return Secret(SEEN + key.fingerprint if is_shown else key.fingerprint)
-
-
-def remembered(desired: Desired) -> str | None:
-    return None if desired.webhook_key_sent is None else desired.webhook_key_sent.reveal()
-
-
-def _profile_problem(desired: Desired, actual: DomainProfile) -> str | None:
-    """Refuse to send a mask back in place of a key that we do not have."""
-    shown = actual.authorization_api_key
-    if desired.webhook_key is None and shown is not None and masked_tail(shown) is not None:
+def _profile_problem(key: KeyPlan, domain: Domain) -> str | None:
+    """Refuse a write that could lose a key which we do not have."""
+    if key.action is not KeyAction.LEAVE or shows_key(domain.profile):
+        return None
+    if key.shown is not None:
         return (
-            "Cloudonix shows the domain's webhook key masked, and sending the profile back "
-            "would replace the key by its mask"
+            "Cloudonix shows the domain's webhook key masked: sending the profile back "
+            "could replace the key by its mask"
+        )
+    if is_opbx_at_work(domain):
+        return (
+            "Cloudonix does not show the webhook key that this domain may have: sending the "
+            "profile back could lose it"
         )
     return None
 
@@ -333,12 +407,13 @@ def _default_changes(
     applications: Iterable[VoiceApplication],
     chosen: VoiceApplication | None,
     spec: ApplicationSpec,
-) -> tuple[tuple[Change, ...], ForeignDefault | None]:
+    claim: Claim,
+) -> tuple[tuple[Change, ...], tuple[Takeover, ...]]:
     """Compare who takes the calls; name whoever would lose them."""
     current = domain.default_application
     target = chosen.id if chosen is not None else None
     if current is not None and current == target:
-        return (), None
+        return (), ()
     holder = next((entry for entry in applications if entry.id == current), None)
     change = Change(
         "default_application",
@@ -346,18 +421,7 @@ def _default_changes(
         chosen.name if chosen is not None else spec.name,
         url=spec.url,
     )
-    if current is None or (holder is not None and _may_be_replaced(holder)):
-        return (change,), None
-    return (change,), ForeignDefault(
-        current,
-        holder.name if holder is not None else None,
-        holder.url if holder is not None else None,
-    )
-
-
-def _may_be_replaced(holder: VoiceApplication) -> bool:
-    is_cloudonix_own = (holder.type or "").lower().startswith(CLOUDONIX_TYPE_PREFIX)
-    return is_cloudonix_own or holder.name.startswith(OPBX_PREFIX)
+    return (change,), default_takeover(current, holder, wanted=spec.url, claim=claim)
 
 
 def _extras_warning(extras: tuple[VoiceApplication, ...]) -> tuple[str, ...]:
@@ -367,10 +431,15 @@ def _extras_warning(extras: tuple[VoiceApplication, ...]) -> tuple[str, ...]:
     return (f"more applications of OPBX's than one; not used, and left as they are: {names}",)
 
 
-def _key_warning(desired: Desired, actual: DomainProfile) -> tuple[str, ...]:
-    if desired.webhook_key is not None:
-        return ()
-    if actual.authorization_api_key is None:
+def _key_warning(key: KeyPlan, desired: Desired) -> tuple[str, ...]:
+    if key.owner is KeyOwner.HIDDEN and key.action is KeyAction.LEAVE:
+        here = "opbx configure --webhook-key-stdin" if desired.has_store else "OPBX_WEBHOOK_API_KEY"
+        return (
+            "Cloudonix does not show which webhook key this domain has, and this one was never "
+            "sent from here, so the domain's is left alone: OPBX may check calls with it. "
+            f"`{here}` takes the key that OPBX has; --replace-webhook-key puts this one in force",
+        )
+    if key.owner is KeyOwner.NOT_ASKED and key.shown is None:
         return (
             "Cloudonix shows no webhook key for this domain and none was given: "
             "OPBX will refuse callbacks that carry none (set OPBX_WEBHOOK_API_KEY)",

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from opbx_cli.errors import ConfigurationError, UsageError
+from opbx_cli.errors import UsageError
 from opbx_cli.models import DEFAULT_PROFILE_NAME, SETTING_NAMES, Settings
 
 if TYPE_CHECKING:
-    from opbx_cli.operations.converge import Facts
-    from opbx_cli.store import Store, StoreContents
+    from opbx_cli.store import StoreContents
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,66 +80,6 @@ def remove(contents: StoreContents, name: str) -> StoreContents:
         contents,
         profiles={other: kept for other, kept in contents.profiles.items() if other != name},
         default_profile=None if contents.default_profile == name else contents.default_profile,
-    )
-
-
-def record(store: Store, name: str, domain_uuid: str, facts: Facts) -> bool:
-    """Save what Cloudonix told; tell whether that was news.
-
-    Raises `ConfigurationError` where the profile has become another one meanwhile.
-    """
-    now = store.read()
-    if with_facts(now, name, domain_uuid, facts) == now:
-        return False
-    store.update(lambda contents: with_facts(contents, name, domain_uuid, facts))
-    return True
-
-
-def with_facts(contents: StoreContents, name: str, domain_uuid: str, facts: Facts) -> StoreContents:
-    """Return the set with what Cloudonix told about one profile's domain."""
-    settings = contents.profiles.get(name)
-    if settings is None or settings.domain_uuid != domain_uuid:
-        raise _changed_meanwhile(name)
-    return put(contents, name, remembering(settings, facts))
-
-
-def with_webhook_key(
-    contents: StoreContents, name: str, before: Settings, after: Settings
-) -> StoreContents:
-    """Return the set with one profile's webhook key of `after`; its other settings stay.
-
-    Raises `ConfigurationError` where the profile has another domain or key than `before`.
-    """
-    now = contents.profiles.get(name)
-    if now is None or (now.domain_uuid, now.webhook_api_key) != (
-        before.domain_uuid,
-        before.webhook_api_key,
-    ):
-        raise _changed_meanwhile(name)
-    rotated = replace(
-        now,
-        webhook_api_key=after.webhook_api_key,
-        webhook_api_key_sent=after.webhook_api_key_sent,
-        webhook_api_key_previous=after.webhook_api_key_previous,
-        webhook_api_key_previous_until=after.webhook_api_key_previous_until,
-    )
-    return put(contents, name, rotated)
-
-
-def _changed_meanwhile(name: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"profile '{name}' was changed by somebody else meanwhile: nothing was saved",
-        hint=f"`opbx validate --profile {name}` starts again with the profile as it is now",
-    )
-
-
-def remembering(settings: Settings, facts: Facts) -> Settings:
-    return replace(
-        settings,
-        domain_name=facts.domain_name,
-        cloudonix_package=facts.cloudonix_package,
-        voice_application=facts.voice_application,
-        webhook_api_key_sent=facts.webhook_api_key_sent,
     )
 
 

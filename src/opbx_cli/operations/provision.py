@@ -1,10 +1,12 @@
-"""Provision: what a store becomes when a manifest is applied to it. Pure."""
+"""Provision: what `apply` saves in a profile, once Cloudonix has accepted it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from opbx_cli.errors import OpbxError
 from opbx_cli.models import Settings
 from opbx_cli.operations.configure import GivenSettings, merge
 from opbx_cli.operations.plan import Change
@@ -25,34 +27,109 @@ NAMES = (
 )
 SETTINGS_PATH = "settings."
 KEY_TO_BE_MADE = (
-    "the webhook key is made when the profile is saved: it will be another one than this plan shows"
+    "the webhook key is made when the profile is saved: it will be another one than this plan "
+    "shows, or the one that the domain has"
 )
 
 
-def provisioned(
-    contents: StoreContents, given: Mapping[str, GivenSettings], *, api_base_url: str
-) -> StoreContents:
-    """Return the set with these profiles as they were given; all others stay as they are."""
-    for name, settings in given.items():
-        before = contents.profiles.get(name)
-        after = merge(before, settings, api_base_url=api_base_url)
-        if after != before:
-            contents = put(contents, name, after)
-    return contents
+@dataclass(slots=True)
+class Provision:
+    """The settings that a manifest gives one profile.
+
+    A key that was never tried does not take the place of one that works: they are saved when
+    Cloudonix has accepted them, and until then the profile keeps what it has. `candidate` is
+    what the profile becomes; `before` is what it was when it was saved.
+    """
+
+    name: str
+    given: GivenSettings
+    api_base_url: str  # of a new profile
+    read: Callable[[], StoreContents]
+    update: Callable[[Callable[[StoreContents], StoreContents]], object]
+    stored: Settings | None  # that `candidate` was made from
+    candidate: Settings
+    order: tuple[str, ...] = ()  # the manifest's, where its profiles are the first of a store
+    before: Settings | None = None
+
+    def settings_now(self) -> Settings:
+        """Return what the profile becomes, with what others saved in it meanwhile.
+
+        A webhook key that is made for it is made once.
+        """
+        stored = self.read().profiles.get(self.name)
+        if stored != self.stored:
+            self.candidate = merge(stored, self.given, api_base_url=self.api_base_url)
+            self.stored = stored
+        return self.candidate
+
+    def preview(self) -> Step:
+        before = self.read().profiles.get(self.name)
+        changes = changes_between(before, self.candidate)
+        if not changes:
+            return _unchanged()
+        detail = "would be saved" if before is not None else "would be saved as a new profile"
+        return Step(StepId.SETTINGS, Status.DIFFERS, detail, changes)
+
+    def not_saved(self) -> Step:
+        before = self.read().profiles.get(self.name)
+        changes = changes_between(before, self.candidate)
+        if not changes:
+            return _unchanged()
+        kept = "the profile keeps what it had" if before is not None else "there is no profile yet"
+        return Step(
+            StepId.SETTINGS,
+            Status.SKIPPED,
+            f"not saved, because Cloudonix did not accept them: {kept}",
+            changes,
+        )
+
+    def save(self) -> Step:
+        """Save them; return what became of that. Raises no error of the store: it is the step's."""
+        made = self.candidate
+
+        def provisioned(contents: StoreContents) -> StoreContents:
+            self.before = contents.profiles.get(self.name)
+            after = made
+            if self.before != self.stored:
+                after = merge(self.before, self.given, api_base_url=self.api_base_url)
+            if after == self.before:
+                return contents
+            return in_order(put(contents, self.name, after), self.order)
+
+        contents = self.read()
+        if provisioned(contents) == contents:
+            return _unchanged()
+        try:
+            self.update(provisioned)
+        except OpbxError as error:
+            return Step(StepId.SETTINGS, Status.FAILED, error.message, error=error)
+        changes = changes_between(self.before, made)
+        if self.before is None:
+            return Step(StepId.SETTINGS, Status.CREATED, "saved as a new profile", changes)
+        return Step(StepId.SETTINGS, Status.UPDATED, "saved", changes)
 
 
-def settings_step(before: Settings | None, after: Settings, *, check: bool) -> Step:
-    """Say what became of a profile's settings, or would."""
-    changes = tuple(
+def in_order(contents: StoreContents, order: tuple[str, ...]) -> StoreContents:
+    """Return the set in a manifest's order, its first profile the default one.
+
+    Profiles are saved as Cloudonix accepts them, which is in no order.
+    """
+    names = [name for name in order if name in contents.profiles]
+    if not names:
+        return contents
+    names += [name for name in contents.profiles if name not in names]
+    profiles = {name: contents.profiles[name] for name in names}
+    return replace(contents, profiles=profiles, default_profile=names[0])
+
+
+def changes_between(before: Settings | None, after: Settings) -> tuple[Change, ...]:
+    """Return what differs between two states of a profile's settings."""
+    return tuple(
         Change(SETTINGS_PATH + name, old, new)
         for name in NAMES
         if (old := getattr(before, name, None)) != (new := getattr(after, name))
     )
-    if not changes:
-        return Step(StepId.SETTINGS, Status.UNCHANGED, "as the manifest wants them")
-    if check:
-        detail = "would be saved" if before is not None else "would be saved as a new profile"
-        return Step(StepId.SETTINGS, Status.DIFFERS, detail, changes)
-    if before is None:
-        return Step(StepId.SETTINGS, Status.CREATED, "saved as a new profile", changes)
-    return Step(StepId.SETTINGS, Status.UPDATED, "saved", changes)
+
+
+def _unchanged() -> Step:
+    return Step(StepId.SETTINGS, Status.UNCHANGED, "as the manifest wants them")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeVar
 
-from opbx_cli.errors import OpbxError, PartialError, RemoteError, UnreachableError
-from opbx_cli.operations.plan import Change
+from opbx_cli.errors import Interrupted, OpbxError, PartialError, RemoteError, UnreachableError
+from opbx_cli.models import Secret
+from opbx_cli.operations.plan import KEY_PATH, Change
 
 T = TypeVar("T")
 
@@ -48,8 +49,8 @@ class Result(StrEnum):
 class Step:
     """What became of one step.
 
-    `wrote` tells that Cloudonix was changed; `wants_yes` that the step was skipped
-    because nobody said yes to it.
+    `wrote` tells that Cloudonix was changed; `wants` is what to run where something was left
+    undone for want of a yes, or could not be done without taking a risk.
     """
 
     id: StepId
@@ -58,7 +59,7 @@ class Step:
     changes: tuple[Change, ...] = ()
     error: OpbxError | None = None
     wrote: bool = False
-    wants_yes: bool = False
+    wants: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,8 @@ class Report:
     voice_url: str | None = None  # where calls are to go; None where that is unknown
     profile_option: str = ""  # what names the profile to another command
     warnings: tuple[str, ...] = ()
+    was_interrupted: bool = False
+    has_key: bool = True  # a webhook key is given, so that it can be proved
 
     @property
     def failure(self) -> Step | None:
@@ -80,6 +83,15 @@ class Report:
     @property
     def written(self) -> tuple[Step, ...]:
         return tuple(step for step in self.steps if step.wrote)
+
+    @property
+    def key_in_force(self) -> Secret | None:
+        """Return the webhook key that this run put in force; None where it left it alone."""
+        for step in self.written:
+            for change in step.changes:
+                if change.path == KEY_PATH and isinstance(change.after, Secret):
+                    return change.after if step.status is not Status.FAILED else None
+        return None
 
     @property
     def is_doubtful(self) -> bool:
@@ -94,10 +106,10 @@ class Report:
 
     @property
     def result(self) -> Result:
-        wants_yes = any(step.wants_yes for step in self.steps)
-        if self.failure is not None:
+        is_open = any(step.wants is not None for step in self.steps)
+        if self.failure is not None or self.was_interrupted:
             return Result.PARTIAL if self.written else Result.FAILED
-        if wants_yes:
+        if is_open:
             return Result.PARTIAL
         differs = any(step.status is Status.DIFFERS for step in self.steps)
         return Result.DIFFERS if differs else Result.OK
@@ -116,18 +128,25 @@ class Report:
                 f"done: {done}; failed: {failure.id}: {failure.error.message}",
                 hint=failure.error.hint or "run the same command again: it goes on from here",
             )
-        skipped = next(step for step in self.steps if step.wants_yes)
-        command = f"opbx validate --replace-default{self.profile_option}"
+        left = next(step for step in self.steps if step.wants is not None)
+        verb = "was skipped" if left.status is Status.SKIPPED else "is only partly done"
         return PartialError(
-            f"{skipped.id} was skipped: {skipped.detail}",
-            hint=f"`{command}` sends these calls to OPBX",
-            code="validate.wants_yes",
+            f"{left.id} {verb}: {left.detail}", hint=left.wants, code="validate.wants_yes"
         )
 
 
 def last_words(steps: list[Step]) -> tuple[Step, ...]:
-    """Return one step per id, the last that was said of it, in the order of the steps."""
-    latest = {step.id: step for step in steps}
+    """Return one step per id, the last that was said of it, in the order of the steps.
+
+    What a step wrote is not forgotten where a second pass found nothing left to write.
+    """
+    latest: dict[StepId, Step] = {}
+    for step in steps:
+        before = latest.get(step.id)
+        if before is not None and before.wrote and step.status is Status.UNCHANGED:
+            continue
+        is_written = before is not None and before.wrote
+        latest[step.id] = replace(step, wrote=step.wrote or is_written)
     return tuple(latest[step_id] for step_id in StepId if step_id in latest)
 
 
@@ -144,6 +163,8 @@ def is_in_doubt(error: OpbxError) -> bool:
     """Tell whether a write that ended in this error may have been carried out."""
     if isinstance(error, UnreachableError):
         return error.doubtful
+    if isinstance(error, Interrupted):
+        return True
     return error.code in (UNINTELLIGIBLE, NOT_SHOWN)
 
 

@@ -3,50 +3,79 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from opbx_cli.errors import ConfigurationError, OpbxError
-from opbx_cli.operations.converge import Convergence, Facts
+from opbx_cli.operations.converge import (
+    Circumstances,
+    Convergence,
+    Interruptions,
+    NoInterruptions,
+)
 from opbx_cli.operations.history import Deed
 from opbx_cli.operations.inspection import failed_before_plan, inspect, preview
-from opbx_cli.operations.plan import Desired, ForeignDefault, Plan, plan
+from opbx_cli.operations.key_ownership import KeyAction, after_cut_rotation
+from opbx_cli.operations.plan import STORED_KEY_PATH, Choices, Desired, KeyPlan, Plan, plan
 from opbx_cli.operations.steps import (
     Report,
     Status,
     Step,
     StepId,
+    failed_steps,
     last_words,
     skipped_after,
 )
+from opbx_cli.operations.stored_profile import KeyMovedError, StoredProfile
+from opbx_cli.operations.takeover import CallsChoice, Takeover
 from opbx_cli.operations.webhook import WebhookUrl
 from opbx_cli.remote import Snapshot
 from opbx_cli.settings import ActiveSettings
 
 if TYPE_CHECKING:
     from opbx_cli.cloudonix import Client
+    from opbx_cli.models import Settings
+    from opbx_cli.operations.provision import Provision
+
+ATTEMPTS = 3  # as often a plan is made anew where somebody saves another webhook key meanwhile
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What to validate. `preface` are steps that were done before."""
+    """What to validate, and how.
+
+    `profile`: where its facts are saved, None without a store. `alone`: holds off other runs on
+    the same domain. `provision`: what `apply` saves in the profile, once Cloudonix accepts it.
+    """
 
     active: ActiveSettings
     webhook_url: Callable[[], WebhookUrl]  # raises ConfigurationError where there is none
-    record: Callable[[Facts], bool] | None  # None: there is no store
+    profile: StoredProfile | None
     check: bool = False
-    preface: tuple[Step, ...] = ()
+    choices: Choices = field(default_factory=Choices)
+    alone: Callable[[], AbstractContextManager[None]] = nullcontext
+    provision: Provision | None = None
+    rival_urls: tuple[str, ...] = ()  # webhook base URLs of other profiles for the same domain
     warnings: tuple[str, ...] = ()
 
 
 class Validation:
-    """`look()`, then `settle()`; or `run()`, which is both. `steps` and `warnings` grow."""
+    """`look()`, then `settle()`; or `run()`, which is both. `steps` and `warnings` grow.
 
-    def __init__(self, client: Client, task: Task) -> None:
+    Whoever calls them holds `task.alone()` meanwhile.
+    """
+
+    def __init__(
+        self, client: Client, task: Task, interruptions: Interruptions | None = None
+    ) -> None:
         self.client = client
-        self.steps: list[Step] = list(task.preface)
+        self.steps: list[Step] = []
         self.warnings: list[str] = [*task.active.warnings, *task.warnings]
+        self.was_interrupted = False
         self._task = task
+        self._interruptions = interruptions or NoInterruptions()
+        self._settings = task.active.settings
         self._domain_name: str | None = None  # as read now: what was stored may be old
         self._voice_url: str | None = None
         self._desired: Desired | None = None
@@ -54,78 +83,192 @@ class Validation:
         self._plan: Plan | None = None
 
     @property
-    def foreign_default(self) -> ForeignDefault | None:
-        """Return the application that would lose its calls, where something may be written."""
-        return None if self._plan is None or self._task.check else self._plan.foreign_default
+    def takeovers(self) -> tuple[Takeover, ...]:
+        """Return what would be taken from somebody, where that is still to be decided."""
+        is_open = self._task.choices.calls is CallsChoice.UNDECIDED and not self._task.check
+        return self._plan.takeovers if self._plan is not None and is_open else ()
+
+    @property
+    def foreign_key(self) -> KeyPlan | None:
+        """Return the key of somebody's that is in force, where that is still to be decided."""
+        if self._plan is None or self._task.check or self._plan.key.action is not KeyAction.ASK:
+            return None
+        return self._plan.key
 
     def look(self) -> tuple[Step, ...]:
-        """Read the domain and compare it; nothing is written."""
-        inspection = inspect(self.client)
-        steps = inspection.steps
-        if inspection.snapshot is not None:
-            self._domain_name = inspection.snapshot.domain.name
-            try:
-                self._compare(inspection.snapshot)
-            except ConfigurationError as error:
-                steps = (*steps, *failed_before_plan(error))
+        """Read the domain and compare it; nothing is written there."""
+        try:
+            self._refresh()
+        except OpbxError as error:
+            steps: tuple[Step, ...] = tuple(failed_steps(StepId.CONNECT, error))
+        else:
+            steps = self._looked()
         self.steps += steps
         return steps
 
-    def settle(self, *, replace_default: bool) -> Iterator[Step]:
+    def settle(self, choices: Choices | None = None) -> Iterator[Step]:
         """Carry the plan out, or show it; nothing where there is none."""
-        if self._plan is None:
-            return
-        for step in self._settling(self._plan, replace_default=replace_default):
+        for step in self._settling(choices or self._task.choices):
             self.steps.append(step)
             yield step
 
-    def run(self, *, replace_default: bool) -> Iterator[Step]:
+    def run(self) -> Iterator[Step]:
         yield from self.look()
-        yield from self.settle(replace_default=replace_default)
+        yield from self.settle()
 
     def report(self) -> Report:
+        steps = last_words(self.steps)
+        if self.was_interrupted:
+            missing = set(StepId) - {step.id for step in steps} - {StepId.SETTINGS}
+            cut = [Step(one, Status.SKIPPED, "not tried: asked to end") for one in missing]
+            steps = last_words([*steps, *cut])
         return Report(
             profile=self._task.active.profile,
             domain_uuid=self.client.domain_uuid,
             domain_name=self._domain_name,
-            steps=last_words(self.steps),
+            steps=steps,
             voice_url=self._voice_url,
             profile_option=self._task.active.profile_option,
-            warnings=tuple(self.warnings),
+            warnings=tuple(dict.fromkeys(self.warnings)),
+            was_interrupted=self.was_interrupted,
+            has_key=self._settings.webhook_api_key is not None,
         )
+
+    def _refresh(self) -> None:
+        """Take the settings as they are stored now: others may have saved since they were read."""
+        if self._task.provision is not None:
+            self._settings = self._task.provision.settings_now()
+        elif self._task.profile is not None:
+            self._settings = self._task.profile.now()
+
+    def _looked(self) -> tuple[Step, ...]:
+        inspection = inspect(self.client)
+        provisioned = self._provisioned(is_accepted=inspection.snapshot is not None)
+        steps = (*provisioned, *inspection.steps)
+        if inspection.snapshot is None:
+            return steps
+        self._domain_name = inspection.snapshot.domain.name
+        if any(step.status is Status.FAILED for step in provisioned):
+            return (*steps, *skipped_after(StepId.DOMAIN))
+        try:
+            self._compare(inspection.snapshot)
+        except ConfigurationError as error:
+            return (*steps, *failed_before_plan(error))
+        return steps
+
+    def _provisioned(self, *, is_accepted: bool) -> tuple[Step, ...]:
+        """Save what `apply` was given, if Cloudonix accepts it; return that step."""
+        provision = self._task.provision
+        if provision is None:
+            return ()
+        if self._task.check:
+            return (provision.preview(),)
+        if not is_accepted:
+            return (provision.not_saved(),)
+        step = provision.save()
+        self._settings = provision.settings_now()
+        return (step,)
 
     def _compare(self, snapshot: Snapshot) -> None:
         url = self._task.webhook_url()
         self._voice_url = url.endpoints.voice
-        settings = self._task.active.settings
+        self._settle_cut_rotation(snapshot)
         self._snapshot = snapshot
-        self._desired = Desired.of(settings, self.client.domain_uuid, url.endpoints)
-        self._plan = plan(self._desired, snapshot)
+        self._desired = Desired.of(
+            self._settings,
+            self.client.domain_uuid,
+            url.endpoints,
+            has_store=self._task.active.profile is not None,
+            rival_urls=self._task.rival_urls,
+        )
+        self._plan = plan(self._desired, snapshot, self._task.choices)
         self.warnings += [*url.warnings, *self._plan.warnings]
 
-    def _settling(self, planned: Plan, *, replace_default: bool) -> Iterator[Step]:
+    def _settle_cut_rotation(self, snapshot: Snapshot) -> None:
+        """End a rotation that was cut off, with the key that it left in force."""
+        before = self._settings
+        after = after_cut_rotation(before, snapshot.domain)
+        if after == before:
+            return
+        self._settings = after
+        assert after.webhook_api_key is not None
+        key = after.webhook_api_key.fingerprint
+        if self._task.check or self._task.profile is None:
+            self.warnings.append(
+                f"a rotation of the webhook key was cut off; `opbx validate"
+                f"{self._task.active.profile_option}` ends it with the key {key}"
+            )
+            return
+        self._task.profile.save(
+            lambda now: replace(
+                now,
+                webhook_api_key=after.webhook_api_key,
+                webhook_key_memory=after.webhook_key_memory,
+                webhook_api_key_previous=after.webhook_api_key_previous,
+                webhook_api_key_previous_until=after.webhook_api_key_previous_until,
+            ),
+            expected_key=before.webhook_api_key,
+        )
+        self.warnings.append(
+            f"a rotation of the webhook key was cut off: the key in force is {key}, here too"
+        )
+
+    def _settling(self, choices: Choices) -> Iterator[Step]:
+        for _ in range(ATTEMPTS):
+            if self._plan is None:
+                return
+            if choices != self._task.choices and self._desired is not None and self._snapshot:
+                self._plan = plan(self._desired, self._snapshot, choices)
+            try:
+                yield from self._carrying_out(self._plan, choices)
+            except KeyMovedError:
+                self._plan = None
+                yield from self.look_again()
+            else:
+                return
+        error = ConfigurationError(
+            "the profile's webhook key is changed by somebody else again and again",
+            hint="run the same command again when nobody else changes it",
+            code="profile.moving",
+        )
+        yield from failed_steps(StepId.DOMAIN_PROFILE, error)
+
+    def look_again(self) -> tuple[Step, ...]:
+        """Read settings and domain anew, because the settings changed under the run."""
+        try:
+            self._refresh()
+        except OpbxError as error:
+            return tuple(failed_steps(StepId.SAVE, error))
+        return self._looked()
+
+    def _carrying_out(self, planned: Plan, choices: Choices) -> Iterator[Step]:
         if self._task.check:
-            return preview(planned)
+            return preview(planned, choices)
         assert self._desired is not None
         assert self._snapshot is not None
+        circumstances = Circumstances(
+            choices,
+            self._task.profile,
+            self._interruptions,
+            self._task.active.profile_option,
+        )
         return Convergence(
-            self.client,
-            self._desired,
-            self._snapshot,
-            replace_default=replace_default,
-            record=self._task.record,
+            self.client, self._desired, self._snapshot, planned, circumstances
         ).steps()
 
 
 def failed_to_start(task: Task, error: OpbxError) -> Report:
     """Report a profile that no client can be made for."""
     settings = task.active.settings
+    preface: tuple[Step, ...] = ()
+    if task.provision is not None:
+        preface = (task.provision.preview() if task.check else task.provision.not_saved(),)
     return Report(
         profile=task.active.profile,
         domain_uuid=settings.domain_uuid or "",
         domain_name=None,
         steps=(
-            *task.preface,
+            *preface,
             Step(StepId.CONNECT, Status.FAILED, error.message, error=error),
             *skipped_after(StepId.CONNECT),
         ),
@@ -134,11 +277,26 @@ def failed_to_start(task: Task, error: OpbxError) -> Report:
 
 
 def deed_of(
-    command: str, active: ActiveSettings, steps: tuple[Step, ...] | list[Step], result: str
+    command: str,
+    active: ActiveSettings,
+    steps: tuple[Step, ...] | list[Step],
+    result: str,
+    saved: tuple[Settings | None, Settings] | None = None,
 ) -> Deed | None:
-    """Return what was changed in Cloudonix; without a store nothing is kept anywhere."""
-    changes = tuple(change for step in steps if step.wrote for change in step.changes)
-    if active.profile is None or not changes:
+    """Return what was changed, in Cloudonix and here; without a store nothing is kept anywhere.
+
+    `saved` are the settings before and after, where they were changed too.
+    """
+    done = (Status.CREATED, Status.UPDATED, Status.ADOPTED, Status.FAILED)
+    changes = tuple(
+        change
+        for step in steps
+        for change in step.changes
+        if step.id is not StepId.SETTINGS
+        and step.status in done
+        and (step.wrote or change.path == STORED_KEY_PATH)
+    )
+    if active.profile is None or not (changes or saved):
         return None
-    settings = active.settings
-    return Deed(command, active.profile, settings, settings, changes=changes, result=result)
+    before, after = saved or (active.settings, active.settings)
+    return Deed(command, active.profile, before, after, changes=changes, result=result)

@@ -8,11 +8,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from opbx_cli.operations.webhook import is_public
+from opbx_cli.values import is_public, masked_tail
 
 if TYPE_CHECKING:
+    from opbx_cli.errors import OpbxError
     from opbx_cli.models import Secret
     from opbx_cli.probe import Answer, Certificate, Names, Reached
+    from opbx_cli.remote import Domain
 
 ADDRESSES_SHOWN = 8
 EXPIRY_WARNING = timedelta(days=14)
@@ -174,6 +176,39 @@ def previous_key_verdict(answer: Answer, key: Secret, profile_option: str) -> Ch
     seen = f"OPBX still has the key from before the rotation ({key.fingerprint})"
     advice = f"give OPBX the new key: `opbx webhook-key reveal{profile_option}`"
     return Check("key", Result.FAILED, seen, advice)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What Cloudonix says of the domain: the domain, or why it says nothing."""
+
+    domain: Domain | None = None
+    error: OpbxError | None = None
+
+
+def cloudonix_verdict(seen: Seen | None, key: Secret, profile_option: str) -> Check:
+    """Judge which key Cloudonix sends. None: it did not answer in time."""
+    if seen is None or seen.domain is None:
+        error = None if seen is None else seen.error
+        why = "no answer in time" if error is None else error.message
+        advice = "run the check again" if error is None else error.hint
+        seen_there = f"which key Cloudonix sends is not known: {why}"
+        return Check("cloudonix-key", Result.WARNING, seen_there, advice)
+    shown = seen.domain.profile.authorization_api_key
+    tail = None if shown is None else masked_tail(shown)
+    if shown is None or tail == "":
+        return Check("cloudonix-key", Result.WARNING, "Cloudonix does not show the key it sends")
+    if shown == key:
+        return Check("cloudonix-key", Result.OK, f"Cloudonix sends this key ({key.fingerprint})")
+    if tail and key.reveal().endswith(tail):
+        return Check("cloudonix-key", Result.OK, f"Cloudonix sends a key that ends in {tail}")
+    which = shown.fingerprint if tail is None else f"it ends in {tail}"
+    return Check(
+        "cloudonix-key",
+        Result.FAILED,
+        f"Cloudonix sends another key ({which}) than this one ({key.fingerprint})",
+        f"`opbx validate{profile_option}` says whose it is, and what to do",
+    )
 
 
 def _unexpected(check_id: str, answer: Answer) -> Check:

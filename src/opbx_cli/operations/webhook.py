@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -14,10 +13,7 @@ from opbx_cli.settings import (
     ActiveSettings,
     WebhookBaseUrl,
 )
-from opbx_cli.values import is_ipv4, is_loopback
-
-# Names that the public DNS does not resolve (RFC 6761, RFC 6762, RFC 8375, ICANN's .internal).
-PRIVATE_SUFFIXES = ("local", "internal", "test", "localhost", "invalid", "home.arpa")
+from opbx_cli.values import is_public
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,25 +73,3 @@ def _doubts(url: str) -> list[str]:
     if parts.scheme != "https":
         doubts.append("is not https: keys and call data would travel in the clear")
     return doubts
-
-
-def is_public(host: str) -> bool:
-    """Tell whether the internet can reach the host, judging by its name or address alone."""
-    host = host.lower().rstrip(".")
-    if is_loopback(host):
-        return False
-    if ":" in host or is_ipv4(host):
-        return _is_public_address(host)
-    if any(host == suffix or host.endswith("." + suffix) for suffix in PRIVATE_SUFFIXES):
-        return False
-    return "." in host
-
-
-def _is_public_address(text: str) -> bool:
-    address = ipaddress.ip_address(text)
-    if isinstance(address, ipaddress.IPv6Address):
-        # IPv4 in other clothes: mapped (RFC 4291) and 6to4 (RFC 3056).
-        address = address.ipv4_mapped or address.sixtofour or address
-    if address.version == 6 and address not in ipaddress.ip_network("2000::/3"):
-        return False  # all of IPv6 that is routed so far (IANA)
-    return address.is_global and not address.is_multicast

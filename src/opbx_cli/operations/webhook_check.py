@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from opbx_cli.callbacks import HEALTH_PATH, PATHS, VOICE
+from opbx_cli.errors import OpbxError
 from opbx_cli.models import Secret
 from opbx_cli.operations import verdicts
 from opbx_cli.operations.configure import new_webhook_key
-from opbx_cli.operations.verdicts import Check, Result
+from opbx_cli.operations.verdicts import Check, Result, Seen
+from opbx_cli.remote import Domain
 from opbx_cli.values import is_loopback
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ NUMBER_NOBODY_HAS = "+99900000000"
 CALLER_NOBODY_HAS = "+99900000001"
 ADDRESSES_TRIED = 8  # of those a name has; all of them have to be public
 HOST_CHECKS = ("dns", "tcp", "tls")
+CLOUDONIX = "cloudonix-key"
 
 T = TypeVar("T")
 
@@ -48,6 +51,7 @@ class RealKey:
     domain: str
     previous: Secret | None = None  # from before the last rotation: what OPBX may still have
     profile_option: str = ""  # what names the profile to another command
+    look: Callable[[], Domain] | None = None  # reads the domain, to see which key Cloudonix sends
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +87,27 @@ def check_webhook(
         questions = _questions(url.base_url)
         for check_id, question in questions.items():
             race.start(check_id, partial(asker.ask, question))
+        if real_key is not None and real_key.look is not None:
+            race.start(CLOUDONIX, partial(_domain_or_error, real_key.look))
         hosts = _host_checks(url.base_url, race)
         checks = [*hosts, *(_verdict(name, race, hosts) for name in questions)]
         if real_key is not None:
             checks.append(_key_check(url.base_url, asker, real_key, checks, timeout))
+            if real_key.look is not None:
+                seen = race.result(CLOUDONIX, Seen)
+                checks.append(
+                    verdicts.cloudonix_verdict(seen, real_key.key, real_key.profile_option)
+                )
     finally:
         asker.close()
     return WebhookCheck(url.base_url, url.source, tuple(checks), url.warnings)
+
+
+def _domain_or_error(look: Callable[[], Domain]) -> Seen:
+    try:
+        return Seen(look())
+    except OpbxError as error:
+        return Seen(error=error)
 
 
 class _Race:

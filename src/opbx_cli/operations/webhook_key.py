@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 from typing import TYPE_CHECKING
 
-from opbx_cli.errors import Interrupted, OpbxError, PartialError, RemoteError
-from opbx_cli.models import Secret, Settings
+from opbx_cli.errors import ConfigurationError, Interrupted, OpbxError, PartialError, RemoteError
+from opbx_cli.models import KeyMemory, KeyState, Secret, Settings
 from opbx_cli.operations.configure import new_webhook_key
-from opbx_cli.operations.plan import shows_key
+from opbx_cli.operations.key_ownership import (
+    KeyOwner,
+    after_cut_rotation,
+    owner_of,
+    shows_key,
+    state_in_force,
+)
+from opbx_cli.operations.steps import is_in_doubt
+from opbx_cli.operations.stored_profile import KeyMovedError, StoredProfile
 from opbx_cli.remote import AUTHORIZATION_API_KEY, Domain
+from opbx_cli.values import masked_tail
 
 if TYPE_CHECKING:
     from opbx_cli.cloudonix import Client
-    from opbx_cli.settings import ActiveSettings
+    from opbx_cli.operations.converge import Interruptions
 
-# Saves the second settings' keys, if the profile still has the key of the first ones.
-Save = Callable[[Settings, Settings], None]
+NOT_OURS = (KeyOwner.ADOPTABLE, KeyOwner.HIDDEN, KeyOwner.FOREIGN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,101 +41,194 @@ class RotatedKey:
     profile_option: str = ""  # what names the profile to another command
 
 
-def rotate(
-    client: Client,
-    active: ActiveSettings,
-    save: Save,
-    *,
-    old_valid_until: datetime | None = None,
-) -> RotatedKey:
-    """Make a key, save it, send it, read it back.
+class KeyRotation:
+    """`look()`, then `run()`. Whoever calls them holds off other runs on the domain.
 
-    `old_valid_until` is for how long `webhook listen` takes the old key, too.
-    It is saved first, so that no key is in force that nobody has. Where sending fails or is
-    interrupted, the old key is saved again: whatever Cloudonix did meanwhile, the next `validate`
-    makes the saved key the one in force. Raises what failed, or `PartialError` where saving also
-    fails.
+    The new key is saved first, beside the old one, so that no key is in force that nobody has.
+    Where it is in doubt which of them Cloudonix has, both stay known, and the next `validate`
+    ends the rotation with the one that is in force.
     """
-    assert active.profile is not None
-    settings = active.settings
-    domain = client.get_domain()
-    rotated = _with_new_key(settings, old_valid_until)
-    new = rotated.webhook_api_key
-    assert new is not None
-    save(settings, rotated)
-    try:
-        shown = _send(client, domain, new)
-    except (OpbxError, KeyboardInterrupt) as problem:
-        error = problem if isinstance(problem, OpbxError) else Interrupted("interrupted")
-        # Which key is in force now is in doubt, whatever was sent before.
-        doubtful = replace(settings, webhook_api_key_sent=None)
-        _go_back(partial(save, rotated, doubtful), error, active.profile_option)
-        raise error from problem.__cause__
-    if not shown:
-        _note_as_sent(rotated, new, save, active.profile_option)
-    return RotatedKey(
-        profile=active.profile,
-        domain_uuid=client.domain_uuid,
-        before=settings.webhook_api_key,
-        after=new,
-        old_valid_until=None if rotated.webhook_api_key_previous is None else old_valid_until,
-        is_shown=shown,
-        profile_option=active.profile_option,
-    )
 
+    def __init__(
+        self,
+        client: Client,
+        profile: StoredProfile,
+        interruptions: Interruptions,
+        *,
+        profile_option: str = "",
+    ) -> None:
+        self.outcome = "failed"  # for the audit trail
+        self._client = client
+        self._profile = profile
+        self._interruptions = interruptions
+        self._option = profile_option
+        self.saved = Settings()  # as it saved them last
+        self._domain: Domain
+        self._settings: Settings
 
-def _with_new_key(settings: Settings, old_valid_until: datetime | None) -> Settings:
-    old = settings.webhook_api_key
-    rotated = replace(
-        settings.without_previous_key(),
-        webhook_api_key=new_webhook_key(),
-        webhook_api_key_sent=None,
-    )
-    if old is None or old_valid_until is None:
-        return rotated
-    until = int(old_valid_until.timestamp())
-    return replace(rotated, webhook_api_key_previous=old, webhook_api_key_previous_until=until)
+    @property
+    def before(self) -> Settings:
+        """The settings that the rotation began with."""
+        return self._settings
 
-
-def _send(client: Client, domain: Domain, key: Secret) -> bool:
-    """Send the key; tell whether Cloudonix shows it. Raises `RemoteError` if it kept another."""
-    after = client.update_profile(domain.profile.raw, {AUTHORIZATION_API_KEY: key})
-    if after is None or after.profile.authorization_api_key != key:
-        after = client.get_domain()
-    if not shows_key(after.profile):
-        return False
-    if after.profile.authorization_api_key != key:
-        raise RemoteError(
-            "Cloudonix accepted the new webhook key but kept another one",
-            code="remote.not_applied",
+    def look(self) -> KeyOwner:
+        """Return whose key is in force now. Ends a rotation that was cut off before."""
+        settings = self._profile.now()
+        self._domain = self._client.get_domain()
+        self._settings = after_cut_rotation(settings, self._domain)
+        if self._settings != settings:
+            self._save(self._settings, expected=settings.webhook_api_key)
+        return owner_of(
+            self._settings.webhook_api_key,
+            self._settings.webhook_key_memory,
+            self._settings.webhook_api_key_previous,
+            self._domain,
         )
-    return True
+
+    def run(self, *, old_valid_until: datetime | None = None) -> RotatedKey:
+        """Make a key, save it, send it, read it back.
+
+        `old_valid_until` is for how long `webhook listen` takes the old key, too. Raises what
+        failed, with the key that is in force then; `PartialError` where only saving that failed.
+        """
+        old, new = self._settings.webhook_api_key, new_webhook_key()
+        until = None if old_valid_until is None else int(old_valid_until.timestamp())
+        begun = replace(
+            self._settings,
+            webhook_api_key=new,
+            webhook_key_memory=KeyMemory.of(new, KeyState.ROTATING),
+            webhook_api_key_previous=old,
+            webhook_api_key_previous_until=until if old is not None else None,
+        )
+        self._save(begun, expected=old)
+        try:
+            with self._interruptions.held():
+                is_shown = self._send(new)
+        except _InDoubtError as doubt:
+            raise self._in_doubt(doubt.error, new) from doubt.error.__cause__
+        except KeyboardInterrupt:
+            raise self._in_doubt(Interrupted("interrupted"), new) from None
+        except OpbxError as error:
+            raise self._gone_back(error, new) from error.__cause__
+        self._note_in_force(begun, new, is_kept=until is not None)
+        self.outcome = "ok"
+        return RotatedKey(
+            profile=self._profile.name,
+            domain_uuid=self._client.domain_uuid,
+            before=old,
+            after=new,
+            old_valid_until=None if old is None else old_valid_until,
+            is_shown=is_shown,
+            profile_option=self._option,
+        )
+
+    def _send(self, key: Secret) -> bool:
+        """Send the key; tell whether Cloudonix shows it.
+
+        Raises `RemoteError` where it kept another one, `_InDoubtError` where it is not known.
+        """
+        doubt, after = None, None
+        try:
+            after = self._client.update_profile(
+                self._domain.profile.raw, {AUTHORIZATION_API_KEY: key}
+            )
+        except OpbxError as error:
+            if not is_in_doubt(error):
+                raise
+            doubt = error
+        try:
+            if after is None or after.profile.authorization_api_key != key:
+                after = self._client.get_domain()
+        except OpbxError as error:
+            raise _InDoubtError(doubt or error) from None
+        self._domain = after
+        return self._is_in_force(key, after, doubt)
+
+    def _is_in_force(self, key: Secret, domain: Domain, doubt: OpbxError | None) -> bool:
+        shown = domain.profile.authorization_api_key
+        if shown == key:
+            return True
+        if shows_key(domain.profile):
+            raise doubt or RemoteError(
+                "Cloudonix accepted the new webhook key but kept another one",
+                code="remote.not_applied",
+            )
+        tail = None if shown is None else masked_tail(shown)
+        if doubt is not None and not (tail and key.reveal().endswith(tail)):
+            raise _InDoubtError(doubt)
+        return False
+
+    def _gone_back(self, error: OpbxError, new: Secret) -> OpbxError:
+        """Save the old key again; the new one stays known, should its write arrive late."""
+        old = replace(
+            self._settings, webhook_api_key_previous=new, webhook_api_key_previous_until=None
+        )
+        try:
+            self._save(old, expected=new)
+        except OpbxError as problem:
+            self.outcome = "partial"
+            return PartialError(
+                f"the new webhook key is saved here, but it was not sent: {error.message}; and the "
+                f"old one could not be saved again: {problem.message}",
+                hint=f"`opbx validate{self._option}` saves the key that is in force",
+                code="webhook_key.partial",
+            )
+        return error.with_more(
+            "; opbx keeps the old webhook key",
+            hint=error.hint
+            or f"`opbx validate{self._option}` makes sure that Cloudonix has it too",
+        )
+
+    def _in_doubt(self, error: OpbxError, new: Secret) -> OpbxError:
+        self.outcome = "in doubt"
+        old = self._settings.webhook_api_key
+        before = "none" if old is None else old.fingerprint
+        return error.with_more(
+            f"; it is not known whether Cloudonix has the new webhook key ({new.fingerprint}) or "
+            f"the one from before ({before}): both are kept here",
+            hint=f"`opbx validate{self._option}` finds out, and ends the rotation with the one in "
+            "force",
+        )
+
+    def _note_in_force(self, begun: Settings, key: Secret, *, is_kept: bool) -> None:
+        memory = KeyMemory.of(key, state_in_force(self._domain.profile))
+        done = replace(begun, webhook_key_memory=memory)
+        try:
+            self._save(done if is_kept else done.without_previous_key(), expected=key)
+        except OpbxError as problem:
+            self.outcome = "partial"
+            raise PartialError(
+                "the new webhook key is saved here and Cloudonix has it, but that could not be "
+                f"noted: {problem.message}",
+                hint=f"`opbx validate{self._option}` notes it",
+                code="webhook_key.partial",
+            ) from problem
+
+    def _save(self, settings: Settings, *, expected: Secret | None) -> None:
+        """Save the keys of these settings; what others saved in the profile stays."""
+        try:
+            self._profile.save(
+                lambda now: replace(
+                    now,
+                    webhook_api_key=settings.webhook_api_key,
+                    webhook_key_memory=settings.webhook_key_memory,
+                    webhook_api_key_previous=settings.webhook_api_key_previous,
+                    webhook_api_key_previous_until=settings.webhook_api_key_previous_until,
+                ),
+                expected_key=expected,
+            )
+            self.saved = settings
+        except KeyMovedError:
+            raise ConfigurationError(
+                f"the webhook key of profile '{self._profile.name}' was changed by somebody else "
+                "meanwhile: it stays as they saved it",
+                hint=f"`opbx validate{self._option}` compares it with Cloudonix's",
+            ) from None
 
 
-def _note_as_sent(settings: Settings, key: Secret, save: Save, profile_option: str) -> None:
-    try:
-        save(settings, replace(settings, webhook_api_key_sent=Secret(key.fingerprint)))
-    except OpbxError as problem:
-        raise PartialError(
-            "the new webhook key is saved here and Cloudonix has it, but that could not be "
-            f"noted: {problem.message}",
-            hint=f"`opbx validate{profile_option}` sends it again, and notes it",
-            code="webhook_key.partial",
-        ) from problem
+class _InDoubtError(Exception):
+    """It is not known which key Cloudonix has: the error that led to it."""
 
-
-def _go_back(save_old: Callable[[], None], error: OpbxError, profile_option: str) -> None:
-    validate = f"`opbx validate{profile_option}`"
-    try:
-        save_old()
-    except OpbxError as problem:
-        raise PartialError(
-            f"the new webhook key is saved here, but it was not sent: {error.message}; and the "
-            f"old one could not be saved again: {problem.message}",
-            hint=f"{validate} sends the key that is saved here",
-            code="webhook_key.partial",
-        ) from error
-    # Cloudonix may have taken the new one all the same, and only its answer was lost.
-    error.message += "; opbx keeps the old webhook key"
-    if error.hint is None:
-        error.hint = f"{validate} makes sure that Cloudonix sends it"
+    def __init__(self, error: OpbxError) -> None:
+        super().__init__(error.message)
+        self.error = error

@@ -6,10 +6,11 @@ left behind; the file itself stays.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -47,21 +48,51 @@ def locked(path: Path, *, timeout: float) -> Iterator[None]:
         descriptor = file.open_lock(path)
     except OSError as error:
         raise refusals.not_saved(path, error, state=_UNCHANGED) from error
+    with _closing(descriptor):
+        _wait(path, descriptor, timeout=timeout, doing="saving")
+        yield
+
+
+@contextmanager
+def domain_locked(
+    folder: Path, domain: str, *, timeout: float, waiting: Callable[[], None]
+) -> Iterator[None]:
+    """Hold off other commands that write the same domain from this store.
+
+    `waiting` is called once if another one is at work. Domains share 256 locks: two that meet
+    in one follow each other, which does no harm. Where no lock can be made (a store that is
+    mounted read-only) there is none: nobody can save there anyway.
+    """
+    path = folder / f"{hashlib.sha256(domain.encode()).hexdigest()[:2]}.lock"
     try:
-        _wait(path, descriptor, timeout=timeout)
+        file.make_private_folder(folder)
+        descriptor = file.open_lock(path)
+    except OSError:
+        yield
+        return
+    with _closing(descriptor):
+        if not _try_to_lock(descriptor):
+            waiting()
+            _wait(path, descriptor, timeout=timeout, doing="at work on this domain")
+        yield
+
+
+@contextmanager
+def _closing(descriptor: int) -> Iterator[None]:
+    try:
         yield
     finally:
         with suppress(OSError):  # whatever was to be done is done: only the lock goes
             os.close(descriptor)
 
 
-def _wait(path: Path, descriptor: int, *, timeout: float) -> None:
+def _wait(path: Path, descriptor: int, *, timeout: float, doing: str) -> None:
     deadline = time.monotonic() + timeout
     try:
         while not _try_to_lock(descriptor):
             if time.monotonic() >= deadline:
                 raise StoreError(
-                    f"{path} is held by another opbx that is saving (waited {timeout:g} s);"
+                    f"{path} is held by another opbx that is {doing} (waited {timeout:g} s);"
                     f" {_UNCHANGED}",
                     hint=f"see which one with `fuser -v {file.quoted(path)}`, then try again",
                     code="store.locked",

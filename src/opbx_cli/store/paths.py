@@ -26,6 +26,10 @@ class StorePaths:
         return self.config / "store.toml.lock"
 
     @property
+    def domain_locks(self) -> Path:
+        return self.config / "locks"
+
+    @property
     def key_notes(self) -> Path:
         return self.config / "store.toml.keys"
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
-from opbx_cli.models import ApplicationReference, Secret, Settings
+from opbx_cli.models import ApplicationReference, KeyMemory, KeyState, Secret, Settings
 from opbx_cli.store.document import PLAIN_FIELDS, SEALED_FIELDS
 from opbx_cli.store.schema import UnfitStore
 from opbx_cli.values import (
@@ -22,6 +23,16 @@ from opbx_cli.values import (
 _parse_api_base_url = lru_cache(maxsize=64)(parse_api_base_url)
 _parse_webhook_base_url = lru_cache(maxsize=64)(parse_webhook_base_url)
 
+# How the format writes what is remembered of the key that was sent: a prefix, and its fingerprint.
+_MEMORY = "webhook_api_key_sent"
+_MEMORY_PREFIXES = {
+    KeyState.GENERATED: "made:",
+    KeyState.SENDING: "sending:",
+    KeyState.ROTATING: "rotating:",
+    KeyState.SENT: "",
+    KeyState.SHOWN: "seen:",
+}
+_MEMORY_TEXT = re.compile(r"(?P<prefix>[a-z]+:)??(?P<fingerprint>fp:[0-9a-f]{8})")
 _EPOCH = range(253_402_300_800)  # seconds; up to the year 9999, where dates end
 
 
@@ -29,6 +40,15 @@ def _parse_epoch(text: str) -> int:
     if int(text) not in _EPOCH:
         raise InvalidValue("expected seconds since 1970")
     return int(text)
+
+
+def _parse_memory(text: str) -> KeyMemory:
+    match = _MEMORY_TEXT.fullmatch(text)
+    prefix = "" if match is None else match["prefix"] or ""
+    states = [state for state, known in _MEMORY_PREFIXES.items() if known == prefix]
+    if match is None or not states:
+        raise InvalidValue("expected the fingerprint of a key")
+    return KeyMemory(states[0], match["fingerprint"])
 
 
 _PARSERS: Mapping[str, Callable[[str], object]] = {
@@ -39,6 +59,7 @@ _PARSERS: Mapping[str, Callable[[str], object]] = {
     "api_base_url": _parse_api_base_url,
     "webhook_api_key_previous_until": _parse_epoch,
     **dict.fromkeys(SEALED_FIELDS, parse_key),
+    _MEMORY: _parse_memory,
 }
 
 
@@ -56,8 +77,11 @@ def plain_values(settings: Settings) -> Mapping[str, object]:
 
 def sealed_values(settings: Settings) -> Mapping[str, Secret]:
     """Return what is stored encrypted, by TOML key."""
-    values = {name: getattr(settings, name) for name in SEALED_FIELDS}
-    return {name: secret for name, secret in values.items() if secret is not None}
+    values = {name: getattr(settings, name) for name in SEALED_FIELDS if name != _MEMORY}
+    memory = settings.webhook_key_memory
+    if memory is not None:
+        values[_MEMORY] = Secret(_MEMORY_PREFIXES[memory.state] + memory.fingerprint)
+    return {name: values[name] for name in SEALED_FIELDS if values.get(name) is not None}
 
 
 def to_settings(
@@ -68,7 +92,8 @@ def to_settings(
     values |= {
         name: _parsed(profile, name, text=secret.reveal()) for name, secret in secrets.items()
     }
-    return Settings(**values)  # type: ignore[arg-type]  # each value came from its parser
+    memory = values.pop(_MEMORY, None)
+    return Settings(**values, webhook_key_memory=memory)  # type: ignore[arg-type]  # parsed
 
 
 def _checked(profile: str, name: str, *, value: object) -> object:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from opbx_cli.store.contents import StoreContents
 from opbx_cli.store.key_ring import KeyRing
 from opbx_cli.store.keychain import AskPassphrase, Keychain
 from opbx_cli.store.keys import KeySource
+from opbx_cli.store.lock import domain_locked
 from opbx_cli.store.paths import StorePaths
 from opbx_cli.store.sealing import RawKey, Vault
 from opbx_cli.store.session import Session, as_saved
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from opbx_cli.store.reports import AddedSlot, KeyStatus, Rotation, SaveReport
 
 LOCK_TIMEOUT = 10.0  # seconds
+DOMAIN_TIMEOUT = 60.0  # seconds; a run on a slow Cloudonix, or a person who is being asked
+
+Version = tuple[int, ...] | None
 
 Change = Callable[[StoreContents], StoreContents]
 
@@ -67,6 +72,28 @@ class Store:
         ConfigurationError without a store, StoreError for one that does not open.
         """
         return self._session.current().contents
+
+    def version(self) -> Version:
+        """Return what changes with every save, which is a rename of a new file."""
+        try:
+            status = self._paths.store.stat()
+        except OSError:
+            return None
+        return (status.st_mtime_ns, status.st_size, status.st_ino)
+
+    @contextmanager
+    def alone_on(self, domain: str, *, waiting: Callable[[], None]) -> Iterator[None]:
+        """Hold off other commands that write the same domain from this store.
+
+        `waiting` is called once if another one is at work. StoreError after a minute of that.
+        """
+        if not self._paths.config.is_dir():  # no store yet: nobody else works from it
+            yield
+            return
+        with domain_locked(
+            self._paths.domain_locks, domain, timeout=DOMAIN_TIMEOUT, waiting=waiting
+        ):
+            yield
 
     def previous(self) -> StoreContents:
         """Return what the backup holds, verified: the contents before the last save.

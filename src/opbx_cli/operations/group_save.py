@@ -1,48 +1,45 @@
-"""The ledger: many profiles' facts, saved together, so that five hundred saves become a few."""
+"""Saves of many profiles, put together, so that five hundred of them become a few."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from opbx_cli.errors import OpbxError
-from opbx_cli.operations.profiles import remembering, with_facts
-
 if TYPE_CHECKING:
-    from opbx_cli.operations.converge import Facts
     from opbx_cli.store import Store, StoreContents
+    from opbx_cli.store.reports import SaveReport
+
+    Change = Callable[[StoreContents], StoreContents]
 
 
 @dataclass(eq=False, slots=True)
 class _Entry:
-    profile: str
-    domain_uuid: str
-    facts: Facts
+    change: Change
     is_done: bool = False
-    error: OpbxError | None = None
+    error: Exception | None = None
 
 
-class Ledger:
-    """Whoever records waits until it is saved; whoever waits meanwhile is saved together.
+class GroupSave:
+    """Whoever saves waits until it is done; whoever waits meanwhile is saved together.
 
     Saving seals all profiles anew, so its cost grows with their number: one save for each
     of them would make the whole grow with its square.
     """
 
-    def __init__(self, store: Store, contents: StoreContents) -> None:
+    def __init__(self, store: Store, *, create: bool = False) -> None:
+        """`create`: make the store where there is none; `created` then tells of it."""
+        self.created: SaveReport | None = None
         self._store = store
-        self._contents = contents  # as it was read before the work began
+        self._create = create
         self._lock = threading.Lock()
         self._saving = threading.Lock()
         self._waiting: list[_Entry] = []
 
-    def record(self, profile: str, domain_uuid: str, facts: Facts) -> bool:
-        """Save what Cloudonix told; tell whether that was news. Any thread may call this."""
-        settings = self._contents.profiles[profile]
-        if remembering(settings, facts) == settings:
-            return False
-        entry = _Entry(profile, domain_uuid, facts)
+    def update(self, change: Change) -> None:
+        """Save what `change` makes of the contents; raise what it raises. For any thread."""
+        entry = _Entry(change)
         with self._lock:
             self._waiting.append(entry)
         with self._saving:
@@ -50,7 +47,6 @@ class Ledger:
                 self._save_waiting()
         if entry.error is not None:
             raise entry.error
-        return True
 
     def close(self) -> None:
         """Save what still waits, and let no save be under way any more."""
@@ -63,8 +59,12 @@ class Ledger:
         if not entries:
             return
         try:
-            self._store.update(lambda contents: _with_all(contents, entries))
-        except OpbxError as error:
+            report = self._store.update(
+                lambda contents: _with_all(contents, entries), create=self._create
+            )
+            if report.created:
+                self.created = report
+        except Exception as error:  # noqa: BLE001  # each of those who wait raises it
             for entry in entries:
                 entry.error = entry.error or error
         except BaseException:  # Ctrl-C, say: whoever waits has to try again
@@ -76,14 +76,15 @@ class Ledger:
 
 
 def _with_all(contents: StoreContents, entries: list[_Entry]) -> StoreContents:
-    """Apply each; one whose profile has become another does not keep the others back."""
-    saved = False
+    """Apply each; one that cannot be does not keep the others back."""
+    is_changed = False
     for entry in entries:
+        entry.error = None
         try:
-            contents = with_facts(contents, entry.profile, entry.domain_uuid, entry.facts)
-            saved = True
-        except OpbxError as error:
+            contents = entry.change(contents)
+            is_changed = True
+        except Exception as error:  # noqa: BLE001  # its own caller raises it
             entry.error = error
-    if not saved and entries[0].error is not None:
+    if not is_changed and entries[0].error is not None:
         raise entries[0].error
     return contents

@@ -1,0 +1,192 @@
+"""SIGTERM and SIGHUP at every request: what was changed is said, recorded, and known next time."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opbx_cli.sandbox.server import RunningSandbox
+from support import Opbx
+from validation import configure
+
+StartSandbox = Callable[..., RunningSandbox]
+KEY = "authorization-api-key"
+SIGNALS = {signal.SIGTERM: 143, signal.SIGHUP: 129}
+WRITES = ("create-application", "update-application", "update-domain")
+REQUESTS = {"validate": 7, "rotate": 2}
+ENDED_IN = 30.0  # seconds; a write under way is given up after five
+
+
+def remote_key(sandbox: RunningSandbox) -> Any:
+    domain: Any = sandbox.state.domain()
+    return domain["profile"].get(KEY)
+
+
+def stored_key(opbx: Opbx) -> str:
+    return opbx("webhook-key", "reveal", "--yes").stdout.strip()
+
+
+def ended_at(
+    opbx: Opbx, sandbox: RunningSandbox, number: int, by: signal.Signals, *argv: str
+) -> tuple[int, str, str, str]:
+    """Run a command, and end it while its request of that number waits for an answer."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "opbx_cli", *argv],
+        env=opbx.process_environ(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        while process.poll() is None:
+            requests = sandbox.requests
+            if len(requests) >= number and any(one.ended is None for one in requests):
+                break
+            os.sched_yield()
+        process.send_signal(by)
+        stdout, stderr = process.communicate(timeout=ENDED_IN)
+    return process.returncode, stdout, stderr, sandbox.requests[-1].call
+
+
+@pytest.mark.parametrize("by", SIGNALS, ids=lambda number: number.name)
+@pytest.mark.parametrize("number", range(1, REQUESTS["validate"] + 1))
+def test_validate_finishes_the_write_under_way_and_says_what_it_did(
+    start_sandbox: StartSandbox, opbx: Opbx, number: int, by: signal.Signals
+) -> None:
+    """The server is slow, not dead: the write is finished within five seconds."""
+    sandbox = start_sandbox(latency=0.3)
+    configure(opbx, sandbox)
+    configured = opbx
+    code, stdout, stderr, _call = ended_at(configured, sandbox, number, by, "validate", "--json")
+    assert code == SIGNALS[by], stderr
+    document = json.loads(stdout)
+    error = json.loads(stderr.splitlines()[-1])["error"]
+    assert (error["code"], error["exit_code"]) == ("interrupted", SIGNALS[by])
+    assert "`opbx validate` goes on from here" in error["hint"]
+    check_told(document, error, configured, sandbox)
+    again = configured("validate", "--json")
+    assert again.code == 0, again.stderr
+    assert remote_key(sandbox) == stored_key(configured)
+    assert len(sandbox.state.applications()) == 1
+
+
+def check_told(
+    document: dict[str, Any], error: dict[str, Any], opbx: Opbx, sandbox: RunningSandbox
+) -> None:
+    """What Cloudonix has of ours is in the document, the error and the audit trail."""
+    statuses = {one["id"]: one["status"] for one in document["steps"]}
+    has = {
+        "voice-application": bool(sandbox.state.applications()),
+        "domain-profile": remote_key(sandbox) is not None,
+    }
+    for step, is_there in has.items():
+        if is_there:
+            assert statuses[step] in ("created", "updated", "failed"), statuses
+            assert step in error["message"]
+        else:
+            assert statuses.get(step, "skipped") == "skipped"
+    if any(has.values()):
+        entry = opbx("profiles", "history", "--json").document["entries"][-1]
+        assert (entry["command"], entry["result"]) == ("validate", "interrupted")
+
+
+@pytest.mark.parametrize("by", SIGNALS, ids=lambda number: number.name)
+@pytest.mark.parametrize("kind", ["hang", "hang-after"])
+@pytest.mark.parametrize("number", range(1, REQUESTS["rotate"] + 1))
+def test_a_rotation_that_is_cut_off_knows_both_keys(
+    configured: Opbx, sandbox: RunningSandbox, number: int, kind: str, by: signal.Signals
+) -> None:
+    assert configured("validate").code == 0
+    old = stored_key(configured)
+    sandbox.set_faults(f"any={kind}@{number}")
+    sandbox.forget_requests()
+    code, stdout, stderr, call = ended_at(
+        configured, sandbox, number, by, "webhook-key", "rotate", "--json"
+    )
+    assert (code, stdout) == (SIGNALS[by], "")
+    error = json.loads(stderr.splitlines()[-1])["error"]
+    assert error["exit_code"] == SIGNALS[by]
+    sandbox.set_faults()
+    in_force = remote_key(sandbox)
+    if call == "update-domain":
+        assert "both are kept here" in error["message"]
+        assert (in_force == old) == (kind == "hang")
+    else:
+        assert in_force == old
+    assert configured("validate").code == 0
+    assert stored_key(configured) == remote_key(sandbox) == in_force
+    assert configured("validate", "--check").code == 0
+
+
+@pytest.mark.parametrize("by", SIGNALS, ids=lambda number: number.name)
+def test_apply_prints_what_it_was_about(
+    opbx: Opbx, sandbox: RunningSandbox, tmp_path: Path, by: signal.Signals
+) -> None:
+    domain = sandbox.domains[0]
+    key = tmp_path / "api.key"
+    key.touch(mode=0o600)
+    key.write_text(domain.api_key)
+    manifest = tmp_path / "domains.toml"
+    manifest.write_text(
+        f'[profile.acme]\ndomain_uuid = "{domain.uuid}"\ndomain_api_key_file = "api.key"\n'
+        f'api_base_url = "{sandbox.url}"\nwebhook_base_url = "https://pbx.example.com"\n'
+    )
+    sandbox.set_faults("update-domain=hang")
+    code, stdout, stderr, _call = ended_at(opbx, sandbox, 4, by, "apply", str(manifest), "--json")
+    assert code == SIGNALS[by], stderr
+    document = json.loads(stdout)
+    assert document["profile"] == "acme"
+    statuses = {one["id"]: one["status"] for one in document["steps"]}
+    assert statuses["settings"] == "created"
+    assert statuses["voice-application"] == "created"
+    assert "acme was under way (voice-application done)" in stderr
+    entry = opbx("profiles", "history", "--json").document["entries"][-1]
+    assert (entry["command"], entry["result"]) == ("apply", "interrupted")
+    sandbox.set_faults()
+    assert opbx("apply", str(manifest)).code == 0
+    assert remote_key(sandbox) == stored_key(opbx)
+
+
+def test_what_was_ignored_at_the_start_stays_ignored(
+    configured: Opbx, sandbox: RunningSandbox
+) -> None:
+    sandbox.set_faults("get-domain=429:1*1")
+    with subprocess.Popen(
+        ["nohup", sys.executable, "-m", "opbx_cli", "validate", "--json"],
+        env=configured.process_environ(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        while process.poll() is None and not sandbox.requests:
+            os.sched_yield()
+        process.send_signal(signal.SIGHUP)
+        stdout, _stderr = process.communicate(timeout=ENDED_IN)
+    assert process.returncode == 0
+    assert json.loads(stdout)["result"] == "ok"
+
+
+def test_the_demo_leaves_no_server_behind(opbx: Opbx, tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "opbx_cli", "demo", "--json"],
+        env=opbx.process_environ(TMPDIR=str(tmp_path)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        text=True,
+    ) as process:
+        while process.poll() is None and not any(tmp_path.glob("*/*")):
+            os.sched_yield()
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=ENDED_IN)
+    assert process.returncode == 143
+    with pytest.raises(ProcessLookupError):  # nobody of its group is left
+        os.killpg(process.pid, 0)
+    assert list(tmp_path.iterdir()) == []
