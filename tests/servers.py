@@ -10,6 +10,7 @@ import socket
 import socketserver
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,7 +49,9 @@ class Served:
 
 
 @contextlib.contextmanager
-def listening(handle: Callable[[Served, socket.socket], None]) -> Iterator[Served]:
+def listening(
+    handle: Callable[[Served, socket.socket], None], kind: type[Served] | None = None
+) -> Iterator[Served]:
     """Serve each connection in a thread of its own while the context lasts."""
 
     class Connection(socketserver.BaseRequestHandler):
@@ -62,7 +65,7 @@ def listening(handle: Callable[[Served, socket.socket], None]) -> Iterator[Serve
         allow_reuse_address = True
 
     with Listener(("127.0.0.1", 0), Connection) as server:
-        served = Served(server.server_address[1])
+        served = (kind or Served)(server.server_address[1])
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         try:
@@ -93,6 +96,75 @@ def answering(*answers: bytes, context: ssl.SSLContext | None = None) -> Iterato
 
     with listening(handle) as served:
         yield served
+
+
+PATIENCE = 40.0  # seconds after which a server that never ends gives up: a client has failed
+BOUND = 30.0  # seconds for what takes one or two: a server that gives up is not waited for
+
+
+@contextlib.contextmanager
+def in_time() -> Iterator[None]:
+    """Want what is done here to end long before a server's patience."""
+    started = time.monotonic()
+    yield
+    assert time.monotonic() - started < BOUND
+
+
+@dataclass
+class Endless(Served):
+    """A server that never ends: what it sent, and whether a client went away by itself."""
+
+    sent: list[int] = field(default_factory=list)  # bytes, one entry for each connection
+    was_left: list[bool] = field(default_factory=list)
+
+
+@contextlib.contextmanager
+def never_ending(
+    start: bytes,
+    again: bytes,
+    *,
+    pause: float = 0.0,
+    connections: int | None = None,
+    context: ssl.SSLContext | None = None,
+    is_read: bool = True,
+) -> Iterator[Endless]:
+    """Answer with `start`, then with `again` for ever, with `pause` seconds between.
+
+    After so many `connections` an empty list is the answer, in full. Requests are not read to
+    their end where `is_read` is false.
+    """
+
+    def handle(served: Served, connection: socket.socket) -> None:
+        assert isinstance(served, Endless)
+        with _wrapped(connection, context) as stream:
+            served.arrivals.append(read_request(stream) if is_read else b"")
+            if connections is not None and len(served.arrivals) > connections:
+                stream.sendall(http("200 OK", b"[]"))
+                return
+            number = len(served.sent)
+            served.sent.append(0)
+            served.was_left.append(False)
+            _send_for_ever(stream, start, again, pause, served, number)
+
+    with listening(handle, Endless) as served:
+        assert isinstance(served, Endless)
+        yield served
+
+
+def _send_for_ever(
+    stream: socket.socket, start: bytes, again: bytes, pause: float, served: Endless, number: int
+) -> None:
+    end = time.monotonic() + PATIENCE
+    piece = start or again
+    try:
+        while time.monotonic() < end:
+            if piece:
+                stream.sendall(piece)
+            served.sent[number] += len(piece)
+            piece = again
+            time.sleep(pause)
+    except OSError:
+        served.was_left[number] = True
 
 
 def _wrapped(connection: socket.socket, context: ssl.SSLContext | None) -> socket.socket:

@@ -241,9 +241,7 @@ def test_a_request_that_cannot_be_sent_at_all_is_not_repeated(error: httpx.Trans
         raise error
 
     waits: list[float] = []
-    transport = RetryingTransport(
-        httpx.MockTransport(refuse), timeout=1, pace=Pace(sleep=waits.append)
-    )
+    transport = RetryingTransport(httpx.MockTransport(refuse), pace=Pace(sleep=waits.append))
     with httpx.Client(transport=transport) as client, pytest.raises(type(error)):
         client.get("http://localhost/")
     assert waits == []

@@ -7,30 +7,29 @@ import os
 import ssl
 from urllib.request import getproxies, proxy_bypass
 
+import httpcore
 import httpx
 
+from opbx_cli.bounded_transport import BoundedTransport
 from opbx_cli.errors import ConfigurationError
 from opbx_cli.values import is_loopback
 
+PROXY_SCHEMES = ("http", "https")
 
-def inner_transport(base_url: httpx.URL) -> httpx.HTTPTransport:
+
+def inner_transport(base_url: httpx.URL, *, seconds: float) -> BoundedTransport:
     """Build the real transport for one server, through the proxy that the environment names.
 
-    httpx reads the proxy variables only for transports of its own making, so the choice
-    is made here. Plain http never goes through a proxy, which would see what it carries.
-    Raises `ConfigurationError` for an unusable proxy or CA.
+    A request takes `seconds` at most, its answer included. httpx reads the proxy variables only
+    for transports of its own making, so the choice is made here. Plain http never goes through a
+    proxy, which would see what it carries. Raises `ConfigurationError` for an unusable proxy or CA.
     """
+    host = host_of(base_url)
     if base_url.scheme == "http":
-        return httpx.HTTPTransport(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), trust_env=False)
+        return BoundedTransport(host=host, seconds=seconds)
     context = tls_context()
-    try:
-        return httpx.HTTPTransport(verify=context, proxy=_proxy(proxy_for(base_url), context))
-    except (ValueError, ImportError, httpx.InvalidURL) as error:
-        raise ConfigurationError(
-            "the proxy named by HTTPS_PROXY or ALL_PROXY cannot be used: "
-            "expected http://host:port or https://host:port",
-            code="configuration.proxy",
-        ) from error
+    proxy = _proxy(proxy_for(base_url), context)
+    return BoundedTransport(host=host, seconds=seconds, context=context, proxy=proxy)
 
 
 def proxy_for(url: httpx.URL) -> str | None:
@@ -64,12 +63,30 @@ def host_of(url: httpx.URL) -> str:
     return url.raw_host.decode("ascii")
 
 
-def _proxy(address: str | None, context: ssl.SSLContext) -> httpx.Proxy | None:
+def _proxy(address: str | None, context: ssl.SSLContext) -> httpcore.Proxy | None:
     """Return the proxy; one that is spoken to over TLS may have a private authority too."""
     if not address:
         return None
-    url = httpx.URL(address if "://" in address else f"http://{address}")
-    return httpx.Proxy(url, ssl_context=context if url.scheme == "https" else None)
+    try:
+        proxy = httpx.Proxy(address if "://" in address else f"http://{address}")
+    except (ValueError, httpx.InvalidURL) as error:
+        raise _unusable_proxy() from error
+    url = proxy.url
+    if url.scheme not in PROXY_SCHEMES:
+        raise _unusable_proxy()
+    return httpcore.Proxy(
+        httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+        auth=proxy.raw_auth,
+        ssl_context=context if url.scheme == "https" else None,
+    )
+
+
+def _unusable_proxy() -> ConfigurationError:
+    return ConfigurationError(
+        "the proxy named by HTTPS_PROXY or ALL_PROXY cannot be used: "
+        "expected http://host:port or https://host:port",
+        code="configuration.proxy",
+    )
 
 
 def certificate_problem(error: BaseException) -> ssl.SSLCertVerificationError | None:

@@ -13,6 +13,7 @@ import httpx
 
 from opbx_cli import __version__
 from opbx_cli.cloudonix import parse
+from opbx_cli.cloudonix.content import ACCEPT_ENCODING, UnreadableAnswerError
 from opbx_cli.cloudonix.echoes import repeats_a_key
 from opbx_cli.cloudonix.failures import (
     Call,
@@ -25,7 +26,7 @@ from opbx_cli.cloudonix.limiter import Limiters
 from opbx_cli.cloudonix.transport import (
     Pace,
     RetryingTransport,
-    UnreadableAnswerError,
+    attempt_seconds,
     timeouts,
 )
 from opbx_cli.connections import host_of, inner_transport
@@ -77,8 +78,7 @@ class Client:
         self._http = httpx.Client(
             base_url=base_url,
             transport=RetryingTransport(
-                inner_transport(base_url),
-                timeout=access.timeout,
+                inner_transport(base_url, seconds=attempt_seconds(access.timeout)),
                 pace=self._pace,
                 limiter=limiters.of(origin(access.base_url), access.domain_uuid),
             ),
@@ -89,6 +89,7 @@ class Client:
             headers={
                 "Authorization": f"Bearer {access.api_key.reveal()}",
                 "Accept": "application/json",
+                "Accept-Encoding": ACCEPT_ENCODING,
                 "User-Agent": f"opbx-cli/{__version__}",
             },
         )

@@ -141,7 +141,7 @@ def status_failure(response: httpx.Response, call: Call, secrets: Iterable[Secre
     )
 
 
-def unintelligible(call: Call, what: str, status: int) -> RemoteError:
+def unintelligible(call: Call, what: str, status: int | None) -> RemoteError:
     return RemoteError(
         f"cannot {call}: the answer cannot be understood: {what}",
         hint=f"check that the API base URL is Cloudonix's: {call.hints.base_url}",

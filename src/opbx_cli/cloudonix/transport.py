@@ -1,4 +1,4 @@
-"""The way to Cloudonix's server and back: rate, retries, and the size of an answer.
+"""The way to Cloudonix's server and back: rate, retries, and time-outs.
 
 What may be repeated is decided here and nowhere else:
 
@@ -20,6 +20,8 @@ from dataclasses import dataclass
 
 import httpx
 
+from opbx_cli.bounded_network import AnswerTooLargeError
+from opbx_cli.cloudonix.content import UnreadableAnswerError, read_content
 from opbx_cli.cloudonix.limiter import RATE_WINDOW, RateLimiter
 from opbx_cli.connections import certificate_problem
 
@@ -27,8 +29,6 @@ RETRIES = 3
 RETRY_AFTER_MAX = 30.0  # seconds; a longer wait is for the user to decide
 BACK_OFF = 0.2  # seconds before the first repetition at most; doubled for each further one
 RETRY_AFTER_SAID_MAX = 9_999_999_999.0  # seconds; beyond it only the fact matters
-ANSWER_MAX = 16 * 1024 * 1024  # bytes, decoded
-NOT_UNPACKED = "a compressed answer that cannot be unpacked"
 CONNECT_TIMEOUT = 5.0  # seconds
 # What is not true of an answer that was unpacked; and where a redirect leads, which httpx reads
 # although it is not followed, and fails on a broken `xn--` name.
@@ -36,15 +36,6 @@ NOT_PASSED_ON = frozenset({"content-encoding", "content-length", "transfer-encod
 TOO_MANY_REQUESTS = 429
 SERVER_TROUBLE = frozenset({500, 502, 503, 504})
 REPEATABLE = frozenset({"GET", "PUT", "PATCH"})
-
-
-class UnreadableAnswerError(Exception):
-    """A success whose content cannot be had: what it is instead, and its status."""
-
-    def __init__(self, what: str, status: int) -> None:
-        super().__init__(what)
-        self.what = what
-        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +70,10 @@ class RetryingTransport(httpx.BaseTransport):
         self,
         inner: httpx.BaseTransport,
         *,
-        timeout: float,
         pace: Pace,
         limiter: RateLimiter | None = None,
     ) -> None:
         self._inner = inner
-        self._timeout = timeout
         self._pace = pace
         self._limiter = limiter or RateLimiter(pace.clock)
 
@@ -119,15 +108,16 @@ class RetryingTransport(httpx.BaseTransport):
     def _attempt(self, request: httpx.Request) -> Result:
         try:
             return self._send(request)
+        except AnswerTooLargeError as error:
+            return UnreadableAnswerError(error.what, None)  # before it had a status
         except (httpx.TransportError, UnreadableAnswerError) as error:
             return error
 
     def _send(self, request: httpx.Request) -> httpx.Response:
         """Read the answer here, so that a connection lost half-way counts as lost."""
-        deadline = time.monotonic() + self._timeout
         response = self._inner.handle_request(request)
         try:
-            content = _read(response, request, deadline)
+            content = read_content(response)
         except (httpx.TransportError, UnreadableAnswerError):
             if response.is_success:
                 raise
@@ -147,32 +137,13 @@ class RetryingTransport(httpx.BaseTransport):
         )
 
 
-def _read(response: httpx.Response, request: httpx.Request, deadline: float) -> bytes:
-    """Read and unpack the answer's content, up to `ANSWER_MAX` bytes."""
-    status = response.status_code
-    # Packed once, a received piece grows a thousandfold at most; packed twice, a millionfold.
-    if "," in response.headers.get("content-encoding", ""):
-        raise UnreadableAnswerError(NOT_UNPACKED, status)
-    content = bytearray()
-    try:
-        for piece in response.iter_bytes():
-            content += piece
-            if len(content) > ANSWER_MAX:
-                raise UnreadableAnswerError("it is larger than 16 MiB", status)
-            if time.monotonic() > deadline:
-                raise httpx.ReadTimeout("the answer did not end in time", request=request)
-    except httpx.DecodingError as error:
-        raise UnreadableAnswerError(NOT_UNPACKED, status) from error
-    return bytes(content)
-
-
 def _in_words(result: Result) -> str:
     """Word a result; the server's own words for its status might repeat the key."""
     if isinstance(result, httpx.Response):
         phrase = httpx.codes.get_reason_phrase(result.status_code)
         return f"{result.status_code} {phrase}".strip()
     if isinstance(result, UnreadableAnswerError):
-        return f"{result.status}, unreadable"
+        return "unreadable" if result.status is None else f"{result.status}, unreadable"
     if isinstance(result, httpx.ConnectTimeout):
         return "no connection in time"
     if never_sent(result):
@@ -198,6 +169,11 @@ def retry_after(response: httpx.Response) -> float | None:
 
 def timeouts(seconds: float) -> httpx.Timeout:
     return httpx.Timeout(seconds, connect=min(CONNECT_TIMEOUT, seconds))
+
+
+def attempt_seconds(seconds: float) -> float:
+    """Return what one attempt takes at most with this time-out: never more than it twice."""
+    return min(CONNECT_TIMEOUT, seconds) + seconds
 
 
 def _wait(request: httpx.Request, result: Result, attempt: int) -> float | None:

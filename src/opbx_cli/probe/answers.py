@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from opbx_cli import __version__
+from opbx_cli.bounded_network import AnswerTooLargeError
 from opbx_cli.connections import certificate_problem, inner_transport, proxy_for
 from opbx_cli.models import Secret
 from opbx_cli.values import clean
@@ -56,13 +57,16 @@ class Asker:
     """
 
     def __init__(self, base_url: str, *, timeout: float, observe: Observe) -> None:
-        """`timeout` is in seconds. Raises `ConfigurationError` for an unusable proxy or CA."""
+        """`timeout` is in seconds, for a question and its answer in all.
+
+        Raises `ConfigurationError` for an unusable proxy or CA.
+        """
         self._timeout = timeout
         self._observe = observe
         self._is_closed = False
         url = httpx.URL(base_url)
         self._is_proxied = proxy_for(url) is not None
-        self._transport = inner_transport(url)
+        self._transport = inner_transport(url, seconds=timeout)
 
     def close(self) -> None:
         """Close every connection; of questions that are still under way nothing is heard."""
@@ -79,14 +83,15 @@ class Asker:
         return answer
 
     def _ask(self, question: Question) -> Answer:
-        deadline = time.monotonic() + self._timeout
         try:
             with closing(self._transport.handle_request(self._request(question))) as response:
-                content = _start_of(response, deadline)
+                content = _start_of(response)
                 return _answer(response, content, repeats=question.token is None)
         except httpx.TimeoutException as error:
             unconnected = isinstance(error, httpx.ConnectTimeout)
             return Answer(problem="no answer in time", is_unconnected=unconnected)
+        except AnswerTooLargeError as error:
+            return Answer(problem=f"an answer that cannot be read: {error.what}")
         except httpx.HTTPError as error:
             return _no_answer(error, is_proxied=self._is_proxied)
 
@@ -109,14 +114,12 @@ class Asker:
         )
 
 
-def _start_of(response: httpx.Response, deadline: float) -> bytes:
+def _start_of(response: httpx.Response) -> bytes:
     content = bytearray()
     for piece in response.iter_raw():
         content += piece
         if len(content) >= READ_MAX:
             break
-        if time.monotonic() > deadline:
-            raise httpx.ReadTimeout("the answer did not end in time")
     return bytes(content[:READ_MAX])
 
 
