@@ -100,6 +100,8 @@ def test_a_form_is_as_good_as_json_on_the_voice_endpoint() -> None:
         ({"Authorization": "Bearer "}, "no token"),
         ({"Authorization": f"Basic {KEY}"}, "not a bearer"),
         ({"Authorization": KEY}, "not a bearer"),
+        ({"Authorization": f"bearer {KEY}"}, "not a bearer"),  # OPBX wants these very letters
+        ({"Authorization": f"BEARER {KEY}"}, "not a bearer"),
         ({"Authorization": f"Bearer {KEY}x"}, "wrong token"),
         ({"Authorization": f"Bearer {KEY[:-1]}"}, "wrong token"),
         ({"Authorization": "Bearer \xff\xfe"}, "wrong token"),
@@ -121,10 +123,13 @@ def test_what_is_not_the_key_is_unauthorized(headers: dict[str, str], reason: st
     assert receiver.server.reception.tally.refused == 3
 
 
-def test_voice_looks_for_the_number_before_the_token_and_the_others_at_the_token_first() -> None:
+def test_voice_wants_a_token_then_the_number_and_the_others_judge_the_token_first() -> None:
+    wrong = {"Authorization": "Bearer wrong-token-0123"}
     with receiving() as receiver:
         for body in (b"{}", b'{"to": ""}', b'{"To": null, "from": "1"}', b"nonsense", b""):
-            answer = asked(receiver.port, VOICE, body)
+            assert asked(receiver.port, VOICE, body).status == 401
+            assert asked(receiver.port, VOICE, body, Authorization=f"bearer {KEY}").status == 401
+            answer = asked(receiver.port, VOICE, body, **wrong)
             assert (answer.status, "error" in answer.document) == (400, True)
             assert asked(receiver.port, VOICE, body, **BEARER).status == 400
         for path in (SESSION_UPDATE, CDR):
@@ -181,7 +186,7 @@ def test_a_second_key_counts_until_it_expires() -> None:
         receiver.keys.append(AcceptedKey(Secret("old-key-1"), "previous", NOW + timedelta(1)))
         receiver.keys.append(AcceptedKey(Secret("old-key-2"), "previous", NOW))
         statuses = [
-            asked(receiver.port, CDR, b"{}", Authorization=f"bearer {key}").status
+            asked(receiver.port, CDR, b"{}", Authorization=f"Bearer {key}").status
             for key in (KEY, "old-key-1", "old-key-2")
         ]
         receiver.keys.clear()

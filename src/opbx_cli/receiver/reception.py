@@ -13,6 +13,8 @@ from opbx_cli.receiver.callback import METHOD_MAX, Answer, Call, Callback, Reque
 from opbx_cli.receiver.keys import AcceptedKey, Keys, has_expired, matching
 from opbx_cli.receiver.payload import BadBody, Payload, call, has_recipient, parsed
 
+NO_TOKEN, NOT_BEARER = "no token", "not a bearer"
+
 
 @dataclass(frozen=True, slots=True)
 class Tally:
@@ -120,9 +122,10 @@ def _judged(
     is_voice = request.endpoint == VOICE
     if is_voice and not problem and payload is not None and not has_recipient(payload):
         problem = "no 'to'"
-    if is_voice and problem:
-        return _Verdict(answers.failed(400, problem), problem)
     key, reason = found
+    is_without_token = reason in (NO_TOKEN, NOT_BEARER)
+    if is_voice and problem and not is_without_token:
+        return _Verdict(answers.failed(400, problem), problem)
     if reason is not None:
         unauthorized = answers.UNAUTHORIZED_VOICE if is_voice else answers.UNAUTHORIZED
         return _Verdict(unauthorized, reason)
@@ -137,14 +140,14 @@ def _key_of(
     """Return the name of the key that the request carries, or why it carries none."""
     values = request.header(b"authorization")
     if not values:
-        return None, "no token"
+        return None, NO_TOKEN
     if len(values) > 1:
         return None, "two tokens"
     scheme, _, token = values[0].partition(" ")
-    if scheme.lower() != "bearer":
-        return None, "not a bearer"
+    if scheme != "Bearer":  # in these letters alone, as OPBX has it; RFC 9110 would take any
+        return None, NOT_BEARER
     if not token.strip():
-        return None, "no token"
+        return None, NO_TOKEN
     key = matching(token.strip(), keys)
     if key is None:
         return None, "wrong token"
