@@ -410,6 +410,29 @@ def test_what_is_no_http_is_refused(data: bytes) -> None:
     assert receiver.warnings == []
 
 
+@pytest.mark.parametrize(
+    ("version", "lengths"),
+    [
+        ("1.1", ["Content-Length: 3", "Transfer-Encoding: chunked"]),
+        ("1.1", ["transfer-encoding: Chunked", "content-length: 0"]),
+        ("1.0", ["Transfer-Encoding: chunked"]),
+    ],
+)
+def test_a_request_whose_end_can_be_read_in_two_ways_is_refused_and_closed(
+    version: str, lengths: list[str]
+) -> None:
+    smuggled = request(CDR, b"{}", **BEARER)
+    head = f"POST {CDR} HTTP/{version}\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\n"
+    head += "".join(f"{line}\r\n" for line in lengths) + "\r\n"
+    with receiving() as receiver, connected(receiver.port) as client:
+        client.send(head.encode() + b"0\r\n\r\n" + smuggled)
+        answer = client.response()
+        assert (answer.status, answer.headers["connection"]) == (400, "close")
+        client.socket.shutdown(socket.SHUT_WR)
+        assert client.rest() == b""
+    assert [callback.reason for callback in receiver.shown] == ["two lengths"]
+
+
 def test_an_upgrade_is_not_taken_up() -> None:
     with receiving() as receiver, connected(receiver.port) as client:
         wanted = {"Connection": "Upgrade", "Upgrade": "websocket"}

@@ -132,6 +132,8 @@ class Connection(asyncio.Protocol):
         length = self._request.header(b"content-length")
         if not event.http_version.startswith(b"1."):
             self._refuse(505, "bad HTTP")
+        elif _has_two_ends(event):
+            self._refuse(400, "two lengths")
         elif len(target) + sum(len(name) + len(value) for name, value in headers) > HEAD_MAX:
             # h11 bounds a head that is not complete; one that came in one piece is.
             self._refuse(431, "too large")
@@ -257,6 +259,17 @@ class Connection(asyncio.Protocol):
     def _forget_body(self) -> None:
         self._server.release(len(self._body))
         self._body.clear()
+
+
+def _has_two_ends(event: h11.Request) -> bool:
+    """Whether a proxy could see another end of this request than we do (RFC 9112, 6.1).
+
+    What one takes for its body would be the next request for the other.
+    """
+    names = {name for name, _value in event.headers}
+    if b"transfer-encoding" not in names:
+        return False
+    return b"content-length" in names or event.http_version < b"1.1"
 
 
 def _path(target: str) -> str:
