@@ -302,6 +302,7 @@ def test_output_that_nobody_reads_does_not_keep_it_from_ending(keyed: Opbx) -> N
         (["--host", "pbx.example.com"], 2, "--host: expected an IP address"),
         (["--host", ""], 2, "--host: expected an IP address"),
         (["--host", "192.0.2.1", "--port", "0"], 3, "cannot listen"),
+        (["--port", "0", "--save", ""], 2, "--save: expected a folder"),
         (["--port", "0", "--save", "/dev/null"], 3, "--save: the folder cannot be used"),
     ],
 )

@@ -59,6 +59,8 @@ def listen(
 
     if port not in PORTS:
         raise UsageError("--port: expected 0 to 65535")
+    if save == "":  # a script's variable without a value, which would mean the current folder
+        raise UsageError("--save: expected a folder")
     host = _address(host)
     require_sandbox_extra("the receiver")
     from opbx_cli.cli.results import ListeningAddress
