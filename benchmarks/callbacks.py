@@ -169,7 +169,7 @@ def measured(form: str, rate: int, seconds: int) -> bool:
                     memory.append(mebibytes(process.pid))
                     result = json.loads(client.communicate()[0])
                 memory.append(mebibytes(process.pid))
-                process.send_signal(signal.SIGTERM)
+                process.send_signal(signal.SIGINT)
                 reader.join()
                 code = process.wait()
             finally:

@@ -160,9 +160,11 @@ def receiving(limits: Limits | None = None, **options: Any) -> Iterator[Receiver
 class Listener:
     """`opbx webhook listen` as a process, with the port that it chose."""
 
-    def __init__(self, opbx: Opbx, *argv: str, **variables: str) -> None:
+    def __init__(self, opbx: Opbx, *argv: str, shell: str = "", **variables: str) -> None:
+        """`shell` is what a shell does before it becomes the command: `ulimit`, `trap`."""
+        before = ["sh", "-c", f'{shell}; exec "$@"', "sh"] if shell else []
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "opbx_cli", "webhook", "listen", "--port", "0", *argv],
+            [*before, sys.executable, "-m", "opbx_cli", "webhook", "listen", "--port", "0", *argv],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -195,8 +197,8 @@ class Listener:
 
 
 @contextlib.contextmanager
-def listener(opbx: Opbx, *argv: str, **variables: str) -> Iterator[Listener]:
-    started = Listener(opbx, *argv, **variables)
+def listener(opbx: Opbx, *argv: str, shell: str = "", **variables: str) -> Iterator[Listener]:
+    started = Listener(opbx, *argv, shell=shell, **variables)
     try:
         yield started
     finally:

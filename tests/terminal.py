@@ -48,6 +48,7 @@ class Terminal:
         stderr: IO[bytes] | None = None,
     ) -> None:
         self.shown = ""
+        self._is_there = True
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._master, slave = os.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
@@ -98,11 +99,17 @@ class Terminal:
         """Tell whether what is typed shows on the terminal."""
         return bool(termios.tcgetattr(self._master)[3] & termios.ECHO)
 
+    def hang_up(self) -> None:
+        """Go away, as a terminal does whose window is closed."""
+        os.close(self._master)
+        self._is_there = False
+
     def close(self) -> None:
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait(DEADLINE)
-        os.close(self._master)
+        if self._is_there:
+            os.close(self._master)
 
     def _receive(self, deadline: float) -> bool:
         """Take what the terminal shows next; False when the program is gone."""

@@ -95,7 +95,7 @@ def test_json_is_one_document_a_line(keyed: Opbx) -> None:
     assert listening["endpoints"]["voice"] == f"http://127.0.0.1:{port}{VOICE}"
     received = json.loads(stderr)
     assert (received["schema"], received["callbacks"]) == ("opbx.received/1", 3)
-    assert (code, received["refused"], received["warnings"]) == (0, 2, [])
+    assert (code, received["refused"], received["warnings"]) == (143, 2, [])
 
 
 @pytest.mark.parametrize("columns", [40, 80, 200])
@@ -227,8 +227,47 @@ def test_answers_under_way_are_finished(keyed: Opbx) -> None:
         assert half.response().status == 200
         half.close()
         code, _stdout, stderr = running.ended()
-        assert code == 0
+        assert code == 143
     assert stderr.endswith("2 callbacks, 0 refused.\n")
+
+
+@pytest.mark.parametrize(
+    ("number", "exit_code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_each_way_of_ending_it_is_clean_and_tells_how_many_came(
+    keyed: Opbx, number: int, exit_code: int
+) -> None:
+    with listener(keyed) as running:
+        assert asked(running.port, CDR, b"{}", **BEARER).status == 200
+        code, stdout, stderr = running.stopped(number)
+    assert (code, len(stdout.splitlines())) == (exit_code, 1)
+    assert stderr.endswith("\n1 callback, 0 refused.\n")
+
+
+def test_the_first_signal_says_how_it_ended(keyed: Opbx) -> None:
+    with listener(keyed) as running, connected(running.port) as half:
+        half.send(b"POST ")  # keeps it from ending at once
+        asked(port_of(running), CDR, b"{}", **BEARER)
+        running.process.send_signal(signal.SIGHUP)
+        time.sleep(0.2)  # two signals at once would come in the order of their numbers
+        running.process.send_signal(signal.SIGTERM)
+        assert running.ended()[0] == 129
+
+
+def test_under_nohup_the_end_of_the_session_is_not_its_end(keyed: Opbx) -> None:
+    with listener(keyed, shell="trap '' HUP") as running:
+        port = running.port
+        running.process.send_signal(signal.SIGHUP)
+        assert asked(port, CDR, b"{}", **BEARER).status == 200
+        assert running.stopped(signal.SIGINT)[0] == 0
+
+
+def test_it_ends_with_its_terminal(keyed: Opbx) -> None:
+    argv = ("webhook", "listen", "--port", "0")
+    with on_terminal(*argv, environ=keyed.process_environ()) as terminal:
+        terminal.expect("validate`.\n")
+        terminal.hang_up()
+        assert terminal.exit_code == 129
 
 
 def port_of(running: Listener) -> int:
@@ -284,13 +323,16 @@ def test_output_that_nobody_reads_holds_callbacks_back_and_loses_none(keyed: Opb
     assert (code, stdout) == (0, "")
 
 
-def test_output_that_nobody_reads_does_not_keep_it_from_ending(keyed: Opbx) -> None:
+@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 1), (signal.SIGTERM, 143)])
+def test_output_that_nobody_reads_does_not_keep_it_from_ending(
+    keyed: Opbx, number: int, exit_code: int
+) -> None:
     with listener(keyed, "--json") as running, connected(running.port) as client:
         body = as_json({"token": "t" * 128, "destination": "d" * 128})
         client.send(request(SESSION_UPDATE, body, **BEARER) * 600)
         until_it_is_stuck(running)
-        running.process.send_signal(signal.SIGTERM)
-        assert running.process.wait(DEADLINE) == 1
+        running.process.send_signal(number)
+        assert running.process.wait(DEADLINE) == exit_code
         assert "nobody reads it" in running.stderr.read()
 
 
@@ -349,7 +391,7 @@ def test_being_open_to_other_computers_is_a_warning(keyed: Opbx) -> None:
         line = running.stderr.readline()
         assert line.startswith("warning: other computers can reach this receiver")
         code, _stdout, stderr = running.stopped(signal.SIGTERM)
-    assert (code, stderr) == (0, "")
+    assert (code, stderr) == (143, "")
 
 
 def test_in_json_a_warning_is_told_once(keyed: Opbx) -> None:
@@ -367,4 +409,4 @@ def test_it_listens_on_ipv6_too(keyed: Opbx) -> None:
         pytest.skip("this machine has no IPv6")
     with listener(keyed, "--host", "::1") as running:
         assert "Listening on http://[::1]:" in running.stderr.readline()
-        assert running.stopped(signal.SIGTERM)[0] == 0
+        assert running.stopped(signal.SIGTERM)[0] == 143

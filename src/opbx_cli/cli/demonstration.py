@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
@@ -109,9 +110,11 @@ class _Listener:
         raise OpbxError(f"the listener did not start: {why}", code="demo.listener")
 
     def stop(self) -> None:
-        self._process.terminate()
+        is_serving = self._follower.ident is not None
+        # As a person ends it; one that does not serve yet may have been told to ignore that.
+        self._process.send_signal(signal.SIGINT if is_serving else signal.SIGTERM)
         callbacks = "" if self._process.stdout is None else self._process.stdout.read()
-        if self._follower.ident is not None:
+        if is_serving:
             self._follower.join()
         output = "".join([*self._said.lines, callbacks])
         self.shown = Shown(_line(LISTEN), self._process.wait(), output)

@@ -1,6 +1,7 @@
 """`opbx webhook`: Cloudonix's callbacks, received here."""
 
 import errno
+import signal
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 DEFAULT_PORT = 8080
 PORTS = range(65536)
+ENDED_BY_SIGNAL = 128  # and the signal's number behind it, as shells have it
 LOOPBACK = "127.0.0.1"
 EPILOG = (
     "A callback is answered after it was shown, and saved. Bodies hold call data: who called whom, "
@@ -53,7 +55,8 @@ def listen(
     """Show callbacks as they arrive, in place of OPBX.
 
     Checks their token against the webhook key and answers as OPBX does; accepted calls are
-    hung up. One line for each callback, until Ctrl-C. Follows `opbx webhook-key rotate`.
+    hung up. One line for each callback, until Ctrl-C, which ends it with 0 (SIGTERM with 143,
+    SIGHUP with 129). Follows `opbx webhook-key rotate`.
     """
     from opbx_cli.cli.extras import require_sandbox_extra
 
@@ -101,6 +104,8 @@ def _serve(
     finally:
         tally = server.reception.tally
         app.ui.show_received(Received(tally.callbacks, tally.refused, server.turned_away))
+    if server.stopped_by not in (None, signal.SIGINT):  # Ctrl-C is how it is meant to end
+        app.exit_code = ENDED_BY_SIGNAL + server.stopped_by
 
 
 def _address(host: str) -> str:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from opbx_cli.errors import OpbxError
     from opbx_cli.receiver.reception import Reception
 
+Handler = Callable[[int, "FrameType | None"], None]
+
 BACKLOG = 1024
 TURNS = 8  # of the event loop until what has arrived on a connection is handled
 
@@ -51,6 +53,7 @@ class Server:
         self._warn = warn
         self.turned_away = 0  # clients that said nothing that could be shown
         self.is_stopping = False
+        self.stopped_by: int | None = None  # the signal, the first if there were more
         self._failure: OpbxError | None = None
         self._connections: set[Connection] = set()
         self._idle: dict[Connection, None] = {}  # a set that keeps its order
@@ -58,7 +61,7 @@ class Server:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def run(self, listener: socket.socket, *, ready: Callable[[], None] = lambda: None) -> None:
-        """Serve until `stop`, SIGINT or SIGTERM; raise what `fail` was called with.
+        """Serve until `stop`, SIGINT, SIGTERM or SIGHUP; raise what `fail` was called with.
 
         `ready` is called as soon as requests are accepted.
         """
@@ -157,7 +160,13 @@ class Server:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        handlers = {signal.SIGINT: self._on_signal, signal.SIGTERM: self._on_signal}
+        handlers: dict[int, Handler] = {
+            signal.SIGINT: self._on_signal,
+            signal.SIGTERM: self._on_signal,
+        }
+        # Ignored already: `nohup` asks for a listener that outlives its terminal.
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            handlers[signal.SIGHUP] = self._on_signal
         if hasattr(signal, "SIGALRM"):
             handlers[signal.SIGALRM] = self._on_alarm
         before = {number: signal.signal(number, handlers[number]) for number in handlers}
@@ -169,7 +178,9 @@ class Server:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if self.stopped_by is None:
+            self.stopped_by = number
         self.stop()
         if hasattr(signal, "setitimer"):
             signal.setitimer(signal.ITIMER_REAL, self.limits.grace)
