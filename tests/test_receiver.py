@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import socket
-import stat
 import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from opbx_cli.errors import ConfigurationError
 from opbx_cli.models import Secret
-from opbx_cli.receiver.archive import Archive
 from opbx_cli.receiver.callback import Callback
 from opbx_cli.receiver.keys import AcceptedKey
 from opbx_cli.receiver.server import Limits
@@ -490,90 +485,3 @@ def test_any_headers_and_any_bytes_leave_it_alive(
             for answer in client.rest().split(b"HTTP/1.1 ")[1:]:
                 assert 100 <= int(answer[:3]) < 500
     assert asked(running.port, HEALTH, method="GET").status == 200
-
-
-def test_bodies_and_headers_are_kept_without_keys(tmp_path: Path) -> None:
-    folder = tmp_path / "new" / "saved"
-    secrets = {"X_Cx_Apikey": "XIapikey-0123456789", "Cookie": "c=cookie-0123456789"}
-    twice = {"X_Forwarded": f"was Bearer {KEY}", "Proxy_Authorization": "Basic proxy-0123456789"}
-    body = as_json({**CALL, "Session": KEY})
-    old_umask = os.umask(0o777)
-    try:
-        archive = Archive(folder)
-        with receiving(archive=archive) as receiver:
-            headers = {**BEARER, **secrets, **twice, "User_Agent": "Cloudonix"}
-            asked(receiver.port, VOICE, body, **headers)
-            asked(receiver.port, VOICE, b"\xff", **headers)
-            asked(receiver.port, "/else", b"1", **headers)
-    finally:
-        os.umask(old_umask)
-    archive.close()
-    names = sorted(path.name for path in folder.iterdir())
-    assert names == [
-        "20260102T030405.678000Z-000001-voice.body",
-        "20260102T030405.678000Z-000001-voice.headers.json",
-        "20260102T030405.678000Z-000002-voice.body",
-        "20260102T030405.678000Z-000002-voice.headers.json",
-    ]
-    assert receiver.shown[0].saved == str(folder / names[0])
-    assert (folder / names[0]).read_bytes() == body
-    assert (folder / names[2]).read_bytes() == b"\xff"
-    for path in folder.iterdir():
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    content = json.loads((folder / names[1]).read_text())
-    assert ["user-agent", "Cloudonix"] in content["headers"]
-    said = (folder / names[1]).read_text() + (folder / names[3]).read_text()
-    for secret in (KEY, "0123456789"):
-        assert secret not in said
-    assert receiver.shown[0].call.id == "[hidden]"  # a key in a wrong place is not shown either
-
-
-def test_a_folder_that_others_can_tamper_with_is_refused(tmp_path: Path) -> None:
-    real = tmp_path / "real"
-    real.mkdir(0o700)
-    (tmp_path / "link").symlink_to(real)
-    (tmp_path / "file").write_text("")
-    for name in ("link", "file", "file/below", "\0"):
-        with pytest.raises(ConfigurationError, match="--save: the folder cannot be used"):
-            Archive(tmp_path / name)
-    real.chmod(0o722)
-    with pytest.raises(ConfigurationError, match="other users may write in it"):
-        Archive(real)
-
-
-def test_files_that_are_there_are_neither_followed_nor_overwritten(tmp_path: Path) -> None:
-    folder, victim = tmp_path / "saved", tmp_path / "victim"
-    archive = Archive(folder)
-    (folder / "20260102T030405.678000Z-000001-cdr.body").symlink_to(victim)
-    (folder / "20260102T030405.678000Z-000002-cdr.body").write_text("old")
-    with receiving(archive=archive) as receiver:
-        assert asked(receiver.port, CDR, b"{}", **BEARER).status == 200
-    archive.close()
-    assert not victim.exists()
-    assert (folder / "20260102T030405.678000Z-000002-cdr.body").read_text() == "old"
-    assert str(receiver.shown[0].saved).endswith("-000003-cdr.body")
-
-
-def test_a_folder_that_was_swapped_gets_nothing(tmp_path: Path) -> None:
-    folder, elsewhere = tmp_path / "saved", tmp_path / "elsewhere"
-    archive = Archive(folder)
-    elsewhere.mkdir()
-    folder.rename(tmp_path / "moved")
-    folder.symlink_to(elsewhere)
-    with receiving(archive=archive) as receiver:
-        assert asked(receiver.port, CDR, b"{}", **BEARER).status == 200
-    archive.close()
-    assert list(elsewhere.iterdir()) == []
-    assert len(list((tmp_path / "moved").iterdir())) == 2
-
-
-def test_what_cannot_be_saved_is_not_taken_and_ends_it(tmp_path: Path) -> None:
-    archive = Archive(tmp_path / "saved")
-    archive.close()  # every write to it fails from now on, as on a disk that went away
-    with receiving(archive=archive) as receiver:
-        answer = asked(receiver.port, CDR, b"{}", **BEARER)
-    assert answer.status == 503
-    (failure,) = receiver.failures
-    assert failure.message.startswith("the callback could not be saved: ")
-    assert receiver.shown == []

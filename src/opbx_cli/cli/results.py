@@ -61,7 +61,7 @@ class ListeningAddress:
             return ()
         return (
             "other computers can reach this receiver, and nothing on the way is encrypted: whoever "
-            "listens in has the webhook key and the call data; --save keeps what anybody sends",
+            "listens in has the webhook key and the call data",
         )
 
 

@@ -2,7 +2,7 @@
 
 import errno
 import signal
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,8 +28,8 @@ ENDED_BY_SIGNAL = 128  # and the signal's number behind it, as shells have it
 LOOPBACK = "127.0.0.1"
 EPILOG = (
     "A callback is answered after it was shown, and saved. Bodies hold call data: who called whom, "
-    "and when. With --save they are kept as they came, refused ones too, for you alone to read; "
-    "of the headers, those with keys are left out."
+    "and when. With --save they are kept as they came, for you alone to read; of the headers, "
+    "those with keys are left out. Of a refused callback only the headers are kept, and why."
 )
 
 
@@ -81,7 +81,7 @@ def listen(
     with _listening(host, port) as listener, ExitStack() as stack:
         archive = None
         if save is not None:
-            archive = stack.enter_context(closing(Archive(Path(save).absolute())))
+            archive = stack.enter_context(Archive(Path(save).absolute()))
         server = Server(Reception(keys, show, archive=archive), warn=app.ui.warn)
         active = app.settings
         address = ListeningAddress(

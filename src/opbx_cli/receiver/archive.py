@@ -1,4 +1,8 @@
-"""Bodies kept as files: ours alone, never through a link, under names of our own making."""
+"""Callbacks kept as files: ours alone, never through a link, under names of our own making.
+
+Of an accepted callback that is its body, and its headers without keys. Of a refused one, which
+may come from anybody, it is why it was refused and some of the headers.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,13 @@ import re
 import stat
 import sys
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Self
 
 from opbx_cli.errors import ConfigurationError, OpbxError
-from opbx_cli.receiver.callback import Request
+from opbx_cli.receiver.callback import METHOD_MAX, Headers, Request, shown
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
@@ -21,6 +27,8 @@ PRIVATE_FOLDER = 0o700
 SECRET_HEADER = re.compile(rb"auth|key|token|secret|cookie|passw|signature")
 # Whose values are hidden wherever else they stand; a header with the session's token is not one.
 CREDENTIALS = re.compile(rb"authorization|api-?key|cookie")
+REFUSED_HEADERS_MAX = 4096  # bytes; Cloudonix's take less than one thousand
+HEADER_COST = 32  # bytes that a header's quotes and indents take in the file
 SECRET_LENGTH_MIN = 8  # shorter ones would hide half of what is shown
 
 _FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -28,8 +36,16 @@ _DIRECTORY = getattr(os, "O_DIRECTORY", 0)
 _HAS_FOLDER_DESCRIPTORS = os.open in os.supports_dir_fd
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What a refused callback was answered, and why."""
+
+    http_status: int
+    reason: str
+
+
 class Archive:
-    """A folder that takes two files for each callback: its body, and its headers without keys."""
+    """A folder that takes files for each callback; to be closed, or used in a `with`."""
 
     def __init__(self, folder: Path) -> None:
         """Open the folder, or make it. ConfigurationError for one that is not ours alone."""
@@ -45,48 +61,84 @@ class Archive:
                 reason = "it is a link or not a folder"
             raise ConfigurationError(f"--save: the folder cannot be used: {reason}") from error
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
     def keep(self, request: Request, received: datetime, secrets: frozenset[str]) -> str:
-        """Write the request's two files; return where its body is. Raises `OpbxError`.
+        """Save an accepted callback; return where its body is. Raises `OpbxError`.
 
         Headers with one of the `secrets` in them are left out.
         """
-        try:
-            name = self._write_new(request, received, _headers(request, received, secrets))
-        except OSError as error:
-            raise OpbxError(
-                f"the callback could not be saved: {error.strerror}", code="callback.not_saved"
-            ) from error
-        return str(self._folder / name)
+        headers = _document(request, received, _sorted_out(request.headers, secrets))
+        contents = {".body": request.body, ".headers.json": headers}
+        return str(self._folder / f"{self._save(request, received, contents)}.body")
+
+    def keep_refused(
+        self, request: Request, received: datetime, secrets: frozenset[str], refusal: Refusal
+    ) -> None:
+        """Save why a callback was refused, and its first headers. Raises `OpbxError`."""
+        shortened = _shortened(request.headers)
+        document = _document(
+            request,
+            received,
+            {"http_status": refusal.http_status, "reason": refusal.reason},
+            _sorted_out(shortened, secrets),
+            {"cut": len(request.headers) - len(shortened)},
+        )
+        self._save(request, received, {".refused.json": document})
 
     def close(self) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
 
-    def _write_new(self, request: Request, received: datetime, headers: bytes) -> str:
-        while True:
-            self._count += 1
-            stem = f"{received:%Y%m%dT%H%M%S.%fZ}-{self._count:06}-{request.endpoint}"
-            try:
-                self._write(f"{stem}.body", request.body)
-            except FileExistsError:  # somebody else's: theirs stays
-                continue
-            self._write(f"{stem}.headers.json", headers)
-            return f"{stem}.body"
+    def _save(self, request: Request, received: datetime, contents: dict[str, bytes]) -> str:
+        """Write new files that end in these ways; return what they begin with."""
+        try:
+            while True:
+                self._count += 1
+                stem = f"{received:%Y%m%dT%H%M%S.%fZ}-{self._count:06}-{request.endpoint}"
+                with suppress(FileExistsError):  # somebody else's: theirs stays
+                    self._write_all({f"{stem}{end}": data for end, data in contents.items()})
+                    return stem
+        except OSError as error:
+            raise OpbxError(
+                f"the callback could not be saved: {error.strerror}", code="callback.not_saved"
+            ) from error
+
+    def _write_all(self, files: dict[str, bytes]) -> None:
+        """Write all of the files, or leave none."""
+        written: list[str] = []
+        try:
+            for name, data in files.items():
+                self._write(name, data)
+                written.append(name)
+        except BaseException:
+            for name in written:
+                self._remove(name)
+            raise
 
     def _write(self, name: str, data: bytes) -> None:
         """Write a new file; leave none where it could not be written whole."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS
-        place = name if self._descriptor is not None else str(self._folder / name)
-        file = os.open(place, flags, PRIVATE_FILE, dir_fd=self._descriptor)
+        file = os.open(self._place(name), flags, PRIVATE_FILE, dir_fd=self._descriptor)
         try:
             with open(file, "wb") as stream:  # noqa: PTH123  # a descriptor, not a path
                 if hasattr(os, "fchmod"):
                     os.fchmod(file, PRIVATE_FILE)  # the umask may have taken our own rights
                 stream.write(data)
         except BaseException:
-            with suppress(OSError):
-                os.unlink(place, dir_fd=self._descriptor)
+            self._remove(name)
             raise
+
+    def _remove(self, name: str) -> None:
+        with suppress(OSError):
+            os.unlink(self._place(name), dir_fd=self._descriptor)
+
+    def _place(self, name: str) -> str:
+        return name if self._descriptor is not None else str(self._folder / name)
 
 
 def secrets_of(request: Request) -> frozenset[str]:
@@ -98,22 +150,38 @@ def secrets_of(request: Request) -> frozenset[str]:
     return frozenset(word for word in words if len(word) >= SECRET_LENGTH_MIN)
 
 
-def _headers(request: Request, received: datetime, secrets: frozenset[str]) -> bytes:
+def _document(request: Request, received: datetime, *parts: dict[str, object]) -> bytes:
+    content: dict[str, object] = {
+        "received": received.isoformat(),
+        "endpoint": request.endpoint,
+        "method": shown(request.method, METHOD_MAX),
+    }
+    for part in parts:
+        content |= part
+    return json.dumps(content, indent=2).encode() + b"\n"
+
+
+def _shortened(headers: Headers) -> Headers:
+    """Return headers of so many bytes that a refused callback costs little room on the disk."""
+    kept, size = [], 0
+    for name, value in headers:
+        cost = len(name) + len(value) + HEADER_COST
+        if size + cost <= REFUSED_HEADERS_MAX:
+            kept.append((name, value))
+            size += cost
+    return tuple(kept)
+
+
+def _sorted_out(headers: Headers, secrets: frozenset[str]) -> dict[str, object]:
+    """Return the headers that may be saved, and the names of those that carry keys."""
     kept, left_out = [], []
-    for name, raw in request.headers:
+    for name, raw in headers:
         value = raw.decode("latin-1")
         if SECRET_HEADER.search(name) or any(secret in value for secret in secrets):
             left_out.append(name.decode("latin-1"))
         else:
             kept.append([name.decode("latin-1"), value])
-    content = {
-        "received": received.isoformat(),
-        "endpoint": request.endpoint,
-        "method": request.method,
-        "headers": kept,
-        "left_out": left_out,
-    }
-    return json.dumps(content, indent=2).encode() + b"\n"
+    return {"headers": kept, "left_out": left_out}
 
 
 def _make(folder: Path) -> None:

@@ -11,6 +11,8 @@ from opbx_cli.values import clean
 SHOWN_MAX = 128  # characters of a text from afar; phone numbers and tokens are far shorter
 METHOD_MAX = 16
 
+Headers = tuple[tuple[bytes, bytes], ...]
+
 ENDPOINTS = {path: name for name, path in callbacks.PATHS.items()}
 
 
@@ -20,7 +22,7 @@ class Request:
 
     method: str
     path: str
-    headers: tuple[tuple[bytes, bytes], ...] = ()
+    headers: Headers = ()
     body: bytes = b""
 
     @property

@@ -159,8 +159,7 @@ class Connection(asyncio.Protocol):
         try:
             answer = self._server.reception.take(request)
         except OpbxError as error:
-            self._server.fail(error)
-            self._close_behind(failed(503))
+            self._fail(error)
             return
         is_last = self._server.is_stopping
         self._send(answer, is_head=request.method == "HEAD", close=is_last)
@@ -177,8 +176,18 @@ class Connection(asyncio.Protocol):
         self._forget_body()
         if request is None:
             self._turn_away(status)
+            return
+        try:
+            answer = self._server.reception.refuse(request, status, reason)
+        except OpbxError as error:
+            self._fail(error)
         else:
-            self._close_behind(self._server.reception.refuse(request, status, reason))
+            self._close_behind(answer)
+
+    def _fail(self, error: OpbxError) -> None:
+        """End the receiver: nobody could be told of this callback."""
+        self._server.fail(error)
+        self._close_behind(failed(503))
 
     def _turn_away(self, status: int) -> None:
         """Answer what is no request that could be shown."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from opbx_cli.callbacks import HEALTH_PATH, VOICE
 from opbx_cli.receiver import answers
-from opbx_cli.receiver.archive import Archive, secrets_of
+from opbx_cli.receiver.archive import Archive, Refusal, secrets_of
 from opbx_cli.receiver.callback import METHOD_MAX, Answer, Call, Callback, Request, shown
 from opbx_cli.receiver.keys import AcceptedKey, Keys, has_expired, matching
 from opbx_cli.receiver.payload import BadBody, Payload, call, has_recipient, parsed
@@ -72,12 +72,9 @@ class Reception:
             return self._told(request, received, verdict)
         payload, problem = _read(request)
         keys = self._keys()
-        # Ours too, wherever they stand: a proxy may have moved the token to another header.
-        secrets = secrets_of(request) | {one.key.reveal() for one in keys}
-        known = Call() if payload is None else call(endpoint, payload).without(secrets)
         verdict = _judged(request, payload, problem, _key_of(request, keys, received))
-        saved = None if self._archive is None else self._archive.keep(request, received, secrets)
-        return self._told(request, received, verdict, known=known, saved=saved)
+        known = Call() if payload is None else call(endpoint, payload)
+        return self._told(request, received, verdict, known.without(_secrets(request, keys)))
 
     def refuse(self, request: Request, status: int, reason: str) -> Answer:
         """Refuse a request of which not all came, or too much."""
@@ -88,10 +85,9 @@ class Reception:
         request: Request,
         received: datetime,
         verdict: _Verdict,
-        *,
         known: Call | None = None,
-        saved: str | None = None,
     ) -> Answer:
+        saved = self._saved(request, received, verdict)
         refused = verdict.reason is not None
         self.tally = Tally(self.tally.callbacks + 1, self.tally.refused + refused)
         callback = Callback(
@@ -110,6 +106,25 @@ class Reception:
         finally:
             self.is_showing = False
         return verdict.answer
+
+    def _saved(self, request: Request, received: datetime, verdict: _Verdict) -> str | None:
+        """Save what is to be kept of a callback; return where its body is, if that was kept."""
+        if self._archive is None or request.endpoint is None:
+            return None
+        secrets = _secrets(request, self._keys())
+        if verdict.reason is None:
+            return self._archive.keep(request, received, secrets)
+        refusal = Refusal(verdict.answer.status, verdict.reason)
+        self._archive.keep_refused(request, received, secrets, refusal)
+        return None
+
+
+def _secrets(request: Request, keys: tuple[AcceptedKey, ...]) -> frozenset[str]:
+    """Return what is neither shown nor saved of the request.
+
+    Our keys too, wherever they stand: a proxy may have moved the token to another header.
+    """
+    return secrets_of(request) | {one.key.reveal() for one in keys}
 
 
 def _judged(
