@@ -134,7 +134,10 @@ def measured(form: str, rate: int, seconds: int) -> bool:
     key = secrets.token_urlsafe(32)
     with tempfile.TemporaryDirectory() as folder:
         saved = Path(folder) / "saved"
-        options = [*FORMS[form], *([str(saved)] if "--save" in form else [])]
+        options = [*FORMS[form]]
+        if "--save" in form:
+            # By default there is room for fewer than 30 seconds bring.
+            options += [str(saved), "--save-limit", "8G"]
         environ = {
             **os.environ,
             "OPBX_DOMAIN_UUID": "6b1f0c2e-0000-4000-8000-000000000001",
@@ -174,7 +177,8 @@ def measured(form: str, rate: int, seconds: int) -> bool:
                 code = process.wait()
             finally:
                 process.kill()
-        files = len(list(saved.glob("*.body"))) if saved.exists() else None
+        kept = [*saved.glob("*.body"), *saved.glob("*.refused.json")]
+        files = len(kept) if saved.exists() else None
     return row(form, rate, seconds, result, memory, (shown, files, code))
 
 

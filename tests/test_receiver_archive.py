@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import stat
 from pathlib import Path
 
@@ -11,8 +12,10 @@ import pytest
 
 from opbx_cli.errors import ConfigurationError
 from opbx_cli.receiver.archive import Archive
+from opbx_cli.receiver.save_limit import SaveLimit
+from opbx_cli.values import parse_size
 from pbx import CDR, SESSION_UPDATE, VOICE
-from receiving import BEARER, KEY, as_json, asked, receiving
+from receiving import BEARER, KEY, as_json, asked, connected, receiving, request
 
 CALL = {"To": "+15557654321", "From": "+15551234567", "CallStatus": "ringing", "Domain": "d.test"}
 
@@ -153,3 +156,96 @@ def test_what_cannot_be_saved_is_not_taken_and_ends_it(tmp_path: Path) -> None:
     (failure,) = receiver.failures
     assert failure.message.startswith("the callback could not be saved: ")
     assert receiver.shown == []
+
+
+def saved(folder: Path, pattern: str) -> int:
+    return len(list(folder.glob(pattern)))
+
+
+def test_with_as_many_files_as_may_be_nothing_new_is_saved(tmp_path: Path) -> None:
+    folder, warnings = tmp_path / "saved", list[str]()
+    folder.mkdir(0o700)
+    (folder / "of-yesterday").write_text("")
+    limit = SaveLimit(files=6)
+    with (
+        Archive(folder, limit, warn=warnings.append) as archive,
+        receiving(archive=archive) as receiver,
+    ):
+        for _ in range(4):
+            assert asked(receiver.port, CDR, b"{}", **BEARER).status == 200
+    assert (saved(folder, "*.body"), saved(folder, "*.headers.json")) == (2, 2)
+    assert [callback.saved is not None for callback in receiver.shown] == [True, True, False, False]
+    (warning,) = warnings
+    assert "has reached its limit, 1 GiB and 6 files" in warning
+
+
+def test_strangers_do_not_use_up_the_room_of_what_is_accepted(tmp_path: Path) -> None:
+    folder, warnings = tmp_path / "saved", list[str]()
+    limit = SaveLimit(files=40)
+    for _ in range(2):  # the second time, what was saved before counts as well
+        with (
+            Archive(folder, limit, warn=warnings.append) as archive,
+            receiving(archive=archive) as receiver,
+        ):
+            for _ in range(50):
+                assert asked(receiver.port, CDR, b"{}").status == 401
+            assert asked(receiver.port, CDR, b"{}", **BEARER).status == 200
+        assert saved(folder, "*.refused.json") == 4
+        assert receiver.shown[-1].saved is not None
+    assert len(warnings) == 2
+    assert "refused callbacks have reached their part" in warnings[0]
+
+
+def test_once_there_is_room_again_saving_goes_on(tmp_path: Path) -> None:
+    folder, seconds = tmp_path / "saved", [0.0]
+    with (
+        Archive(folder, SaveLimit(files=2), clock=lambda: seconds[0]) as archive,
+        receiving(archive=archive) as receiver,
+    ):
+        for _ in range(2):
+            asked(receiver.port, CDR, b"{}", **BEARER)
+        for path in folder.iterdir():
+            path.unlink()
+        asked(receiver.port, CDR, b"{}", **BEARER)
+        seconds[0] = 10.0
+        asked(receiver.port, CDR, b"{}", **BEARER)
+    kept = [callback.saved is not None for callback in receiver.shown]
+    assert kept == [True, False, False, True]
+
+
+def test_without_descriptors_callbacks_are_taken_and_not_saved(tmp_path: Path) -> None:
+    warnings: list[str] = []
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with (
+        Archive(tmp_path / "saved", warn=warnings.append) as archive,
+        receiving(archive=archive) as receiver,
+        connected(receiver.port) as client,
+    ):
+        client.send(request(CDR, b"{}", **BEARER))
+        assert client.response().status == 200
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+            client.send(request(CDR, b"{}", **BEARER))
+            assert client.response().status == 200
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        client.send(request(CDR, b"{}", **BEARER))
+        assert client.response().status == 200
+    kept = [callback.saved is not None for callback in receiver.shown]
+    assert (kept, receiver.failures) == ([True, False, True], [])
+    assert warnings == [
+        "callbacks are not saved: Too many open files; they are shown, and answered"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("size", "limit"),
+    [
+        ("1", "1 bytes and 10,000 files"),
+        ("500m", "500 MiB and 10,000 files"),
+        ("1G", "1 GiB and 10,000 files"),
+        ("10G", "10 GiB and 100,000 files"),
+    ],
+)
+def test_the_limit_follows_the_size_that_was_asked_for(size: str, limit: str) -> None:
+    assert str(SaveLimit.of_size(parse_size(size))) == limit

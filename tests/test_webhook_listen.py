@@ -218,6 +218,48 @@ def test_the_webhook_key_is_hidden_too_where_it_is_not_the_token(
     assert "x-moved" in json.loads(headers.read_text())["left_out"]
 
 
+@pytest.mark.parametrize("output", [[], ["--json"]])
+def test_a_folder_that_is_full_is_one_warning_and_not_the_end(
+    keyed: Opbx, tmp_path: Path, output: list[str]
+) -> None:
+    folder = tmp_path / "saved"
+    size = ["--save-limit", "3000"]
+    with listener(keyed, "--save", str(folder), *size, *output) as running:
+        port = running.port
+        for number in range(10):
+            body = as_json({"token": f"s{number}", "fill": "x" * 500})
+            assert asked(port, SESSION_UPDATE, body, **BEARER).status == 200
+        code, stdout, stderr = running.stopped(signal.SIGINT)
+    assert code == 0
+    assert sum(path.stat().st_size for path in folder.iterdir()) <= 3000
+    first = min(folder.glob("*.body"))
+    assert json.loads(first.read_text())["token"] == "s0"  # the oldest stay
+    said = stdout + stderr
+    assert said.count("the folder of --save has reached its limit, 3,000 bytes and 10,000") == 1
+    assert len(stdout.splitlines()) == 10
+    if not output:
+        saved = [line.split("\t")[-1] for line in stdout.splitlines()]
+        assert saved[0] == str(first)
+        assert saved[-1] == ""
+
+
+def test_a_disk_that_takes_no_more_is_one_warning_and_not_the_end(
+    keyed: Opbx, tmp_path: Path
+) -> None:
+    folder = tmp_path / "saved"
+    large = as_json({"token": "s1", "fill": "x" * 1_000_000})
+    # No file may be larger than 400 KiB; what the system says then is worded like a full disk's.
+    with listener(keyed, "--save", str(folder), shell="ulimit -f 800") as running:
+        port = running.port
+        for body in (large, large, b"{}"):
+            assert asked(port, CDR, body, **BEARER).status == 200
+        code, stdout, stderr = running.stopped(signal.SIGINT)
+    assert (code, len(stdout.splitlines())) == (0, 3)
+    assert stderr.count("warning: callbacks are not saved: File too large; they are shown") == 1
+    assert len(list(folder.iterdir())) == 2  # nothing half written is left
+    assert stdout.splitlines()[2].endswith(".body")
+
+
 def test_answers_under_way_are_finished(keyed: Opbx) -> None:
     whole = request(CDR, b"{}", **BEARER)
     with listener(keyed) as running, connected(running.port) as half, connected(port_of(running)):
@@ -346,6 +388,9 @@ def test_output_that_nobody_reads_does_not_keep_it_from_ending(
         (["--host", ""], 2, "--host: expected an IP address"),
         (["--host", "192.0.2.1", "--port", "0"], 3, "cannot listen"),
         (["--port", "0", "--save", ""], 2, "--save: expected a folder"),
+        (["--port", "0", "--save-limit", "1G"], 2, "--save-limit: there is nothing to limit"),
+        (["--port", "0", "--save", "/dev/null", "--save-limit", "0"], 2, "--save-limit: expected"),
+        (["--port", "0", "--save", "/dev/null", "--save-limit", "much"], 2, "such as 500M or 2G"),
         (["--port", "0", "--save", "/dev/null"], 3, "--save: the folder cannot be used"),
     ],
 )

@@ -117,6 +117,17 @@ def parse_duration(text: str) -> int:
     return seconds
 
 
+def parse_size(text: str) -> int:
+    """Return bytes: a number, with K, M, G or T behind it for KiB, MiB, GiB or TiB."""
+    match = re.fullmatch(r"(\d{1,12})([kmgt]?)", text.strip().lower(), re.ASCII)
+    if match is None:
+        raise InvalidValue("expected a size such as 500M or 2G")
+    size = int(match[1]) << 10 * " kmgt".index(match[2] or " ")
+    if size == 0:
+        raise InvalidValue("expected a size over 0")
+    return size
+
+
 def parse_switch(text: str) -> bool:
     lowered = text.strip().lower()
     if lowered in _TRUE:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from opbx_cli.operations.callback_keys import Version
     from opbx_cli.receiver.callback import Callback
     from opbx_cli.receiver.keys import AcceptedKey, Keys
+    from opbx_cli.receiver.save_limit import SaveLimit
     from opbx_cli.receiver.server import Server
 
 DEFAULT_PORT = 8080
@@ -51,6 +52,14 @@ def listen(
     save: Annotated[
         str | None, typer.Option(metavar="DIR", help="Keep bodies and headers as files there.")
     ] = None,
+    save_limit: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="What that folder may hold, such as 500M or 10G. [default: 1G, and 10000 files; "
+            "over 1G, 10000 for each]",
+        ),
+    ] = None,
 ) -> None:
     """Show callbacks as they arrive, in place of OPBX.
 
@@ -62,9 +71,8 @@ def listen(
 
     if port not in PORTS:
         raise UsageError("--port: expected 0 to 65535")
-    if save == "":  # a script's variable without a value, which would mean the current folder
-        raise UsageError("--save: expected a folder")
     host = _address(host)
+    limit = _save_limit(save, save_limit)
     require_sandbox_extra("the receiver")
     from opbx_cli.cli.results import ListeningAddress
     from opbx_cli.receiver.archive import Archive
@@ -81,7 +89,7 @@ def listen(
     with _listening(host, port) as listener, ExitStack() as stack:
         archive = None
         if save is not None:
-            archive = stack.enter_context(Archive(Path(save).absolute()))
+            archive = stack.enter_context(Archive(Path(save).absolute(), limit, warn=app.ui.warn))
         server = Server(Reception(keys, show, archive=archive), warn=app.ui.warn)
         active = app.settings
         address = ListeningAddress(
@@ -92,6 +100,21 @@ def listen(
             not is_loopback(host),
         )
         _serve(app, server, listener, lambda: app.ui.show_address(address))
+
+
+def _save_limit(folder: str | None, size: str | None) -> "SaveLimit | None":
+    """Check the options for saving; return the limit that was asked for."""
+    from opbx_cli.receiver.save_limit import SaveLimit
+    from opbx_cli.settings import checked
+    from opbx_cli.values import parse_size
+
+    if folder == "":  # a script's variable without a value, which would mean the current folder
+        raise UsageError("--save: expected a folder")
+    if size is None:
+        return None
+    if folder is None:
+        raise UsageError("--save-limit: there is nothing to limit without --save")
+    return SaveLimit.of_size(checked(parse_size, size, "--save-limit"))
 
 
 def _serve(

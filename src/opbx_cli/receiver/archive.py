@@ -12,6 +12,8 @@ import os
 import re
 import stat
 import sys
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +22,7 @@ from typing import Self
 
 from opbx_cli.errors import ConfigurationError, OpbxError
 from opbx_cli.receiver.callback import METHOD_MAX, Headers, Request, shown
+from opbx_cli.receiver.save_limit import REFUSED, FolderUsage, SaveLimit, Usage
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
@@ -30,6 +33,10 @@ CREDENTIALS = re.compile(rb"authorization|api-?key|cookie")
 REFUSED_HEADERS_MAX = 4096  # bytes; Cloudonix's take less than one thousand
 HEADER_COST = 32  # bytes that a header's quotes and indents take in the file
 SECRET_LENGTH_MIN = 8  # shorter ones would hide half of what is shown
+
+# The disk, the user's share of it, the largest file allowed, descriptors: all but the last come
+# back only when somebody makes room, and none is a fault of the folder.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE)
 
 _FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _DIRECTORY = getattr(os, "O_DIRECTORY", 0)
@@ -47,14 +54,31 @@ class Refusal:
 class Archive:
     """A folder that takes files for each callback; to be closed, or used in a `with`."""
 
-    def __init__(self, folder: Path) -> None:
-        """Open the folder, or make it. ConfigurationError for one that is not ours alone."""
+    def __init__(
+        self,
+        folder: Path,
+        limit: SaveLimit | None = None,
+        *,
+        warn: Callable[[str], None] = lambda _sentence: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Open the folder, or make it. ConfigurationError for one that is not ours alone.
+
+        `warn` is told, once for each cause, that callbacks are not saved any more; `clock` gives
+        seconds.
+        """
         self._folder = folder
+        self._limit = SaveLimit() if limit is None else limit
+        self._warn = warn
+        self._warned: set[str] = set()
         self._count = 0
         try:
             _make(folder)
             # Held open: another folder or a link put in its place later gets nothing.
             self._descriptor = _opened(folder)
+            self._usage = FolderUsage(
+                folder if self._descriptor is None else self._descriptor, self._limit, clock=clock
+            )
         except (OSError, ValueError) as error:  # a null byte is a ValueError
             reason = getattr(error, "strerror", None) or "not a path"
             if getattr(error, "errno", None) in (errno.ELOOP, errno.ENOTDIR):
@@ -67,14 +91,15 @@ class Archive:
     def __exit__(self, *_error: object) -> None:
         self.close()
 
-    def keep(self, request: Request, received: datetime, secrets: frozenset[str]) -> str:
-        """Save an accepted callback; return where its body is. Raises `OpbxError`.
+    def keep(self, request: Request, received: datetime, secrets: frozenset[str]) -> str | None:
+        """Save an accepted callback; return where its body is, None if there was no room.
 
-        Headers with one of the `secrets` in them are left out.
+        Headers with one of the `secrets` in them are left out. Raises `OpbxError`.
         """
         headers = _document(request, received, _sorted_out(request.headers, secrets))
         contents = {".body": request.body, ".headers.json": headers}
-        return str(self._folder / f"{self._save(request, received, contents)}.body")
+        stem = self._save(request, received, contents)
+        return None if stem is None else str(self._folder / f"{stem}.body")
 
     def keep_refused(
         self, request: Request, received: datetime, secrets: frozenset[str], refusal: Refusal
@@ -88,25 +113,61 @@ class Archive:
             _sorted_out(shortened, secrets),
             {"cut": len(request.headers) - len(shortened)},
         )
-        self._save(request, received, {".refused.json": document})
+        self._save(request, received, {REFUSED: document})
 
     def close(self) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
 
-    def _save(self, request: Request, received: datetime, contents: dict[str, bytes]) -> str:
-        """Write new files that end in these ways; return what they begin with."""
+    def _save(self, request: Request, received: datetime, contents: dict[str, bytes]) -> str | None:
+        """Write new files that end in these ways; return what they begin with.
+
+        Where there is no room for them, a warning says so: callbacks are still shown, and a
+        stranger who fills the disk, or takes all descriptors, does not end the receiver.
+        """
+        new = Usage(sum(map(len, contents.values())), len(contents))
+        is_refused = REFUSED in contents
         try:
-            while True:
-                self._count += 1
-                stem = f"{received:%Y%m%dT%H%M%S.%fZ}-{self._count:06}-{request.endpoint}"
-                with suppress(FileExistsError):  # somebody else's: theirs stays
-                    self._write_all({f"{stem}{end}": data for end, data in contents.items()})
-                    return stem
+            limit = self._usage.reached(new, is_refused=is_refused)
+            if limit is not None:
+                self._warn_once(self._limit_reached(limit))
+                return None
+            stem = self._write_new(request, received, contents)
         except OSError as error:
+            if error.errno in NO_ROOM:
+                self._warn_once(
+                    f"callbacks are not saved: {error.strerror}; they are shown, and answered"
+                )
+                return None
             raise OpbxError(
                 f"the callback could not be saved: {error.strerror}", code="callback.not_saved"
             ) from error
+        self._usage.add(new, is_refused=is_refused)
+        return stem
+
+    def _limit_reached(self, limit: SaveLimit) -> str:
+        if limit == self._limit:
+            return (
+                f"the folder of --save has reached its limit, {limit}: callbacks that find no room "
+                "there are not saved; make room, or start again with a higher --save-limit"
+            )
+        return (
+            f"refused callbacks have reached their part of the limit of --save, {limit}: no more "
+            "of them are saved; accepted ones still are"
+        )
+
+    def _warn_once(self, sentence: str) -> None:
+        if sentence not in self._warned:
+            self._warned.add(sentence)
+            self._warn(sentence)
+
+    def _write_new(self, request: Request, received: datetime, contents: dict[str, bytes]) -> str:
+        while True:
+            self._count += 1
+            stem = f"{received:%Y%m%dT%H%M%S.%fZ}-{self._count:06}-{request.endpoint}"
+            with suppress(FileExistsError):  # somebody else's: theirs stays
+                self._write_all({f"{stem}{end}": data for end, data in contents.items()})
+                return stem
 
     def _write_all(self, files: dict[str, bytes]) -> None:
         """Write all of the files, or leave none."""
