@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn
 
 from opbx_cli.errors import OpbxError
 from opbx_cli.models import Secret
@@ -54,6 +54,11 @@ class Client:
 
     def send(self, data: bytes) -> None:
         self.socket.sendall(data)
+
+    def send_for_ever(self, data: bytes) -> NoReturn:
+        """Send again and again; TimeoutError or ConnectionError once that is no longer taken."""
+        while True:
+            self.send(data)
 
     def response(self, *, is_head: bool = False) -> Response:
         while b"\r\n\r\n" not in self._received:

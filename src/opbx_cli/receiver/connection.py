@@ -7,6 +7,7 @@ that could be lost or pile up, and what a client may make us keep is its own bod
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from email.utils import formatdate
 from enum import Enum
@@ -18,6 +19,7 @@ import h11
 from opbx_cli.errors import OpbxError
 from opbx_cli.receiver.answers import failed
 from opbx_cli.receiver.callback import Answer, Request
+from opbx_cli.receiver.clients import client_of
 
 if TYPE_CHECKING:
     from opbx_cli.receiver.server import Server
@@ -34,7 +36,8 @@ class Phase(Enum):
 
     FIRST = "the first request"
     IDLE = "another request"
-    REQUEST = "the rest of a request"
+    HEAD = "the rest of a request line and headers"
+    BODY = "the rest of a body"
     READER = "a client that reads its answers"
     END = "the client to close"
 
@@ -49,6 +52,8 @@ class Connection(asyncio.Protocol):
         self._request: Request | None = None  # as far as it is known: head first
         self._body = bytearray()
         self._phase = Phase.FIRST
+        self._since = 0.0  # when the time of the phase, or of the one before, began to run
+        self.client = ""  # whoever shares it shares the places and the room, too
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -57,18 +62,16 @@ class Connection(asyncio.Protocol):
         connection = self._transport.get_extra_info("socket")
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNREAD_MAX)
-        if not self._server.admit(self):
-            self._transport.abort()
-        elif self._server.is_crowded:
-            self._turn_away(503)
-        else:
-            self._wait(Phase.FIRST)
+        # Without a name where it has left already, on some systems.
+        self.client = client_of((self._transport.get_extra_info("peername") or [""])[0])
+        self._wait(Phase.FIRST)
+        self._server.admit(self)
 
     def data_received(self, data: bytes) -> None:
         if self._phase is Phase.END:
             return
         if self._phase in (Phase.FIRST, Phase.IDLE):
-            self._wait(Phase.REQUEST)
+            self._wait(Phase.HEAD, goes_on=self._phase is Phase.FIRST)
         self._http.receive_data(data)
         self._handle_events()
 
@@ -92,7 +95,7 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._transport.resume_reading()
         if self._phase is Phase.READER:
-            self._wait(Phase.IDLE)
+            self._wait(Phase.IDLE if self._request is None else Phase.BODY)
             self._handle_events()
 
     def finish(self) -> None:
@@ -100,12 +103,29 @@ class Connection(asyncio.Protocol):
         if self._phase in (Phase.FIRST, Phase.IDLE):
             self._transport.close()
 
+    @property
+    def held(self) -> int:
+        """Bytes of a body that is not complete."""
+        return len(self._body)
+
+    def make_way(self) -> None:
+        """Close at once: another client needs the place, or the room."""
+        try:
+            if self._phase in (Phase.HEAD, Phase.BODY):
+                self._refuse(503, "no room")
+            elif self._phase is Phase.FIRST:
+                self._server.turned_away += 1
+        finally:
+            if self._transport.get_write_buffer_size():  # it does not read its answers
+                self._transport.abort()
+            self._transport.close()
+
     def abort(self) -> None:
         self._transport.abort()
 
     def _handle_events(self) -> None:
         """Take what h11 makes of the bytes, until it wants more of them."""
-        while self._phase in (Phase.REQUEST, Phase.IDLE):
+        while self._phase in (Phase.HEAD, Phase.BODY, Phase.IDLE):
             try:
                 event = self._http.next_event()
             except h11.RemoteProtocolError as error:
@@ -121,11 +141,13 @@ class Connection(asyncio.Protocol):
                 self._transport.close()
                 return
             else:  # NEED_DATA; PAUSED does not come, because no request waits for its answer
+                if self._request is not None and self._phase is not Phase.BODY:
+                    self._wait(Phase.BODY, goes_on=True)
                 return
 
     def _begin(self, event: h11.Request) -> None:
         if self._phase is Phase.IDLE:  # pipelined: its time starts now
-            self._wait(Phase.REQUEST)
+            self._wait(Phase.HEAD)
         method, target = event.method.decode("ascii"), event.target.decode("ascii")
         headers = tuple((name, value) for name, value in event.headers)
         self._request = Request(method, _path(target), headers)
@@ -145,7 +167,7 @@ class Connection(asyncio.Protocol):
     def _take(self, data: bytes) -> None:
         if len(self._body) + len(data) > self._limits.body_max:
             self._refuse(413, "too large")
-        elif not self._server.reserve(len(data)):
+        elif not self._server.reserve(self, len(data)):
             self._refuse(503, "no room")
         else:
             self._body += data
@@ -207,8 +229,9 @@ class Connection(asyncio.Protocol):
         client may never see its answer.
         """
         self._wait(Phase.END)
-        if self._transport.can_write_eof() and not self._transport.is_closing():
-            self._transport.write_eof()
+        if not self._transport.is_closing():
+            with contextlib.suppress(OSError):  # gone already: the transport will notice
+                self._transport.write_eof()
 
     def _send(self, answer: Answer, *, is_head: bool, close: bool) -> None:
         headers = [
@@ -238,22 +261,30 @@ class Connection(asyncio.Protocol):
         data = b"".join(self._http.send(event) or b"" for event in events)
         self._transport.write(data)
 
-    def _wait(self, phase: Phase) -> None:
-        """Enter a phase, and give it its time."""
+    def _wait(self, phase: Phase, *, goes_on: bool = False) -> None:
+        """Enter a phase, and give it its time: from now, or from when the one before began."""
         self._phase = phase
-        self._server.note(self, is_idle=phase is Phase.IDLE)
+        self._server.note(self, is_busy=phase not in (Phase.IDLE, Phase.END))
         self._drop_timer()
-        limits = self._limits
-        seconds = {Phase.IDLE: limits.idle, Phase.END: min(LINGER, limits.request)}
         loop = asyncio.get_running_loop()
-        due = loop.time() + seconds.get(phase, limits.request)
+        if not goes_on:
+            self._since = loop.time()
+        due = self._since + self._seconds(phase)
         self._timer = loop.call_at(due, self._expire, due)
+
+    def _seconds(self, phase: Phase) -> float:
+        limits = self._limits
+        if phase in (Phase.FIRST, Phase.HEAD):
+            return min(limits.head, limits.request)
+        if phase is Phase.IDLE:
+            return limits.idle
+        return min(LINGER, limits.request) if phase is Phase.END else limits.request
 
     def _expire(self, due: float) -> None:
         """Cut a client that took too long, unless it was us who did."""
         if asyncio.get_running_loop().time() - due > LATE:
             self._wait(self._phase)
-        elif self._phase is Phase.REQUEST:
+        elif self._phase in (Phase.HEAD, Phase.BODY):
             self._refuse(408, "too slow")
         elif self._phase in (Phase.FIRST, Phase.IDLE):
             self._transport.close()

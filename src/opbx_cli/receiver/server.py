@@ -7,11 +7,13 @@ import contextlib
 import errno
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from opbx_cli.receiver.clients import Clients
 from opbx_cli.receiver.connection import Connection
 
 if TYPE_CHECKING:
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 Handler = Callable[[int, "FrameType | None"], None]
 
 BACKLOG = 1024
+# Of the places, how many are given away in one turn of the event loop: what a client sends is read
+# three turns after it came, and until then nobody may push it out.
+ACCEPTED_PART = 8
 TURNS = 8  # of the event loop until what has arrived on a connection is handled
 
 
@@ -30,12 +35,13 @@ TURNS = 8  # of the event loop until what has arrived on a connection is handled
 class Limits:
     """What one client, and all of them, may take. Times are seconds, sizes bytes."""
 
+    head: float = 5.0  # until request line and headers are complete
     request: float = 10.0  # until a request is complete
     idle: float = 75.0  # between two requests, as nginx has it
     grace: float = 2.0  # for what is under way when the receiver stops
     body_max: int = 1024 * 1024
     bodies_max: int = 32 * 1024 * 1024  # of all clients together
-    connections: int = 256
+    connections: int = 256  # one more, and one makes way (see `clients`)
 
 
 class Server:
@@ -55,8 +61,8 @@ class Server:
         self.is_stopping = False
         self.stopped_by: int | None = None  # the signal, the first if there were more
         self._failure: OpbxError | None = None
-        self._connections: set[Connection] = set()
-        self._idle: dict[Connection, None] = {}  # a set that keeps its order
+        self._clients = Clients()
+        self._places = self.limits.connections
         self._held = 0  # bytes of bodies that are not complete
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -82,39 +88,37 @@ class Server:
         self._failure = self._failure or error
         self.stop()
 
-    def admit(self, connection: Connection) -> bool:
-        """Count a client in; False where not even a refusal has room any more."""
-        if len(self._connections) >= self.limits.connections and self._idle:
-            longest_idle = next(iter(self._idle))
-            longest_idle.finish()
-            self.dismiss(longest_idle)
-        if len(self._connections) >= 2 * self.limits.connections:
-            self.turned_away += 1
-            return False
-        self._connections.add(connection)
-        return True
-
-    @property
-    def is_crowded(self) -> bool:
-        return len(self._connections) > self.limits.connections
+    def admit(self, connection: Connection) -> None:
+        """Count a connection in; where all places are taken, another one makes way."""
+        is_full = len(self._clients) >= self._places
+        other = self._clients.to_make_way() if is_full else None
+        self._clients.put(connection, is_busy=True)
+        if other is not None:
+            self._send_away(other)
 
     def dismiss(self, connection: Connection) -> None:
-        self._connections.discard(connection)
-        self._idle.pop(connection, None)
-        if not self._connections:
+        self._clients.remove(connection)
+        if not len(self._clients):
             self._deserted.set()
 
-    def note(self, connection: Connection, *, is_idle: bool) -> None:
-        """Remember who is idle, the longest first."""
-        self._idle.pop(connection, None)
-        if is_idle:
-            self._idle[connection] = None
+    def note(self, connection: Connection, *, is_busy: bool) -> None:
+        """Remember on which connections something is under way."""
+        if connection in self._clients:  # not if it has made way, and only has to close
+            self._clients.put(connection, is_busy=is_busy)
 
-    def reserve(self, size: int) -> bool:
-        if self._held + size > self.limits.bodies_max:
-            return False
+    def reserve(self, connection: Connection, size: int) -> bool:
+        """Make room for more of a body, of others if need be; False if its own has to go."""
+        while self._held + size > self.limits.bodies_max:
+            other = self._clients.to_make_room()
+            if other is None or other is connection:
+                return False
+            self._send_away(other)
         self._held += size
         return True
+
+    def _send_away(self, connection: Connection) -> None:
+        self._clients.remove(connection)
+        connection.make_way()
 
     def release(self, size: int) -> None:
         self._held -= size
@@ -123,26 +127,30 @@ class Server:
         self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(self._on_exception)
         self._stopped, self._deserted = asyncio.Event(), asyncio.Event()
+        self._places = _with_descriptors(self.limits.connections)
         server = await self._loop.create_server(
-            lambda: Connection(self), sock=listener, backlog=BACKLOG
+            lambda: Connection(self), sock=listener, backlog=max(1, self._places // ACCEPTED_PART)
         )
+        listener.listen(BACKLOG)  # asyncio uses one number for both
         ready()
         if not self.is_stopping:
             await self._stopped.wait()
+        with contextlib.suppress(NotImplementedError):  # asyncio has no readers on Windows
+            self._loop.remove_reader(listener)
+        for _ in range(TURNS):  # what has arrived is handled first
+            await asyncio.sleep(0)
         server.close()
         await self._finish()
 
     async def _finish(self) -> None:
         """Let what is under way come to its end, in bounded time; then close."""
-        for _ in range(TURNS):  # what has arrived is handled first
-            await asyncio.sleep(0)
-        for connection in tuple(self._connections):
+        for connection in self._clients.all():
             connection.finish()
-        if self._connections:
+        if len(self._clients):
             self._deserted.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._deserted.wait(), self.limits.grace)
-        for connection in tuple(self._connections):
+        for connection in self._clients.all():
             connection.abort()
         await asyncio.sleep(0)
 
@@ -189,6 +197,26 @@ class Server:
         """Break off a write that nobody reads: Python would go on with it for ever (PEP 475)."""
         if self.reception.is_showing:
             raise TimeoutError(errno.ETIMEDOUT, "nobody reads it")
+
+
+def _with_descriptors(connections: int) -> int:
+    """Return for how many connections there are descriptors, after asking the system for more.
+
+    As many again are for those that come, those that still have to close, and files.
+    """
+    if sys.platform == "win32":
+        return connections
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * connections
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return connections
+    raised = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))
+        soft = raised
+    return max(1, soft // 2)
 
 
 def listening(host: str, port: int) -> socket.socket:
