@@ -173,13 +173,27 @@ class App:
     def history(self) -> History:
         from opbx_cli.store.history import History, history_path
 
-        return History(history_path(self.environ.get("OPBX_HOME") or None))
+        return History(history_path(self._home))
 
     @cached_property
     def paths(self) -> StorePaths:
         from opbx_cli.store import store_paths
 
-        return store_paths(self.environ.get("OPBX_HOME") or None)
+        return store_paths(self._home)
+
+    @cached_property
+    def _home(self) -> str | None:
+        """The folder for everything; it is in most messages, so it must not be a key."""
+        from opbx_cli.key_shapes import path_may_be_key
+
+        home = self.environ.get("OPBX_HOME") or None
+        if home is not None and path_may_be_key(home):
+            raise ConfigurationError(
+                "OPBX_HOME names no folder that is there, and may hold a key by mistake: "
+                "what it holds is not shown",
+                hint="for a new folder give a path with a slash, as in `export OPBX_HOME=./NAME`",
+            )
+        return home
 
     @cached_property
     def client(self) -> Client:

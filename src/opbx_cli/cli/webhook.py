@@ -11,6 +11,7 @@ import typer
 from opbx_cli.cli.app import App
 from opbx_cli.cli.options import command
 from opbx_cli.errors import ConfigurationError, UsageError
+from opbx_cli.key_shapes import path_looks_like_key
 
 if TYPE_CHECKING:
     import socket
@@ -73,6 +74,8 @@ def listen(
         raise UsageError("--port: expected 0 to 65535")
     host = _address(host)
     limit = _save_limit(save, save_limit)
+    if save is not None and path_looks_like_key(save):
+        raise UsageError("--save: this looks like a key: expected the path of a folder")
     require_sandbox_extra("the receiver")
     from opbx_cli.cli.results import ListeningAddress
     from opbx_cli.receiver.archive import Archive

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from opbx_cli.errors import ConfigurationError
+from opbx_cli.key_shapes import has_key_shape, looks_like_key
 from opbx_cli.models import DEFAULT_API_BASE_URL, RecordingFormat
 from opbx_cli.operations.configure import GivenSettings
 from opbx_cli.values import (
@@ -40,10 +41,6 @@ PLAIN = (
 KNOWN = (*PLAIN, *(f"{key}_{place}" for key in KEYS for place in ("env", "file")))
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
-# Cloudonix's own shape; and what chance makes, which nobody calls a variable or a file.
-_KEY_LIKE = re.compile(
-    r"XI[A-Za-z0-9]{32}|(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])[A-Za-z0-9_~+=-]{20,}", re.ASCII
-)
 _PLACE = re.compile(r"\(at line (\d+), column (\d+)\)")
 
 
@@ -100,6 +97,9 @@ class _Table:
             self._profile = parse_profile_name(name)
         except InvalidValue as problem:
             raise refused(file, f"profile number {number}", str(problem)) from None
+        if has_key_shape(name):
+            why = "the profile's name looks like a key, and is shown on screens"
+            raise refused(file, f"profile number {number}", why)
         self._path = f'profile."{name}"'
         if not isinstance(table, dict):
             raise refused(file, self._path, "expected a table")
@@ -202,7 +202,7 @@ def _refuse_shared_domains(file: str, entries: list[Entry]) -> None:
 
 
 def _variable(text: str) -> str:
-    if _KEY_LIKE.fullmatch(text):
+    if looks_like_key(text):
         raise InvalidValue("this looks like a key: give the name of the variable that holds it")
     if not _VARIABLE.fullmatch(text):
         raise InvalidValue("expected the name of a variable: letters, digits and _")
@@ -210,7 +210,7 @@ def _variable(text: str) -> str:
 
 
 def _file(text: str) -> str:
-    if _KEY_LIKE.fullmatch(text):
+    if looks_like_key(text):
         raise InvalidValue("this looks like a key: give the path of the file that holds it")
     if not text or len(text) > PATH_MAX or "\0" in text:
         raise InvalidValue("expected the path of a file")

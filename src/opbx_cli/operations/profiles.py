@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from opbx_cli.errors import UsageError
+from opbx_cli.errors import ConfigurationError, OpbxError, UsageError
+from opbx_cli.key_shapes import looks_like_key
 from opbx_cli.models import DEFAULT_PROFILE_NAME, SETTING_NAMES, Settings
 
 if TYPE_CHECKING:
@@ -40,8 +41,13 @@ class ProfileChange:
 
 
 def name_to_save(contents: StoreContents | None, name: str | None) -> str:
-    """Return the profile that `configure` is about: the named, the default or the first."""
+    """Return the profile that `configure` is about: the named, the default or the first.
+
+    Raises `UsageError` for a new name that looks like a key.
+    """
     if name is not None:
+        if contents is None or name not in contents.profiles:
+            _refuse_key(name)
         return name
     if contents is None or not contents.profiles:
         return DEFAULT_PROFILE_NAME
@@ -49,11 +55,24 @@ def name_to_save(contents: StoreContents | None, name: str | None) -> str:
 
 
 def put(contents: StoreContents, name: str, settings: Settings) -> StoreContents:
-    """Return the set with this profile in it; the first one becomes the default."""
+    """Return the set with this profile in it; the first one becomes the default.
+
+    Raises `ConfigurationError` for a new name that looks like a key.
+    """
+    if name not in contents.profiles:
+        _refuse_key(name, ConfigurationError)
     default = contents.default_profile if contents.profiles else name
     return replace(
         contents, profiles={**contents.profiles, name: settings}, default_profile=default
     )
+
+
+def _refuse_key(name: str, error: type[OpbxError] = UsageError) -> None:
+    if looks_like_key(name):
+        raise error(
+            "the new profile's name looks like a key, and a profile's name is shown on screens",
+            hint="choose another name; `opbx configure --api-key-stdin` takes a key",
+        )
 
 
 def use(contents: StoreContents, name: str) -> StoreContents:
@@ -64,6 +83,8 @@ def use(contents: StoreContents, name: str) -> StoreContents:
 def rename(contents: StoreContents, old: str, new: str) -> StoreContents:
     """Return the set with `old` called `new`, in the same place."""
     contents.find(old)
+    if new not in contents.profiles:
+        _refuse_key(new)
     if new != old and new in contents.profiles:
         raise UsageError("a profile of the new name exists already", code="profile.exists")
     return replace(

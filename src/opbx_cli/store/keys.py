@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opbx_cli.errors import ConfigurationError, StoreError, UsageError
+from opbx_cli.key_shapes import path_may_be_key
 from opbx_cli.models import Secret
 from opbx_cli.settings import STORE_KEY
 from opbx_cli.store import crypto, file
@@ -30,6 +31,7 @@ class KeySource:
     secret: Secret | None = None
     path: Path | None = None
     allow_shared: bool = False
+    typed_path: str = ""  # as the variable has it: a bare word may be a key
 
     @classmethod
     def from_environment(cls, environ: MutableMapping[str, str]) -> KeySource | None:
@@ -61,7 +63,7 @@ class KeySource:
     def _from_path(cls, text: str, *, allow_shared: bool) -> KeySource:
         if not text.strip():
             raise _empty(KEY_FILE_VARIABLE)
-        return cls(path=Path(text).absolute(), allow_shared=allow_shared)
+        return cls(path=Path(text).absolute(), allow_shared=allow_shared, typed_path=text)
 
     @property
     def variable(self) -> str:
@@ -73,6 +75,8 @@ class KeySource:
         if self.path is None:
             text = self.secret.reveal() if self.secret is not None else ""
             return raw_key(text, origin=self.variable, hint=hint)
+        if path_may_be_key(self.typed_path):
+            raise _misplaced_key()
         content = self._read_file(self.path, warn=warn)
         if content is None:
             raise StoreError(
@@ -144,6 +148,16 @@ def _empty(variable: str) -> StoreError:
     return StoreError(
         f"{variable} is set but empty (a missing secret in CI expands to nothing)",
         hint=_unset_hint(variable),
+        code="store.key_source",
+    )
+
+
+def _misplaced_key() -> StoreError:
+    return StoreError(
+        f"{KEY_FILE_VARIABLE} names no file that is there, and may hold a key by mistake:"
+        " what it holds is not shown",
+        hint=f"the key itself belongs into {KEY_VARIABLE}, and the path of its file (with a slash,"
+        f" as in ./NAME) into {KEY_FILE_VARIABLE}; for neither, `unset {KEY_FILE_VARIABLE}`",
         code="store.key_source",
     )
 
