@@ -6,7 +6,7 @@ from functools import singledispatch
 from typing import TYPE_CHECKING
 
 from opbx_cli.callbacks import endpoints
-from opbx_cli.cli.results import Demonstration, ListeningAddress, Received, SandboxAddress
+from opbx_cli.cli.results import Demonstration, KeyFile, ListeningAddress, Received, SandboxAddress
 from opbx_cli.cli.words import utc
 from opbx_cli.models import SETTING_NAMES, ApplicationReference, Secret, Settings
 from opbx_cli.operations.call import CallResult
@@ -192,6 +192,11 @@ def _(result: RotatedKey) -> Json:
         "read_back": result.is_shown,
         "before_valid_until": None if until is None else f"{until:%Y-%m-%dT%H:%M:%SZ}",
     }
+
+
+@document.register
+def _(result: KeyFile) -> Json:
+    return {"schema": "opbx.key-file/1", "file": result.path}
 
 
 @document.register

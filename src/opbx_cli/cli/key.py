@@ -5,13 +5,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from opbx_cli.cli.app import App
-from opbx_cli.cli.options import command
+from opbx_cli.cli.options import KeyFilePath, command
 from opbx_cli.errors import UsageError
 
 if TYPE_CHECKING:
+    from opbx_cli.cli.delivery import ToFile, ToStdout
     from opbx_cli.models import Secret
+    from opbx_cli.store import SlotKind
+    from opbx_cli.store.reports import AddedSlot
 
 KINDS = ("keyfile", "external", "passphrase", "keyring")
+NOT_ADDED = "no slot was added"
 
 
 def register(root: typer.Typer) -> None:
@@ -42,25 +46,27 @@ def add_key(
     app: App,
     *,
     kind: Annotated[str, typer.Option(metavar="KIND", help=f"{', '.join(KINDS)}.")],
+    to_file: KeyFilePath = None,
 ) -> None:
     """Add a way to open the store.
 
-    external, for CI, prints the new key once and nothing else: it is kept nowhere.
+    external, for CI, prints the new key once and nothing else, or writes it --to-file: it is kept
+    nowhere else.
     """
-    from opbx_cli.operations.history import Deed
-    from opbx_cli.operations.keys import overview
     from opbx_cli.store import SlotKind
 
     if kind not in KINDS:
         raise UsageError(f"--kind: expected one of {', '.join(KINDS)}")
+    if to_file is not None and kind != "external":
+        raise UsageError("--to-file: only the key of --kind external is handed out")
+    if kind == "external":
+        command = "opbx key add --kind external --to-file PATH"
+        _add_handed_out(app, SlotKind.EXTERNAL, "key add", _delivery(app, to_file, command))
+        return
     passphrase = _new_passphrase(app) if kind == "passphrase" else None
     added = app.store.add_slot(SlotKind(kind), passphrase=passphrase)
-    app.warn_of_store()
-    app.record(Deed("key add", others=(f"slot {added.slot.id} ({kind})",)))
-    if added.key is None:
-        app.ui.show(overview(app.store.key_status()))
-    else:
-        app.ui.show_line(added.key.reveal())
+    _record(app, "key add", added)
+    _show_overview(app)
 
 
 def remove_key(
@@ -113,28 +119,68 @@ def rotate_keys(
     app.ui.show(rotated(rotation))
 
 
-def export_recovery_key(app: App) -> None:
+def export_recovery_key(app: App, *, to_file: KeyFilePath = None) -> None:
     """Make a recovery key, shown once.
 
-    To be printed or written down, on a terminal only. OPBX_STORE_KEY opens the store with it.
+    To be printed or written down: on a terminal only, or --to-file, for a disk that is kept apart.
+    OPBX_STORE_KEY opens the store with it.
     """
-    from opbx_cli.operations.history import Deed
     from opbx_cli.store import SlotKind
 
-    if not app.may_ask or not app.ui.is_rich:
-        raise UsageError(
-            "a recovery key is shown on a terminal alone",
-            hint="for a script there is `opbx key add --kind external`",
+    delivery = _delivery(app, to_file, "opbx key export-recovery --to-file PATH")
+    if to_file is None:
+        if not app.may_ask or not app.ui.is_rich:
+            raise UsageError(
+                "a recovery key is shown on a terminal alone",
+                hint="`opbx key export-recovery --to-file PATH` writes it to a file for you alone",
+            )
+        app.confirm(
+            "Show a new recovery key on this terminal, once?", yes=False, doing="this", hint=None
         )
-    app.confirm(
-        "Show a new recovery key on this terminal, once?", yes=False, doing="this", hint=None
-    )
-    added = app.store.add_slot(SlotKind.RECOVERY)
+    _add_handed_out(app, SlotKind.RECOVERY, "key export-recovery", delivery)
+    if to_file is None:
+        app.ui.notice("Keep it apart from this computer; it is not shown again.")
+    else:
+        app.ui.notice("Keep that file apart from this computer.")
+
+
+def _delivery(app: App, to_file: str | None, command: str) -> "ToFile | ToStdout":
+    from opbx_cli.cli.delivery import ToFile, ToStdout
+
+    if to_file is not None:
+        return ToFile(app.ui, to_file, state=NOT_ADDED)
+    return ToStdout(app.ui, "the new key", command=command, state=NOT_ADDED)
+
+
+def _add_handed_out(
+    app: App, kind: "SlotKind", command_name: str, delivery: "ToFile | ToStdout"
+) -> None:
+    """Add a slot whose key is kept nowhere; show the slots where stdout is not the key's."""
+    import shlex
+
+    from opbx_cli.cli.delivery import ToStdout
+
+    added = app.store.add_slot(kind, delivery=delivery)
+    _record(app, command_name, added)
+    if isinstance(delivery, ToStdout):
+        app.ui.say_warnings()
+        return
+    variable = f"OPBX_STORE_KEY_FILE={shlex.quote(str(delivery.path))}"
+    app.ui.notice(f"The new key is in a file for you alone: `export {variable}` opens the store.")
+    _show_overview(app)
+
+
+def _record(app: App, command_name: str, added: "AddedSlot") -> None:
+    from opbx_cli.operations.history import Deed
+
     app.warn_of_store()
-    app.record(Deed("key export-recovery", others=(f"slot {added.slot.id} (recovery)",)))
-    assert added.key is not None
-    app.ui.notice("Keep it apart from this computer; it is not shown again:")
-    app.ui.show_line(added.key.reveal())
+    app.record(Deed(command_name, others=(f"slot {added.slot.id} ({added.slot.kind})",)))
+
+
+def _show_overview(app: App) -> None:
+    from opbx_cli.operations.keys import overview
+
+    app.ui.show(overview(app.store.key_status()))
 
 
 def _new_passphrase(app: App) -> "Secret":

@@ -34,6 +34,15 @@ EnvFilePath = Annotated[
     ),
 ]
 
+KeyFilePath = Annotated[
+    str | None,
+    typer.Option(
+        "--to-file",
+        metavar="PATH",
+        help="Write the key to a new file for you alone, instead of printing it.",
+    ),
+]
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SharedOptions:

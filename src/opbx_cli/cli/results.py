@@ -46,6 +46,13 @@ class Demonstration:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyFile:
+    """A file that a key was written to; never the key."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class ListeningAddress:
     """Where the receiver listens, and whose key it checks; a profile of None is the environment."""
 

@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from opbx_cli.cli import words
-from opbx_cli.cli.results import Demonstration, SandboxAddress
+from opbx_cli.cli.results import Demonstration, KeyFile, SandboxAddress
 from opbx_cli.cli.ui import wants_colour
 from opbx_cli.operations.call import CallResult
 from opbx_cli.operations.configure import Saved
@@ -298,6 +298,11 @@ def _(result: Demonstration) -> RenderableType:
 @view.register
 def _(result: RotatedKey) -> RenderableType:
     return Text("\n".join(words.rotated_key_lines(result)))
+
+
+@view.register
+def _(result: KeyFile) -> RenderableType:
+    return Text(f"The key is in {result.path}, for you alone to read.")
 
 
 @view.register

@@ -8,7 +8,7 @@ from functools import singledispatch
 from typing import TYPE_CHECKING
 
 from opbx_cli.cli import words
-from opbx_cli.cli.results import Demonstration, SandboxAddress
+from opbx_cli.cli.results import Demonstration, KeyFile, SandboxAddress
 from opbx_cli.operations.call import CallResult
 from opbx_cli.operations.configure import Saved
 from opbx_cli.operations.history import HistoryList
@@ -92,6 +92,11 @@ def _(result: Demonstration) -> list[str]:
 @lines.register
 def _(result: RotatedKey) -> list[str]:
     return words.rotated_key_lines(result)
+
+
+@lines.register
+def _(result: KeyFile) -> list[str]:
+    return [result.path]
 
 
 @lines.register

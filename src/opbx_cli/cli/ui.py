@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -80,10 +81,38 @@ class Ui:
 
     def show_line(self, line: str) -> None:
         """Show a bare line, on a terminal or not, and whatever format errors shall have."""
-        if self.output == "json":  # no document is there to carry them
+        self.say_warnings()
+        self._write("stdout", f"{line}\n")
+
+    def say_warnings(self) -> None:
+        """Say the warnings of a bare line, which has no document to carry them."""
+        if self.output == "json":
             for warning in self.warnings:
                 self._say("warning", warning, typer.colors.YELLOW)
-        self._write("stdout", f"{line}\n")
+
+    def hand_out(self, line: str) -> None:
+        """Write a bare line that must not be lost, at once and down to a file's disk.
+
+        OSError where it did not arrive. The warnings are for `say_warnings`, afterwards.
+        """
+        stream = sys.stdout
+        if stream is None or "stdout" in self._muted:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        status = _file_status(stream)
+        if status is not None and status.st_mode & (stat.S_IRGRP | stat.S_IROTH):
+            self.warn(
+                "others can read the file that stdout goes to "
+                f"(mode {stat.S_IMODE(status.st_mode):04o}), and so the key: "
+                "--to-file PATH makes a file for you alone"
+            )
+        try:
+            _write_whole(stream, f"{line}\n")
+            if status is not None:
+                os.fsync(stream.fileno())
+        except OSError:
+            self._muted.add("stdout")
+            _discard(stream)
+            raise
 
     def step(self, step: Step) -> None:
         """Show one step of `validate` as it ends; JSON waits for the whole report."""
@@ -345,6 +374,28 @@ def _is_terminal(stream: TextIO | None) -> bool:
         return stream is not None and stream.isatty()
     except ValueError:  # closed
         return False
+
+
+def _file_status(stream: TextIO) -> os.stat_result | None:
+    """Return the status of the regular file that a stream goes to, None for anything else."""
+    try:
+        status = os.fstat(stream.fileno())
+    except (OSError, ValueError):  # not a file of the system's
+        return None
+    return status if stat.S_ISREG(status.st_mode) else None
+
+
+def _write_whole(stream: TextIO, text: str) -> None:
+    """Write all of it: without a buffer (PYTHONUNBUFFERED) Python leaves out what did not fit."""
+    try:
+        descriptor = stream.fileno()
+    except (OSError, ValueError):  # not a file of the system's
+        stream.write(text)
+        return
+    stream.flush()
+    rest = text.encode()
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
 
 
 def _discard(stream: TextIO | None) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from opbx_cli.cli.app import App
-from opbx_cli.cli.options import command
+from opbx_cli.cli.options import KeyFilePath, command
 from opbx_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -102,12 +102,22 @@ def reveal_webhook_key(
     app: App,
     *,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    to_file: KeyFilePath = None,
 ) -> None:
     """Print the webhook key, alone: OPBX needs it.
 
-    The one command that prints a key. On a terminal it asks first; elsewhere it wants --yes.
+    The one command that prints a key of a profile. On a terminal it asks first; elsewhere it wants
+    --yes. With --to-file nothing is printed, and nothing asked.
     """
+    from opbx_cli.cli.delivery import ToFile, ToStdout
+    from opbx_cli.cli.results import KeyFile
+
+    file = None if to_file is None else ToFile(app.ui, to_file)
     key = app.settings.require_webhook_key()
+    if file is not None:
+        file.hand_out(key)
+        app.ui.show(KeyFile(str(file.path)))
+        return
     if not yes:
         if not app.may_ask:
             raise UsageError(
@@ -117,7 +127,9 @@ def reveal_webhook_key(
             )
         if not app.prompts.confirm("Show the webhook key on this terminal?"):
             raise UsageError("not confirmed: nothing was shown", code="usage.declined")
-    app.ui.show_line(key.reveal())
+    command_line = f"opbx webhook-key reveal --to-file PATH{app.settings.profile_option}"
+    ToStdout(app.ui, "the webhook key", command=command_line).hand_out(key)
+    app.ui.say_warnings()
 
 
 def _stored_profile(app: App) -> str:

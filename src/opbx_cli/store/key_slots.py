@@ -6,9 +6,10 @@ old one is deleted only after no store needs it, down to the disk.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from typing import Protocol
 
 from opbx_cli.errors import StoreError, UsageError
 from opbx_cli.models import Secret
@@ -22,6 +23,16 @@ from opbx_cli.store.slots import PASSPHRASES_MAX, SLOTS_MAX, Slot, SlotKind
 
 # Their new key is shown once by the caller: it is kept nowhere else.
 _SHOWN_KINDS = frozenset({SlotKind.EXTERNAL, SlotKind.RECOVERY})
+
+
+class KeyDelivery(Protocol):
+    """How a key that opbx keeps nowhere reaches whoever will keep it."""
+
+    def hand_out(self, key: Secret) -> None:
+        """Deliver the key whole. OpbxError where it did not arrive: then nothing is saved."""
+
+    def take_back(self) -> None:
+        """Undo that, or say that the key opens nothing: its slot was not saved."""
 
 
 def status(session: Session) -> KeyStatus:
@@ -44,22 +55,29 @@ def status(session: Session) -> KeyStatus:
     )
 
 
-def add(session: Session, kind: SlotKind, *, passphrase: Secret | None) -> AddedSlot:
+def add(
+    session: Session,
+    kind: SlotKind,
+    *,
+    passphrase: Secret | None,
+    delivery: KeyDelivery | None = None,
+) -> AddedSlot:
     key = _new_key(kind, passphrase)
+    shown = Secret(crypto.raw_key_to_text(key.content)) if kind in _SHOWN_KINDS else None
     with session.changing() as old:
         _check_room(session, old.document, kind)
         slot = sealing.new_slot(old.vault, key, kind=kind)
         vault = replace(old.vault, slots=(*old.vault.slots, slot))
         proofs = [(old.match.slot.id, old.match.key), (slot.id, key)]
         _note_keys(session, [slot])
-        with session.keeping(vault.store_id, [(slot, key)]):
+        with (
+            _handed_out(session, slot, key=shown, delivery=delivery),
+            session.keeping(vault.store_id, [(slot, key)]),
+        ):
             session.save(old, old.contents, vault=vault, proofs=proofs)
         _tidy(session)
-    is_shown = kind in _SHOWN_KINDS
-    return AddedSlot(
-        SlotStatus(slot.id, kind, session.keychain.location(slot), is_at_hand=True),
-        Secret(crypto.raw_key_to_text(key.content)) if is_shown else None,
-    )
+    location = session.keychain.location(slot)
+    return AddedSlot(SlotStatus(slot.id, kind, location, is_at_hand=True), shown)
 
 
 def remove(session: Session, slot_id: str) -> tuple[str, ...]:
@@ -102,6 +120,26 @@ def rotate(session: Session, *, drop: frozenset[str], passphrase: Secret | None)
         removed_keys=removed,
         warnings=(*warnings, *_replaced_key(session, old, new)),
     )
+
+
+@contextmanager
+def _handed_out(
+    session: Session, slot: Slot, *, key: Secret | None, delivery: KeyDelivery | None
+) -> Iterator[None]:
+    """Hand the key out before its slot is saved; take it back if the slot surely was not.
+
+    The other way round, a key that nobody received would leave a slot that nobody can use.
+    """
+    if key is None or delivery is None:
+        yield
+        return
+    delivery.hand_out(key)
+    try:
+        yield
+    except BaseException:
+        if session.surely_lacks(slot):
+            delivery.take_back()
+        raise
 
 
 def _new_key(kind: SlotKind, passphrase: Secret | None) -> RawKey:

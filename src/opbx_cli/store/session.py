@@ -170,13 +170,16 @@ class Session:
             self._discard_unless_saved(store_id, [slot for slot, _ in keys])
             raise
 
-    def _discard_unless_saved(self, store_id: bytes, slots: Sequence[Slot]) -> None:
+    def surely_lacks(self, slot: Slot) -> bool:
+        """Whether the store on the disk has no such slot; False where that cannot be told."""
         try:
-            data = self.shelf.store() or b""
-        except StoreError:  # it cannot be told: a key too many does no harm
-            return
+            return slot.id.encode() not in (self.shelf.store() or b"")
+        except StoreError:
+            return False
+
+    def _discard_unless_saved(self, store_id: bytes, slots: Sequence[Slot]) -> None:
         for slot in slots:
-            if slot.id.encode() not in data:
+            if self.surely_lacks(slot):  # else it stays: a key too many does no harm
                 with suppress(OSError, StoreError):
                     self.keychain.forget(store_id, slot)
 

@@ -20,6 +20,7 @@ from opbx_cli.store.session import Session, as_saved
 from opbx_cli.store.slots import SlotKind
 
 if TYPE_CHECKING:
+    from opbx_cli.store.key_slots import KeyDelivery
     from opbx_cli.store.reports import AddedSlot, KeyStatus, Rotation, SaveReport
 
 LOCK_TIMEOUT = 10.0  # seconds
@@ -141,14 +142,21 @@ class Store:
 
         return key_slots.status(self._session)
 
-    def add_slot(self, kind: SlotKind, *, passphrase: Secret | None = None) -> AddedSlot:
+    def add_slot(
+        self,
+        kind: SlotKind,
+        *,
+        passphrase: Secret | None = None,
+        delivery: KeyDelivery | None = None,
+    ) -> AddedSlot:
         """Add one more way to open the store: a new key, or the given passphrase.
 
-        UsageError for a passphrase that is not taken.
+        A key that is kept nowhere is handed out by `delivery` before its slot is saved; what that
+        raises is raised, and nothing is saved. UsageError for a passphrase that is not taken.
         """
         from opbx_cli.store import key_slots
 
-        return key_slots.add(self._session, kind, passphrase=passphrase)
+        return key_slots.add(self._session, kind, passphrase=passphrase, delivery=delivery)
 
     def remove_slot(self, slot_id: str) -> KeyStatus:
         """Remove one way to open the store, with its key where that is ours.
