@@ -32,6 +32,8 @@ def manifest(opbx: Opbx, pair: RunningSandbox) -> Path:
     (folder / "keys").mkdir(parents=True)
     (folder / "keys" / "bravo").write_text(pair.domains[1].api_key + "\n")
     (folder / "webhook").write_text(OWN_WEBHOOK_KEY)
+    for key in (folder / "keys" / "bravo", folder / "webhook"):
+        key.chmod(0o600)
     opbx.environ |= {
         "KEY_OF_ALPHA": pair.domains[0].api_key,
         "CLOUDONIX_API_BASE_URL": pair.url,
@@ -289,3 +291,34 @@ def test_ctrl_c_saves_nothing_that_was_not_accepted(
     outcome = opbx("apply", str(manifest), "--json")
     assert outcome.code == 0
     assert statuses(documents(outcome)["alpha"])["settings"] == "created"
+
+
+@pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
+def test_a_key_file_that_others_can_write_is_warned_of(
+    opbx: Opbx, manifest: Path, mode: int
+) -> None:
+    """Whoever writes it chooses which domain's key is sent, and what OPBX trusts."""
+    (manifest.parent / "webhook").chmod(mode)
+    warning = (
+        f'{manifest}: profile."bravo".webhook_api_key_file: others can write this file '
+        f"(mode {mode:04o}), and so choose the key: `chmod go-w {manifest.parent}/webhook`"
+    )
+    outcome = opbx("apply", str(manifest), "--check")
+    assert outcome.code == 8
+    assert f"warning: {warning}\n" in outcome.stderr
+    found = documents(opbx("apply", str(manifest), "--check", "--json"))
+    assert all(warning in document["warnings"] for document in found.values())
+
+
+def test_key_files_that_others_can_only_read_are_not_warned_of(opbx: Opbx, manifest: Path) -> None:
+    for mode in (0o600, 0o644, 0o444):
+        (manifest.parent / "webhook").chmod(mode)
+        assert "others can write" not in opbx("apply", str(manifest), "--check").stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_key_file_of_another_user_is_warned_of(opbx: Opbx, manifest: Path) -> None:
+    (manifest.parent / "webhook").chmod(0o600)
+    os.chown(manifest.parent / "webhook", 12345, 12345)
+    stderr = opbx("apply", str(manifest), "--check").stderr
+    assert "webhook_api_key_file: this file belongs to another user (uid 12345), who can" in stderr

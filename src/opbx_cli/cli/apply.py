@@ -124,7 +124,7 @@ def _key(app: App, place: "KeyPlace", file: str, taken: "dict[str, Secret]") -> 
 
     name = f"{file}: {place.name}"
     if place.file is not None:
-        return key_from_file(Path(file).parent / place.file, name)
+        return key_from_file(Path(file).parent / place.file, name, warn=app.ui.warn)
     assert place.variable is not None
     if place.variable not in taken:
         text = app.environ.pop(place.variable, None)
