@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import coverage
+import hypothesis
 import pytest
 
 from opbx_cli.sandbox import Options
@@ -24,6 +25,10 @@ NETWORK_VARIABLES = (
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
     *("SSL_CERT_FILE", "SSL_CERT_DIR"),
 )
+
+# How long an example takes is for the benchmarks to say.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 # A shell without job control starts what it puts in the background deaf to Ctrl-C, and so would
 # be every program that the tests interrupt.

@@ -195,8 +195,9 @@ def test_one_that_does_not_read_its_answers_makes_way_as_well() -> None:
         client.socket.settimeout(0.3)
         with pytest.raises(TimeoutError):
             client.send_for_ever(request("/else") * 100)
+        client.socket.settimeout(DEADLINE)
         with ExitStack() as stack:
-            held(receiver.port, stack, b"POST ", 2)
+            held(receiver.port, stack, b"POST ", 4)
             with pytest.raises(ConnectionError):
                 client.send_for_ever(request("/else") * 100)
 

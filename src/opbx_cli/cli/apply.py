@@ -147,6 +147,7 @@ def _tasks(
     from opbx_cli import settings
     from opbx_cli.cli.batch import tasks_of
     from opbx_cli.operations.configure import merge
+    from opbx_cli.operations.profiles import refuse_key
     from opbx_cli.operations.provision import KEY_TO_BE_MADE, Provision
     from opbx_cli.store import StoreContents
 
@@ -160,6 +161,8 @@ def _tasks(
     provisions = {}
     for name, one in given.items():
         stored = contents.profiles.get(name)
+        if stored is None:
+            refuse_key(name, ConfigurationError)
         candidate = merge(stored, one, api_base_url=api_base_url)
         provisions[name] = Provision(
             name, one, api_base_url, read, saving.update, stored, candidate, order

@@ -47,7 +47,7 @@ def name_to_save(contents: StoreContents | None, name: str | None) -> str:
     """
     if name is not None:
         if contents is None or name not in contents.profiles:
-            _refuse_key(name)
+            refuse_key(name)
         return name
     if contents is None or not contents.profiles:
         return DEFAULT_PROFILE_NAME
@@ -60,14 +60,15 @@ def put(contents: StoreContents, name: str, settings: Settings) -> StoreContents
     Raises `ConfigurationError` for a new name that looks like a key.
     """
     if name not in contents.profiles:
-        _refuse_key(name, ConfigurationError)
+        refuse_key(name, ConfigurationError)
     default = contents.default_profile if contents.profiles else name
     return replace(
         contents, profiles={**contents.profiles, name: settings}, default_profile=default
     )
 
 
-def _refuse_key(name: str, error: type[OpbxError] = UsageError) -> None:
+def refuse_key(name: str, error: type[OpbxError] = UsageError) -> None:
+    """Refuse a new profile's name that looks like a key, by raising `error`."""
     if looks_like_key(name):
         raise error(
             "the new profile's name looks like a key, and a profile's name is shown on screens",
@@ -84,7 +85,7 @@ def rename(contents: StoreContents, old: str, new: str) -> StoreContents:
     """Return the set with `old` called `new`, in the same place."""
     contents.find(old)
     if new not in contents.profiles:
-        _refuse_key(new)
+        refuse_key(new)
     if new != old and new in contents.profiles:
         raise UsageError("a profile of the new name exists already", code="profile.exists")
     return replace(
