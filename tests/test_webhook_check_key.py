@@ -36,8 +36,10 @@ def test_with_the_key_it_tells_whether_opbx_has_the_same(
         done = check(ci, server.url, "--with-key", "--json")
     assert done.code == (0 if result == "ok" else 1)
     assert entry(done, "key")["result"] == result
-    (sent,) = [one for one in pbx.arrivals if one.token == KEY]
+    sent, *more = [one for one in pbx.arrivals if one.token == KEY]
     assert sent.path == VOICE
+    # Session updates are tried where the voice endpoint has taken the key, and nowhere else.
+    assert [one.path for one in more] == ([SESSION_UPDATE] if result == "ok" else [])
     assert sent.body["Domain"] == UUID
     assert sent.body["To"] == "+99900000000"
     assert KEY not in done.stdout + done.stderr

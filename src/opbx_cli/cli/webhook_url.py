@@ -10,7 +10,7 @@ from opbx_cli.errors import ConfigurationError, OpbxError, UsageError
 
 if TYPE_CHECKING:
     from opbx_cli.operations.webhook import WebhookUrl
-    from opbx_cli.operations.webhook_check import RealKey
+    from opbx_cli.operations.webhook_check import CheckedDomain, RealKey
     from opbx_cli.settings import ActiveSettings
 
 ENDPOINTS = ("base", "voice", "session-update", "cdr")
@@ -79,7 +79,7 @@ def _check(app: App, url: "WebhookUrl", active: "ActiveSettings | None", *, with
     if key is not None:
         _announce(app, key, url.endpoints.voice)
     with app.ui.working(f"Checking {url.base_url}"):
-        result = check_webhook(url, key, observe=app.ui.trace)
+        result = check_webhook(url, key, domain=_domain(active), observe=app.ui.trace)
     app.ui.show(result)
     if result.failed:
         raise OpbxError(
@@ -108,11 +108,22 @@ def _real_key(app: App, active: "ActiveSettings | None") -> "RealKey":
 
     if active is None:
         raise ConfigurationError("no webhook key is set", hint="`opbx configure` makes one")
-    settings = active.settings
-    domain = settings.domain_name or settings.domain_uuid or ""
-    previous = settings.webhook_api_key_previous
+    previous = active.settings.webhook_api_key_previous
     key = active.require_webhook_key()
+    domain = _domain(active)
+    if domain is None:
+        raise ConfigurationError(
+            "no domain is set", hint=f"`opbx configure{active.profile_option}` asks for it"
+        )
     return RealKey(key, domain, previous, active.profile_option, app.client.get_domain)
+
+
+def _domain(active: "ActiveSettings | None") -> "CheckedDomain | None":
+    from opbx_cli.operations.webhook_check import CheckedDomain
+
+    if active is None or active.settings.domain_uuid is None:
+        return None
+    return CheckedDomain(active.settings.domain_uuid, active.settings.domain_name)
 
 
 def _active(app: App) -> "ActiveSettings | None":

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from opbx_cli.remote import Domain
 
 ADDRESSES_SHOWN = 8
+NO_SUCH_DOMAIN = "404: OPBX does not know this domain"
+DOMAIN_ADVICE = "save this domain, its name included, in OPBX's settings: calls for it are refused"
+SIGNATURE_ADVICE = (
+    "calls work, but OPBX does not hear how they go on: update OPBX, which takes Cloudonix's token "
+    "in its state of July 2026"
+)
 EXPIRY_WARNING = timedelta(days=14)
 UNAUTHORIZED = 401
 
@@ -131,17 +137,73 @@ def health_verdict(answer: Answer) -> Check:
     return _unexpected("health", answer)
 
 
-def refusal_verdict(check_id: str, answer: Answer) -> Check:
-    """Judge a callback that OPBX has to refuse: without a token, or with a wrong one."""
+def refusal_verdict(check_id: str, answer: Answer, *, names_domain: bool) -> Check:
+    """Judge a callback that OPBX has to refuse: without a token, or with a wrong one.
+
+    `names_domain` tells that it names a domain that OPBX should have. What OPBX is known to
+    answer, in its states of January and of July 2026, is told for what it is.
+    """
     if answer.status == UNAUTHORIZED:
-        return Check(check_id, Result.OK, "refused (401)")
-    if answer.status is not None and 200 <= answer.status < 300:
+        return _refused(check_id, answer)
+    if answer.status is not None and (200 <= answer.status < 300 or answer.status == 422):
+        # 422: the content is looked at, which comes after the question who sent it.
         return Check(
             check_id,
             Result.FAILED,
             f"{answer.status}: accepted from anybody",
             "see that OPBX answers here and checks callbacks; until then anybody can fake them",
         )
+    return (
+        _unknown_domain(check_id, answer, names_domain=names_domain)
+        or _proves_nothing(check_id, answer)
+        or _other_refusal(check_id, answer)
+    )
+
+
+def _refused(check_id: str, answer: Answer) -> Check:
+    if "signature" not in answer.said:
+        return Check(check_id, Result.OK, "refused (401)")
+    if check_id.endswith("-no-token"):
+        return Check(check_id, Result.OK, "refused (401): it asks for a signature")
+    return Check(
+        check_id,
+        Result.WARNING,
+        "refused (401): it asks for a signature, which Cloudonix does not send",
+        SIGNATURE_ADVICE,
+    )
+
+
+def _unknown_domain(check_id: str, answer: Answer, *, names_domain: bool) -> Check | None:
+    """Judge a 404 of the voice endpoint: OPBX looks for the domain first, then at the token."""
+    if answer.status != 404 or not answer.is_cxml or not check_id.startswith("voice-"):
+        return None
+    if not names_domain:
+        seen = "404: no domain is configured here, so OPBX could not tell whose call it is"
+        return Check(check_id, Result.WARNING, seen, "`opbx configure` saves the domain")
+    return Check(check_id, Result.FAILED, NO_SUCH_DOMAIN, DOMAIN_ADVICE)
+
+
+def _proves_nothing(check_id: str, answer: Answer) -> Check | None:
+    """Judge answers that OPBX gives before it looks at who sends a callback."""
+    if check_id.startswith("cdr-") and answer.status == 400 and "domain" in answer.said:
+        return Check(
+            check_id,
+            Result.WARNING,
+            "400: OPBX looks for the domain first, so this proves nothing",
+            "OPBX of January 2026 takes call records from anybody who names the domain's UUID: "
+            "update OPBX, or let only Cloudonix reach its call record endpoint",
+        )
+    if check_id.startswith("session-update-") and "webhook configuration error" in answer.said:
+        return Check(
+            check_id,
+            Result.WARNING,
+            "500: OPBX has no CLOUDONIX_WEBHOOK_SECRET and refuses every session update",
+            SIGNATURE_ADVICE,
+        )
+    return None
+
+
+def _other_refusal(check_id: str, answer: Answer) -> Check:
     if answer.status == 403:
         seen = "403: refused by something in front of OPBX"
         advice = "let Cloudonix's callbacks through the firewall or password in front of OPBX"
@@ -163,10 +225,26 @@ def key_verdict(answer: Answer, key: Secret, profile_option: str) -> Check:
         seen = f"OPBX refuses the key ({key.fingerprint}): it has another one"
         advice = f"give OPBX this key: `opbx webhook-key reveal{profile_option}`"
         return Check("key", Result.FAILED, seen, advice)
+    if answer.status == 404 and answer.is_cxml:
+        return Check("key", Result.FAILED, NO_SUCH_DOMAIN, DOMAIN_ADVICE)
     if answer.status == 200:
         seen = "200, but no CXML: a call would end here"
         return Check("key", Result.FAILED, seen, "see what OPBX logged for this request")
     return _unexpected("key", answer)
+
+
+def key_of_session_update_verdict(answer: Answer) -> Check:
+    """Judge a session update with the key that the voice endpoint has accepted."""
+    check_id = "key-session-update"
+    if answer.status is not None and (200 <= answer.status < 300 or answer.status == 422):
+        return Check(check_id, Result.OK, "OPBX takes session updates with the key")
+    if "signature" in answer.said or "webhook configuration error" in answer.said:
+        seen = f"{answer.status}: OPBX asks for a signature, which Cloudonix does not send"
+        return Check(check_id, Result.WARNING, seen, SIGNATURE_ADVICE)
+    if answer.status == UNAUTHORIZED:
+        seen = "OPBX refuses the key for session updates, and takes it for calls"
+        return Check(check_id, Result.FAILED, seen, "save the domain in OPBX's settings once more")
+    return _unexpected(check_id, answer)
 
 
 def previous_key_verdict(answer: Answer, key: Secret, profile_option: str) -> Check | None:

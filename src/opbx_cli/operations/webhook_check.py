@@ -18,7 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
-from opbx_cli.callbacks import HEALTH_PATH, PATHS, VOICE
+from opbx_cli.callbacks import CDR, HEALTH_PATH, PATHS, SESSION_UPDATE, VOICE
 from opbx_cli.errors import OpbxError
 from opbx_cli.models import Secret
 from opbx_cli.operations import verdicts
@@ -29,7 +29,7 @@ from opbx_cli.values import is_loopback
 
 if TYPE_CHECKING:
     from opbx_cli.operations.webhook import WebhookUrl
-    from opbx_cli.probe import Asker, Question
+    from opbx_cli.probe import Answer, Asker, Question
 
 TIMEOUT = 5.0  # seconds, for all checks at once; the real key comes after them and has its own
 LEFT_TO_SAY_WHY = 0.5  # seconds of them: a time-out that is told beats an observation left behind
@@ -44,11 +44,23 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
+class CheckedDomain:
+    """The domain that the callbacks are about: OPBX looks it up before it judges a token."""
+
+    uuid: str
+    name: str | None = None  # as Cloudonix has it, and names it in callbacks
+
+    @property
+    def called(self) -> str:
+        return self.name or self.uuid
+
+
+@dataclass(frozen=True, slots=True)
 class RealKey:
-    """The key that Cloudonix sends, and the domain for which it does."""
+    """The key that Cloudonix sends for the domain."""
 
     key: Secret
-    domain: str
+    domain: CheckedDomain
     previous: Secret | None = None  # from before the last rotation: what OPBX may still have
     profile_option: str = ""  # what names the profile to another command
     look: Callable[[], Domain] | None = None  # reads the domain, to see which key Cloudonix sends
@@ -72,27 +84,34 @@ def check_webhook(
     url: WebhookUrl,
     real_key: RealKey | None = None,
     *,
+    domain: CheckedDomain | None = None,
     observe: Callable[[str], None],
     timeout: float = TIMEOUT,
 ) -> WebhookCheck:
     """Look at everything behind the URL at once; with `real_key` prove last that OPBX knows it.
 
-    `observe` hears of every request. Raises `ConfigurationError` for an unusable proxy or CA.
+    `domain` is what the callbacks name; without one OPBX cannot tell whose they are. `observe`
+    hears of every request. Raises `ConfigurationError` for an unusable proxy or CA.
     """
     from opbx_cli.probe import Asker
 
     asker = Asker(url.base_url, timeout=timeout - LEFT_TO_SAY_WHY, observe=observe)
     try:
         race = _Race(timeout)
-        questions = _questions(url.base_url)
+        questions = _questions(url.base_url, domain)
         for check_id, question in questions.items():
             race.start(check_id, partial(asker.ask, question))
         if real_key is not None and real_key.look is not None:
             race.start(CLOUDONIX, partial(_domain_or_error, real_key.look))
         hosts = _host_checks(url.base_url, race)
-        checks = [*hosts, *(_verdict(name, race, hosts) for name in questions)]
+        names_domain = domain is not None
+        checks = [
+            *hosts,
+            *(_verdict(name, race, hosts, names_domain=names_domain) for name in questions),
+        ]
         if real_key is not None:
-            checks.append(_key_check(url.base_url, asker, real_key, checks, timeout))
+            proof = _KeyProof(url.base_url, asker, real_key, timeout)
+            checks += proof.checks(checks)
             if real_key.look is not None:
                 seen = race.result(CLOUDONIX, Seen)
                 checks.append(
@@ -142,21 +161,34 @@ class _Race:
         return found
 
 
-def _questions(base_url: str) -> Mapping[str, Question]:
+def _questions(base_url: str, domain: CheckedDomain | None) -> Mapping[str, Question]:
     """Return what is asked, by the id of the check."""
     from opbx_cli.probe import Question
 
     questions = {"health": Question("GET", base_url + HEALTH_PATH)}
     for endpoint, path in PATHS.items():
-        # Without a number the voice endpoint answers 400 before it looks at the token. OPBX
-        # looks for `to`; `To` is how Cloudonix writes it.
-        number = {"to": NUMBER_NOBODY_HAS, "To": NUMBER_NOBODY_HAS}
-        body = number if endpoint == VOICE else {}
+        body = _bodies(domain)[endpoint]
         questions[f"{endpoint}-no-token"] = Question("POST", base_url + path, body)
         questions[f"{endpoint}-wrong-token"] = Question(
             "POST", base_url + path, body, new_webhook_key()
         )
     return questions
+
+
+def _bodies(domain: CheckedDomain | None) -> Mapping[str, Mapping[str, object]]:
+    """Return what the probes say, by endpoint: as little as OPBX needs to come to the token.
+
+    Voice wants a number (`to`; `To` is how Cloudonix writes it) and the domain. A call record
+    never names the domain's UUID: OPBX of January 2026 would take it from anybody, and keep it.
+    """
+    if domain is None:
+        number: dict[str, object] = {"to": NUMBER_NOBODY_HAS, "To": NUMBER_NOBODY_HAS}
+        return {VOICE: number, SESSION_UPDATE: {}, CDR: {}}
+    number = {"to": NUMBER_NOBODY_HAS, "To": NUMBER_NOBODY_HAS, "Domain": domain.called}
+    record: dict[str, object] = {"domain": domain.called}
+    if domain.name is not None:
+        record["owner"] = {"domain": {"name": domain.name}}
+    return {VOICE: number, SESSION_UPDATE: {"domain": domain.called}, CDR: record}
 
 
 def _host_checks(base_url: str, race: _Race) -> list[Check]:
@@ -193,7 +225,7 @@ def _host_checks(base_url: str, race: _Race) -> list[Check]:
     return [dns, verdicts.connections_verdict(reached, port), tls]
 
 
-def _verdict(check_id: str, race: _Race, hosts: list[Check]) -> Check:
+def _verdict(check_id: str, race: _Race, hosts: list[Check], *, names_domain: bool) -> Check:
     from opbx_cli.probe import Answer
 
     # Without an address there was nobody to ask, however long that took.
@@ -205,42 +237,63 @@ def _verdict(check_id: str, race: _Race, hosts: list[Check]) -> Check:
         return verdicts.skipped(check_id, f"no connection: see {cause}")
     if check_id == "health":
         return verdicts.health_verdict(answer)
-    return verdicts.refusal_verdict(check_id, answer)
+    return verdicts.refusal_verdict(check_id, answer, names_domain=names_domain)
 
 
-def _key_check(
-    base_url: str, asker: Asker, real: RealKey, checks: list[Check], timeout: float
-) -> Check:
-    """Send the real key, but only to a server that has refused everything else."""
-    from opbx_cli.probe import Answer, Question
+@dataclass(frozen=True, slots=True)
+class _KeyProof:
+    """Sends the real key, but only to a server that has refused everything else."""
 
-    parts = urlsplit(base_url)
-    if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
-        return verdicts.unsafe_for_keys()
-    voice = [check for check in checks if check.id.startswith(f"{VOICE}-")]
-    if any(check.result is Result.SKIPPED for check in voice):
-        return verdicts.skipped("key", voice[0].seen)
-    if any(check.result is not Result.OK for check in voice):
-        return verdicts.skipped("key", "not sent: this server does not refuse other callbacks")
+    base_url: str
+    asker: Asker
+    real: RealKey
+    timeout: float  # seconds
 
-    def ask(key: Secret) -> Answer:
-        race = _Race(timeout)
-        body = _call_of_nobody(real.domain)
-        question = Question("POST", base_url + PATHS[VOICE], body, key)
-        race.start("key", partial(asker.ask, question))
+    def checks(self, before: list[Check]) -> list[Check]:
+        """Return the checks with the key; `before` are those of the callbacks without it."""
+        call = self._call(before)
+        if call.result is not Result.OK:
+            return [call]
+        return [call, self._session_update()]
+
+    def _call(self, before: list[Check]) -> Check:
+        parts = urlsplit(self.base_url)
+        if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
+            return verdicts.unsafe_for_keys()
+        voice = [check for check in before if check.id.startswith(f"{VOICE}-")]
+        if any(check.result is Result.SKIPPED for check in voice):
+            return verdicts.skipped("key", voice[0].seen)
+        if any(check.result is not Result.OK for check in voice):
+            return verdicts.skipped("key", "not sent: this server does not refuse other callbacks")
+        real, body = self.real, _call_of_nobody(self.real.domain.called)
+        answer = self._ask(VOICE, body, real.key)
+        verdict = verdicts.key_verdict(answer, real.key, real.profile_option)
+        if answer.status != verdicts.UNAUTHORIZED or real.previous is None:
+            return verdict
+        answer = self._ask(VOICE, body, real.previous)
+        return verdicts.previous_key_verdict(answer, real.previous, real.profile_option) or verdict
+
+    def _session_update(self) -> Check:
+        body = {"domain": self.real.domain.called, "token": _session_of_nobody()}
+        answer = self._ask(SESSION_UPDATE, body, self.real.key)
+        return verdicts.key_of_session_update_verdict(answer)
+
+    def _ask(self, endpoint: str, body: Mapping[str, object], key: Secret) -> Answer:
+        from opbx_cli.probe import Answer, Question
+
+        race = _Race(self.timeout)
+        question = Question("POST", self.base_url + PATHS[endpoint], body, key)
+        race.start("key", partial(self.asker.ask, question))
         return race.result("key", Answer) or Answer(problem="no answer in time")
 
-    answer = ask(real.key)
-    verdict = verdicts.key_verdict(answer, real.key, real.profile_option)
-    if answer.status != verdicts.UNAUTHORIZED or real.previous is None:
-        return verdict
-    answer = ask(real.previous)
-    return verdicts.previous_key_verdict(answer, real.previous, real.profile_option) or verdict
+
+def _session_of_nobody() -> str:
+    return f"opbx-check-{secrets.token_hex(8)}"
 
 
 def _call_of_nobody(domain: str) -> Mapping[str, object]:
     """Return a call as Cloudonix announces it, for a number that leads nowhere."""
-    session = f"opbx-check-{secrets.token_hex(8)}"
+    session = _session_of_nobody()
     return {
         "CallSid": session,
         "Session": session,

@@ -19,6 +19,7 @@ from opbx_cli.values import clean
 
 READ_MAX = 64 * 1024  # bytes of an answer that are looked at
 LOCATION_SHOWN = 120  # characters
+SEARCHED_MAX = 4096  # bytes of an answer that are searched for OPBX's own words
 
 Observe = Callable[[str], None]
 
@@ -38,7 +39,8 @@ class Answer:
     """What came back. Without a status `problem` says why; `is_unconnected`: nothing was sent.
 
     `location` is None where the question had a token, which a server may repeat in it, spelled
-    in any way.
+    in any way. `said` is the start of the content in small letters: to be searched for what OPBX
+    is known to say, and never to be shown.
     """
 
     status: int | None = None
@@ -48,6 +50,7 @@ class Answer:
     problem: str | None = None
     is_unconnected: bool = False
     is_of_proxy: bool = False  # the problem: of this computer's way out, not of the server
+    said: str = field(default="", repr=False)
 
 
 class Asker:
@@ -131,6 +134,7 @@ def _answer(response: httpx.Response, content: bytes, *, repeats: bool) -> Answe
         location=location[:LOCATION_SHOWN] or None,
         is_json=_is_json(content),
         is_cxml=b"<Response" in content,
+        said=content[:SEARCHED_MAX].decode("utf-8", "replace").lower(),
     )
 
 
