@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opbx_cli.cloudonix import Access, Client, Limiters, Pace
-from opbx_cli.cloudonix.limiter import RATE_WINDOW, REQUESTS, RateLimiter
+from opbx_cli.http.limiter import RATE_WINDOW, REQUESTS, RateLimiter
 from opbx_cli.models import Secret
 from opbx_cli.sandbox.server import RunningSandbox
 from support import WEBHOOK_BASE_URL, Opbx

@@ -2,7 +2,7 @@
 
 from opbx_cli.cloudonix.client import Access, Client
 from opbx_cli.cloudonix.failures import Hints
-from opbx_cli.cloudonix.limiter import Limiters
-from opbx_cli.cloudonix.transport import Exchange, Pace
+from opbx_cli.http.limiter import Limiters
+from opbx_cli.http.retries import Exchange, Pace
 
 __all__ = ["Access", "Client", "Exchange", "Hints", "Limiters", "Pace"]

@@ -13,8 +13,6 @@ import httpx
 
 from opbx_cli import __version__
 from opbx_cli.cloudonix import parse
-from opbx_cli.cloudonix.content import ACCEPT_ENCODING, UnreadableAnswerError
-from opbx_cli.cloudonix.echoes import repeats_a_key
 from opbx_cli.cloudonix.failures import (
     Call,
     Hints,
@@ -22,15 +20,17 @@ from opbx_cli.cloudonix.failures import (
     transport_failure,
     unintelligible,
 )
-from opbx_cli.cloudonix.limiter import Limiters
-from opbx_cli.cloudonix.transport import (
+from opbx_cli.errors import ConfigurationError, NotFoundError, OpbxError, RemoteError
+from opbx_cli.http.connections import host_of, inner_transport
+from opbx_cli.http.content import ACCEPT_ENCODING, UnreadableAnswerError
+from opbx_cli.http.limiter import Limiters
+from opbx_cli.http.redaction import repeats_a_key
+from opbx_cli.http.retries import (
     Pace,
     RetryingTransport,
     attempt_seconds,
     timeouts,
 )
-from opbx_cli.connections import host_of, inner_transport
-from opbx_cli.errors import ConfigurationError, NotFoundError, OpbxError, RemoteError
 from opbx_cli.models import RemoteId, Secret
 from opbx_cli.remote import (
     AUTHORIZATION_API_KEY,

@@ -11,22 +11,22 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from opbx_cli.cloudonix.echoes import repeats_a_key
 from opbx_cli.cloudonix.parse import remote_message
-from opbx_cli.cloudonix.transport import (
-    RETRY_AFTER_MAX,
-    SERVER_TROUBLE,
-    TOO_MANY_REQUESTS,
-    never_sent,
-    retry_after,
-)
-from opbx_cli.connections import certificate_problem
 from opbx_cli.errors import (
     CredentialsError,
     NotFoundError,
     OpbxError,
     RemoteError,
     UnreachableError,
+)
+from opbx_cli.http.connections import certificate_problem
+from opbx_cli.http.redaction import repeats_a_key
+from opbx_cli.http.retries import (
+    RETRY_AFTER_MAX,
+    SERVER_TROUBLE,
+    TOO_MANY_REQUESTS,
+    never_sent,
+    retry_after,
 )
 from opbx_cli.models import Secret
 from opbx_cli.values import clean

@@ -194,7 +194,7 @@ def _bodies(domain: CheckedDomain | None) -> Mapping[str, Mapping[str, object]]:
 def _host_checks(base_url: str, race: _Race) -> list[Check]:
     import httpx
 
-    from opbx_cli.connections import proxy_for, tls_context
+    from opbx_cli.http.connections import proxy_for, tls_context
     from opbx_cli.probe import Names, Reached, reach, resolve
 
     if proxy_for(httpx.URL(base_url)) is not None:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import httpx
 
 from opbx_cli import __version__
-from opbx_cli.bounded_network import AnswerTooLargeError
-from opbx_cli.connections import certificate_problem, inner_transport, proxy_for
+from opbx_cli.http.bounded_network import AnswerTooLargeError
+from opbx_cli.http.connections import certificate_problem, inner_transport, proxy_for
 from opbx_cli.models import Secret
 from opbx_cli.values import clean
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 import httpcore
 import httpx
 
-from opbx_cli.bounded_network import AnswerTooLargeError, BoundedNetwork
+from opbx_cli.http.bounded_network import AnswerTooLargeError, BoundedNetwork
 
 CONNECTIONS = 100  # at the same time
 IDLE_CONNECTIONS = 20  # kept open

@@ -6,7 +6,7 @@ import zlib
 
 import httpx
 
-from opbx_cli.bounded_network import ANSWER_MAX, TOO_LARGE, AnswerTooLargeError
+from opbx_cli.http.bounded_network import ANSWER_MAX, TOO_LARGE, AnswerTooLargeError
 
 ACCEPT_ENCODING = "gzip, deflate"  # what is unpacked here; httpx would ask for what it can unpack
 NOT_UNPACKED = "a compressed answer that cannot be unpacked"

@@ -10,8 +10,8 @@ from urllib.request import getproxies, proxy_bypass
 import httpcore
 import httpx
 
-from opbx_cli.bounded_transport import BoundedTransport
 from opbx_cli.errors import ConfigurationError
+from opbx_cli.http.bounded_transport import BoundedTransport
 from opbx_cli.values import is_loopback
 
 PROXY_SCHEMES = ("http", "https")

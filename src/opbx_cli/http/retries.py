@@ -20,10 +20,10 @@ from dataclasses import dataclass
 
 import httpx
 
-from opbx_cli.bounded_network import AnswerTooLargeError
-from opbx_cli.cloudonix.content import UnreadableAnswerError, read_content
-from opbx_cli.cloudonix.limiter import RATE_WINDOW, RateLimiter
-from opbx_cli.connections import certificate_problem
+from opbx_cli.http.bounded_network import AnswerTooLargeError
+from opbx_cli.http.connections import certificate_problem
+from opbx_cli.http.content import UnreadableAnswerError, read_content
+from opbx_cli.http.limiter import RATE_WINDOW, RateLimiter
 
 RETRIES = 3
 RETRY_AFTER_MAX = 30.0  # seconds; a longer wait is for the user to decide

@@ -1,0 +1,1 @@
+"""OPBX itself: its API for settings, typed."""
