@@ -143,6 +143,11 @@ class Settings:
     # goes on accepting it until then: OPBX and Cloudonix do not change at the same time.
     webhook_api_key_previous: Secret | None = None
     webhook_api_key_previous_until: int | None = None
+    # The OPBX that uses this domain: where it is, whose it is, and how to speak with it.
+    instance_url: str | None = None
+    instance_organization: str | None = None
+    instance_token: Secret | None = None
+    instance_token_expires: int | None = None  # epoch seconds
 
     def without_remote_facts(self) -> Settings:
         """These settings without what came from the domain (it is about to change)."""
@@ -154,13 +159,22 @@ class Settings:
             webhook_key_memory=None,
         ).without_previous_key()
 
+    def without_instance(self) -> Settings:
+        return replace(
+            self,
+            instance_url=None,
+            instance_organization=None,
+            instance_token=None,
+            instance_token_expires=None,
+        )
+
     def without_previous_key(self) -> Settings:
         return replace(self, webhook_api_key_previous=None, webhook_api_key_previous_until=None)
 
 
-# What a user sets or sees; the rest is what opbx remembers of the webhook key.
+# What a user sets or sees; the rest is what opbx remembers of the webhook key and of OPBX.
 SETTING_NAMES: tuple[str, ...] = tuple(
     entry.name
     for entry in fields(Settings)
-    if not entry.name.startswith(("webhook_api_key_", "webhook_key_"))
+    if not entry.name.startswith(("webhook_api_key_", "webhook_key_", "instance_"))
 )

@@ -108,14 +108,16 @@ def from_variable(environ: Environment, name: str, parse: Callable[[str], Value]
     return checked(parse, text, name, ConfigurationError) if text else None
 
 
-def key_from_variable(environ: MutableMapping[str, str], name: str) -> Secret | None:
+def key_from_variable(
+    environ: MutableMapping[str, str], name: str, parse: Callable[[str], Secret] = parse_key
+) -> Secret | None:
     """Take a key out of the environment, so that no child process inherits it.
 
     A variable that is set but empty is an error: a CI system whose secret is missing
     expands it to nothing, and going on without it would hide that.
     """
     text = environ.pop(name, None)
-    return None if text is None else checked(parse_key, text, name, ConfigurationError)
+    return None if text is None else checked(parse, text, name, ConfigurationError)
 
 
 def asks_for_storeless(environ: Environment) -> bool:

@@ -26,7 +26,7 @@ _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 _PROFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MASK = re.compile(r"\*{3,}.{0,4}|[•●…]+.{0,4}|\.{3}|\[REDACTED\]", re.IGNORECASE)
 # What servers put in a key's place: any start, a run of mask characters, what is left visible.
-_REMOTE_MASK = r"[!-~]{0,4}?(?:\*{3,}|[•●…]+|\.{3,}|\[REDACTED\])(?P<tail>[!-~]{0,8})"
+_REMOTE_MASK = r"[!-~]{0,4}?(?P<run>\*{3,}|[•●…]+|\.{3,}|\[REDACTED\])(?P<tail>[!-~]{0,8})"
 _NOT_SHOWN = frozenset({"Cc", "Cs", "Cn", "Zl", "Zp"})
 _BIDI_CONTROLS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 _HOST_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_][a-z0-9_-]{0,62})*")
@@ -70,13 +70,30 @@ def parse_key(text: str) -> Secret:
     value = text.removesuffix("\n").removesuffix("\r")
     if not value:
         raise InvalidValue("the key is empty (a missing secret in CI expands to nothing)")
-    if _MASK.fullmatch(value):
+    if _MASK.fullmatch(value) or re.fullmatch(_REMOTE_MASK, value):
         raise InvalidValue("this is a mask, not a key: give the key itself")
     if any(not "!" <= character <= "~" for character in value):
         raise InvalidValue("a key is printable ASCII without spaces")
     if len(value) not in KEY_LENGTH:
         raise InvalidValue("a key has 8 to 255 characters")
     return Secret(value)
+
+
+def parse_password(text: str) -> Secret:
+    """Return a password as it is; one line break at its end is not part of it."""
+    value = text.removesuffix("\n").removesuffix("\r")
+    if not 0 < len(value) < KEY_LENGTH.stop or any(not one.isprintable() for one in value):
+        raise InvalidValue("a password is one line of 1 to 255 characters")
+    return Secret(value)
+
+
+def parse_email(text: str) -> str:
+    """Return an e-mail address, as far as it can be told from something else."""
+    address = text.strip()
+    local, at, domain = address.rpartition("@")
+    if not (local and at and domain) or len(address) > URL_LENGTH_MAX or not address.isprintable():
+        raise InvalidValue("expected an e-mail address")
+    return address
 
 
 def parse_no_answer_timeout(text: str) -> int:
@@ -144,6 +161,14 @@ def parse_webhook_base_url(text: str) -> str:
 
 def parse_api_base_url(text: str) -> str:
     """Return Cloudonix's base URL: https, or http on the loopback interface alone."""
+    url = _parse_url(text)
+    if url.scheme == "http" and not is_loopback(url.hostname or ""):
+        raise InvalidValue("expected https:// (http is for the loopback interface alone)")
+    return url.geturl()
+
+
+def parse_instance_url(text: str) -> str:
+    """Return the URL of an OPBX: https, or http on the loopback interface alone."""
     url = _parse_url(text)
     if url.scheme == "http" and not is_loopback(url.hostname or ""):
         raise InvalidValue("expected https:// (http is for the loopback interface alone)")
@@ -238,6 +263,15 @@ def masked_tail(secret: Secret) -> str | None:
     """Return what a mask leaves visible at its end, perhaps nothing; None for a whole key."""
     match = re.fullmatch(_REMOTE_MASK, secret.reveal())
     return None if match is None else match["tail"]
+
+
+def fits_mask(secret: Secret, mask: Secret) -> bool:
+    """Tell whether a mask with a head and a tail (`XIf2***e617`) can be that of a key."""
+    match = re.fullmatch(_REMOTE_MASK, mask.reveal())
+    if match is None:
+        return secret == mask
+    head, value = mask.reveal()[: match.start("run")], secret.reveal()
+    return value.startswith(head) and value.endswith(match["tail"])
 
 
 def is_key(secret: Secret) -> bool:

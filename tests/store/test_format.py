@@ -52,6 +52,10 @@ PROFILES = st.builds(
         fingerprint=st.from_regex(r"fp:[0-9a-f]{8}", fullmatch=True),
     ),
     webhook_api_key_previous=st.none() | KEYS,
+    instance_url=st.none() | URLS,
+    instance_organization=st.none() | TEXT,
+    instance_token=st.none() | KEYS,
+    instance_token_expires=st.none() | st.integers(0, 253_402_300_799),
     webhook_api_key_previous_until=st.none() | st.integers(0, 253_402_300_799),
 )
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", fullmatch=True)

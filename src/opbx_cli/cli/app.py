@@ -60,6 +60,10 @@ class App:
         self._reading = threading.Lock()
         self._contents: tuple[Version, StoreContents] | None = None
 
+    def protect_memory(self) -> None:
+        """Keep memory out of dumps and other programs' reach, before the first key comes in."""
+        self._protect()
+
     def begin(self, options: SharedOptions, formats: tuple[str, ...]) -> None:
         """Take the shared options: flag, else variable, else default."""
         from opbx_cli import settings, values
@@ -240,7 +244,7 @@ class App:
         access = Access(
             active.settings.api_base_url, uuid, key, settings.api_timeout(self.environ), hints
         )
-        return Client(access, self._pace, self.limiters)
+        return Client(access, self.pace, self.limiters)
 
     @cached_property
     def prompts(self) -> Prompts:
@@ -275,7 +279,7 @@ class App:
             self.client.close()
 
     @property
-    def _pace(self) -> Pace:
+    def pace(self) -> Pace:
         from opbx_cli.cloudonix import Exchange, Pace
 
         def observe(exchange: Exchange) -> None:

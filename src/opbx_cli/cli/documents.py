@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import singledispatch
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,9 @@ from opbx_cli.models import SETTING_NAMES, ApplicationReference, Secret, Setting
 from opbx_cli.operations.call import CallResult
 from opbx_cli.operations.configure import Saved
 from opbx_cli.operations.history import HistoryList
+from opbx_cli.operations.instance import Compared, Linked
 from opbx_cli.operations.keys import KeyOverview, KeyRotation, KeyRow
+from opbx_cli.operations.plan import Change
 from opbx_cli.operations.profiles import ProfileChange, ProfileDetail, ProfileList
 from opbx_cli.operations.steps import Report, Step
 from opbx_cli.operations.trunks import TrunkDetail, TrunkList
@@ -200,6 +203,32 @@ def _(result: KeyFile) -> Json:
 
 
 @document.register
+def _(result: Linked) -> Json:
+    expires = None if result.expires is None else datetime.fromtimestamp(result.expires, UTC)
+    return {
+        "schema": "opbx.instance/1",
+        "profile": result.profile,
+        "url": result.url,
+        "organization": result.organization,
+        "token_expires": None if expires is None else f"{expires:%Y-%m-%dT%H:%M:%SZ}",
+        "result": "linked",
+        "changes": [],
+    }
+
+
+@document.register
+def _(result: Compared) -> Json:
+    return {
+        "schema": "opbx.instance/1",
+        "profile": result.profile,
+        "url": result.url,
+        "direction": result.direction,
+        "result": result.result,
+        "changes": [change_object(change) for change in result.changes],
+    }
+
+
+@document.register
 def _(result: ListeningAddress) -> Json:
     points = endpoints(result.url)
     return {
@@ -291,14 +320,15 @@ def step_object(step: Step) -> Json:
         "id": step.id.value,
         "status": step.status.value,
         "detail": step.detail,
-        "changes": [
-            {"path": change.path, "from": plain(change.before), "to": plain(change.after)}
-            for change in step.changes
-        ],
+        "changes": [change_object(change) for change in step.changes],
     }
     if step.error is not None:
         content["error"] = step.error.as_object()
     return content
+
+
+def change_object(change: Change) -> Json:
+    return {"path": change.path, "from": plain(change.before), "to": plain(change.after)}
 
 
 def settings_object(settings: Settings) -> Json:

@@ -73,6 +73,7 @@ class KeyFlags:
     stdin: bool
     file: str | None
     variable: str | None
+    parse: Callable[[str], Secret] = parse_key
 
     def read(self, environ: MutableMapping[str, str], prompts: Prompts) -> Secret | None:
         used = [self.stdin, self.file is not None, self.variable is not None]
@@ -81,7 +82,7 @@ class KeyFlags:
         if self.stdin:
             return self._from_stdin(prompts)
         if self.file is not None:
-            return key_from_file(Path(self.file), f"{self.flag}-file")
+            return key_from_file(Path(self.file), f"{self.flag}-file", parse=self.parse)
         if self.variable is not None:
             return self._from_variable(environ, self.variable)
         return None
@@ -89,23 +90,27 @@ class KeyFlags:
     def _from_stdin(self, prompts: Prompts) -> Secret:
         name = f"{self.flag}-stdin"
         if sys.stdin is not None and sys.stdin.isatty():
-            answer = prompts.ask_secret("Key", parse_key)
+            answer = prompts.ask_secret("Key", self.parse)
             if answer is None:
                 raise UsageError(f"{name}: no key came: type it when asked, or pipe it in")
             return answer
         text = sys.stdin.read(KEY_FILE_MAX) if sys.stdin is not None else ""
-        return settings.checked(parse_key, text, name)
+        return settings.checked(self.parse, text, name)
 
     def _from_variable(self, environ: MutableMapping[str, str], variable: str) -> Secret:
         name = f"{self.flag}-env"
-        key = settings.key_from_variable(environ, variable)
+        key = settings.key_from_variable(environ, variable, self.parse)
         if key is None:
             raise ConfigurationError(f"{name}: no such variable is set")
         return key
 
 
 def key_from_file(
-    path: Path, name: str, *, warn: Callable[[str], None] = lambda _sentence: None
+    path: Path,
+    name: str,
+    *,
+    parse: Callable[[str], Secret] = parse_key,
+    warn: Callable[[str], None] = lambda _sentence: None,
 ) -> Secret:
     """Read a key; `name` is who named the file. Raises `ConfigurationError`.
 
@@ -119,8 +124,8 @@ def key_from_file(
         # The path is not repeated: it may be the key itself, given to the wrong option.
         reason = getattr(error, "strerror", None) or "not a path"
         raise ConfigurationError(f"{name}: the file cannot be read: {reason}") from error
-    text = content.decode("ascii", errors="replace")
-    return settings.checked(parse_key, text, name, ConfigurationError)
+    text = content.decode("utf-8", errors="replace")
+    return settings.checked(parse, text, name, ConfigurationError)
 
 
 def _warn_of_writers(

@@ -15,6 +15,7 @@ from opbx_cli.cli import (
     configure,
     demo,
     execute,
+    instance,
     key,
     profiles,
     sandbox,
@@ -73,6 +74,7 @@ webhook_url.register(root)
 profiles.register(root)
 webhook.register(root)
 webhook_key.register(root)
+instance.register(root)
 key.register(root)
 execute.register(root)
 demo.register(root)

@@ -26,6 +26,7 @@ from opbx_cli.cli.ui import wants_colour
 from opbx_cli.operations.call import CallResult
 from opbx_cli.operations.configure import Saved
 from opbx_cli.operations.history import HistoryList
+from opbx_cli.operations.instance import Compared, Linked
 from opbx_cli.operations.keys import KeyOverview, KeyRotation
 from opbx_cli.operations.plan import Change
 from opbx_cli.operations.profiles import ProfileChange, ProfileDetail, ProfileList
@@ -303,6 +304,16 @@ def _(result: RotatedKey) -> RenderableType:
 @view.register
 def _(result: KeyFile) -> RenderableType:
     return Text(f"The key is in {result.path}, for you alone to read.")
+
+
+@view.register
+def _(result: Linked) -> RenderableType:
+    return Text("\n".join(words.linked_lines(result)))
+
+
+@view.register
+def _(result: Compared) -> RenderableType:
+    return Text("\n".join(words.compared_lines(result)))
 
 
 @view.register

@@ -12,6 +12,7 @@ from opbx_cli.cli.results import Demonstration, KeyFile, SandboxAddress
 from opbx_cli.operations.call import CallResult
 from opbx_cli.operations.configure import Saved
 from opbx_cli.operations.history import HistoryList
+from opbx_cli.operations.instance import Compared, Linked
 from opbx_cli.operations.keys import KeyOverview, KeyRotation
 from opbx_cli.operations.profiles import ProfileChange, ProfileDetail, ProfileList
 from opbx_cli.operations.steps import Report, Step
@@ -97,6 +98,16 @@ def _(result: RotatedKey) -> list[str]:
 @lines.register
 def _(result: KeyFile) -> list[str]:
     return [result.path]
+
+
+@lines.register
+def _(result: Linked) -> list[str]:
+    return words.linked_lines(result)
+
+
+@lines.register
+def _(result: Compared) -> list[str]:
+    return words.compared_lines(result)
 
 
 @lines.register

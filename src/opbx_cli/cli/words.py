@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from opbx_cli.cli.results import Demonstration, ListeningAddress, Received
 from opbx_cli.models import SETTING_NAMES, ApplicationReference, Secret
 from opbx_cli.operations.call import CallResult
 from opbx_cli.operations.configure import Saved
+from opbx_cli.operations.instance import Compared, Linked
 from opbx_cli.operations.keys import KeyRotation, KeyRow
 from opbx_cli.operations.plan import Change
 from opbx_cli.operations.profiles import ProfileDetail
@@ -18,8 +20,6 @@ from opbx_cli.remote import Delivery, Trunk
 from opbx_cli.values import clean, masked_tail
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from opbx_cli.operations.batch import Tally
     from opbx_cli.receiver.callback import Callback
     from opbx_cli.store.history import HistoryEntry
@@ -67,7 +67,9 @@ def change_words(change: Change) -> tuple[str, str]:
     """Return what changes, and how: from what to what, as far as that may be shown."""
     if change.path == DEFAULT_APPLICATION:
         return "Calls will go to", _new_way_of_calls(change)
-    label, unit = CHANGE_WORDS.get(change.path, (change.path, ""))
+    known = {**CHANGE_WORDS, **INSTANCE_WORDS}
+    label, unit = known.get(change.path.removeprefix("instance."), (change.path, ""))
+    label, unit = CHANGE_WORDS.get(change.path, (label, unit))
     if isinstance(change.after, Secret):
         return label, _new_secret(change.before, change.after)
     return label, f"{_value(change.before, unit)} → {_value(change.after, unit)}"
@@ -261,6 +263,49 @@ def demonstrated(result: Demonstration) -> str:
         f"That was opbx: {len(result.commands)} commands against the sandbox, in a temporary "
         "home that is gone now. Start with your own domain: opbx configure"
     )
+
+
+# What a PBX owner calls the settings that OPBX has too.
+INSTANCE_WORDS = {
+    "domain_uuid": ("Domain UUID", ""),
+    "domain_name": ("Domain name", ""),
+    "domain_api_key": ("Domain API key", ""),
+    "webhook_api_key": ("Webhook key", ""),
+    "webhook_base_url": ("Webhook base URL", ""),
+    "no_answer_timeout": ("Ring time", " s"),
+    "recording_format": ("Recording format", ""),
+}
+
+
+def linked_lines(result: Linked) -> list[str]:
+    """Say what is linked, for how long, and what to run next."""
+    whose = f", organisation {clean(result.organization)}" if result.organization else ""
+    until = ""
+    if result.expires is not None:
+        moment = datetime.fromtimestamp(result.expires, UTC)
+        until = f" The token lasts until {moment:%Y-%m-%d %H:%M} UTC."
+    new = "New profile" if result.is_new_profile else "Profile"
+    return [
+        f"{new} '{result.profile}' is linked to {result.url}{whose}.{until}",
+        f"Next: opbx instance pull{result.profile_option}",
+    ]
+
+
+def compared_lines(result: Compared) -> list[str]:
+    """Say what differs between OPBX's copy and ours, or what was done about it."""
+    changes = [f"  {change_line(change)}" for change in result.changes]
+    option = result.profile_option
+    if result.result == "unchanged":
+        return [f"OPBX at {result.url} has the same settings as profile '{result.profile}'."]
+    if result.result == "updated" and result.direction == "pull":
+        saved = f"Saved OPBX's settings in profile '{result.profile}':"
+        return [saved, *changes, f"Next: opbx validate{option}"]
+    if result.result == "updated":
+        written = f"Written to OPBX at {result.url}, and read back:"
+        return [written, *changes, f"OPBX wrote to Cloudonix too. Next: opbx validate{option}"]
+    where = "would be saved here" if result.direction == "pull" else "would be written to OPBX"
+    how = f"opbx instance {result.direction}{option}"
+    return [f"These {where}:", *changes, f"`{how}` does that."]
 
 
 def delivery_row(one: Delivery) -> tuple[str, ...]:

@@ -72,8 +72,11 @@ class RetryingTransport(httpx.BaseTransport):
         *,
         pace: Pace,
         limiter: RateLimiter | None = None,
+        repeatable: frozenset[str] = REPEATABLE,
     ) -> None:
+        """`repeatable` are the methods that may be sent again where they may have been done."""
         self._inner = inner
+        self._repeatable = repeatable
         self._pace = pace
         self._limiter = limiter or RateLimiter(pace.clock)
 
@@ -83,7 +86,8 @@ class RetryingTransport(httpx.BaseTransport):
                 started = time.monotonic()
                 result = self._attempt(request)
             seconds = time.monotonic() - started
-            wait = _wait(request, result, attempt)
+            can_repeat = request.method in self._repeatable
+            wait = _wait(result, attempt, can_repeat=can_repeat)
             self._pace.observe(
                 Exchange(
                     method=request.method,
@@ -176,35 +180,35 @@ def attempt_seconds(seconds: float) -> float:
     return min(CONNECT_TIMEOUT, seconds) + seconds
 
 
-def _wait(request: httpx.Request, result: Result, attempt: int) -> float | None:
+def _wait(result: Result, attempt: int, *, can_repeat: bool) -> float | None:
     """Return the seconds until the request may be sent again; None where it may not."""
     if attempt > RETRIES or isinstance(result, UnreadableAnswerError):
         return None
     if isinstance(result, httpx.Response):
-        return _wait_after_response(request, result, attempt)
-    return _wait_after_failure(request, result, attempt)
+        return _wait_after_response(result, attempt, can_repeat=can_repeat)
+    return _wait_after_failure(result, attempt, can_repeat=can_repeat)
 
 
 def _wait_after_response(
-    request: httpx.Request, response: httpx.Response, attempt: int
+    response: httpx.Response, attempt: int, *, can_repeat: bool
 ) -> float | None:
     if response.status_code == TOO_MANY_REQUESTS:
         asked = retry_after(response)
         wait = RATE_WINDOW if asked is None else asked
         return wait if wait <= RETRY_AFTER_MAX else None
-    if response.status_code in SERVER_TROUBLE and request.method in REPEATABLE:
+    if response.status_code in SERVER_TROUBLE and can_repeat:
         return _back_off(attempt)
     return None
 
 
 def _wait_after_failure(
-    request: httpx.Request, error: httpx.TransportError, attempt: int
+    error: httpx.TransportError, attempt: int, *, can_repeat: bool
 ) -> float | None:
     if certificate_problem(error) is not None:
         return None
     if isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError):
         return None
-    if never_sent(error) or request.method in REPEATABLE:
+    if never_sent(error) or can_repeat:
         return _back_off(attempt)
     return None
 

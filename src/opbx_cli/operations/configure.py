@@ -68,7 +68,7 @@ def merge(current: Settings | None, given: GivenSettings, *, api_base_url: str) 
     if is_moved or is_another:
         after = replace(after.without_remote_facts(), domain_api_key=None)
     if is_another:
-        after = _without_webhook_key_in_use(after, before)
+        after = _without_webhook_key_in_use(after, before).without_instance()
     if given.domain_api_key is not None:
         after = replace(after, domain_api_key=given.domain_api_key)
     if given.webhook_api_key is not None:

@@ -38,6 +38,7 @@ SEALED_FIELDS = (
     "webhook_api_key",
     "webhook_api_key_sent",
     "webhook_api_key_previous",
+    "instance_token",
 )
 SEALED_PREFIX = "v1."
 PLAIN_FIELDS: Mapping[str, type] = {
@@ -49,6 +50,9 @@ PLAIN_FIELDS: Mapping[str, type] = {
     "api_base_url": str,
     "cloudonix_package": str,
     "webhook_api_key_previous_until": int,
+    "instance_url": str,
+    "instance_organization": str,
+    "instance_token_expires": int,
 }
 
 _HEADER = ("format", "version", "store_id", "generation", "salt", "slot", "mac")

@@ -13,6 +13,7 @@ from opbx_cli.values import (
     InvalidValue,
     parse_api_base_url,
     parse_domain_uuid,
+    parse_instance_url,
     parse_key,
     parse_no_answer_timeout,
     parse_recording_format,
@@ -22,6 +23,7 @@ from opbx_cli.values import (
 # Many profiles have the same few addresses; no secret passes through here.
 _parse_api_base_url = lru_cache(maxsize=64)(parse_api_base_url)
 _parse_webhook_base_url = lru_cache(maxsize=64)(parse_webhook_base_url)
+_parse_instance_url = lru_cache(maxsize=64)(parse_instance_url)
 
 # How the format writes what is remembered of the key that was sent: a prefix, and its fingerprint.
 _MEMORY = "webhook_api_key_sent"
@@ -58,6 +60,8 @@ _PARSERS: Mapping[str, Callable[[str], object]] = {
     "recording_format": parse_recording_format,
     "api_base_url": _parse_api_base_url,
     "webhook_api_key_previous_until": _parse_epoch,
+    "instance_url": _parse_instance_url,
+    "instance_token_expires": _parse_epoch,
     **dict.fromkeys(SEALED_FIELDS, parse_key),
     _MEMORY: _parse_memory,
 }

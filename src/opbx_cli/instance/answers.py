@@ -1,0 +1,134 @@
+"""OPBX's answers, parsed once at the edge: what is not as expected is refused or left out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import cast
+
+from opbx_cli.http.redaction import repeats_a_key
+from opbx_cli.instance.models import InstanceSettings, InstanceUser, SignedIn, Written
+from opbx_cli.models import Secret
+from opbx_cli.values import clean
+
+TEXT_MAX = 255  # characters; OPBX's own limit for each of these
+SENTENCE_MAX = 300  # characters of a sentence of OPBX's that is shown
+
+
+class UnintelligibleError(Exception):
+    """The answer is not what was asked for; the sentence says what it is instead."""
+
+
+def decoded(content: bytes) -> object:
+    try:
+        return json.loads(content)
+    except RecursionError:
+        raise UnintelligibleError("JSON nested too deeply") from None
+    except ValueError:
+        what = "HTML where JSON belongs" if content.lstrip()[:1] == b"<" else "no JSON"
+        raise UnintelligibleError(what) from None
+
+
+def parse_signed_in(value: object) -> SignedIn:
+    data = _object(value, "the answer to signing in")
+    token = _text(data.get("access_token"))
+    if token is None:
+        raise UnintelligibleError("no access token in the answer to signing in")
+    return SignedIn(Secret(token), _number(data.get("expires_in")), _user(data.get("user")))
+
+
+def parse_user_answer(value: object) -> InstanceUser:
+    data = _object(value, "a user")
+    return _user(data.get("user", data))
+
+
+def parse_settings_answer(value: object) -> InstanceSettings:
+    data = _object(value, "settings")
+    if "settings" not in data:
+        raise UnintelligibleError("JSON without settings in it")
+    if data["settings"] is None:
+        return InstanceSettings()
+    raw = _object(data["settings"], "settings")
+    return InstanceSettings(
+        domain_uuid=_text(raw.get("domain_uuid")),
+        domain_name=_text(raw.get("domain_name")),
+        domain_api_key=_secret(raw.get("domain_api_key")),
+        webhook_api_key=_secret(raw.get("domain_requests_api_key")),
+        webhook_base_url=_text(raw.get("webhook_base_url")),
+        no_answer_timeout=_number(raw.get("no_answer_timeout")),
+        recording_format=_text(raw.get("recording_format")),
+        raw=raw,
+    )
+
+
+def parse_written(value: object, secrets: Iterable[Secret]) -> Written:
+    """Return what a write came to; a warning that repeats a key is not shown."""
+    data = _object(value, "the answer to a write")
+    return Written(sentence(data.get("warning"), secrets))
+
+
+def sentence(value: object, secrets: Iterable[Secret]) -> str | None:
+    """Make a sentence of OPBX's fit for a screen; None where there is none to show."""
+    if not isinstance(value, str) or not value.strip():
+        return None
+    text = " ".join(clean(value[:SENTENCE_MAX]).split())
+    return None if repeats_a_key(text, secrets) else text
+
+
+def error_sentences(content: bytes, secrets: Iterable[Secret]) -> tuple[str, ...]:
+    """Return what OPBX says of a failure, in each of the shapes that it uses.
+
+    They are `{"error": {"code", "message"}}` (signing in), `{"message"}` (its framework),
+    `{"error": "text", "message"}`, and `{"message", "errors": {field: [sentences]}}` for 422.
+    """
+    try:
+        value = decoded(content)
+    except UnintelligibleError:
+        return ()
+    if not isinstance(value, dict):
+        return ()
+    kept = tuple(secrets)
+    fields = value.get("errors")
+    if isinstance(fields, dict):
+        found = [one for many in fields.values() if isinstance(many, list) for one in many]
+        said = tuple(filter(None, (sentence(one, kept) for one in found[:8])))
+        if said:
+            return said
+    error = value.get("error")
+    message = error.get("message") if isinstance(error, dict) else value.get("message", error)
+    one = sentence(message, kept)
+    return () if one is None else (one,)
+
+
+def _user(value: object) -> InstanceUser:
+    data = _object(value, "a user")
+    organization = data.get("organization")
+    name = _text(organization.get("name")) if isinstance(organization, dict) else None
+    return InstanceUser(
+        email=_text(data.get("email")),
+        role=_text(data.get("role")),
+        organization=name or _text(data.get("organization_id")),
+    )
+
+
+def _object(value: object, what: str) -> Mapping[str, object]:
+    if not isinstance(value, dict):
+        raise UnintelligibleError(f"no object where {what} belongs")
+    return cast("Mapping[str, object]", value)
+
+
+def _text(value: object) -> str | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    return value if isinstance(value, str) and 0 < len(value) <= TEXT_MAX else None
+
+
+def _secret(value: object) -> Secret | None:
+    text = _text(value)
+    return None if text is None else Secret(text)
+
+
+def _number(value: object) -> int | None:
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 9:
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -1,0 +1,147 @@
+"""What went wrong with a call of OPBX's API, in words a user can act on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import httpx
+
+from opbx_cli.errors import CredentialsError, OpbxError, RemoteError, UnreachableError
+from opbx_cli.http.connections import certificate_problem
+from opbx_cli.http.retries import TOO_MANY_REQUESTS, never_sent
+from opbx_cli.instance.answers import error_sentences
+from opbx_cli.models import Secret
+from opbx_cli.values import clean
+
+# The sentence of OPBX's own page.
+NOT_OWNER = "only the organisation's owner may see or change these settings"
+HINT_LATER = "run the same command again in a minute"
+HINT_ADDRESS = "check that the URL is OPBX's own address"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of the API, named for messages by what it is for."""
+
+    method: str
+    path: str
+    purpose: str
+
+
+def transport_failure(error: httpx.HTTPError, call: Call, host: str) -> OpbxError:
+    """Word a conversation that did not end in an answer."""
+    certificate = certificate_problem(error)
+    if certificate is not None:
+        return UnreachableError(
+            f"cannot {call.purpose}: the TLS certificate of {host} is not trusted "
+            f"({clean(certificate.verify_message)})",
+            hint="for a private certificate authority set SSL_CERT_FILE to its PEM file",
+            code="network.tls",
+        )
+    if isinstance(error, httpx.TransportError) and never_sent(error):
+        return UnreachableError(
+            f"cannot {call.purpose}: no connection to OPBX could be made ({host})",
+            hint=f"{HINT_ADDRESS}, and that it runs",
+            code="network.unreachable",
+        )
+    late = isinstance(error, httpx.TimeoutException)
+    what = "did not answer in time" if late else "closed the connection before its answer was whole"
+    return UnreachableError(
+        f"cannot {call.purpose}: OPBX ({host}) {what}",
+        hint=HINT_LATER,
+        code="network.timeout" if late else "network.lost",
+        doubtful=True,
+    )
+
+
+def status_failure(
+    response: httpx.Response, call: Call, secrets: Iterable[Secret], *, connect: str
+) -> OpbxError:
+    """Word an answer that is not a success; `connect` is the command that signs in again."""
+    status = response.status_code
+    said = error_sentences(response.content, secrets)
+    more = f": {'; '.join(said)}" if said else ""
+    if status == httpx.codes.UNAUTHORIZED:
+        return _unauthorized(call, connect)
+    if status == httpx.codes.FORBIDDEN:
+        return _forbidden(call, more)
+    if status == httpx.codes.UNPROCESSABLE_ENTITY:
+        return RemoteError(
+            f"cannot {call.purpose}: OPBX does not take them (422){more}",
+            hint="correct what it names, then run the same command again",
+            code="instance.invalid",
+            http_status=status,
+        )
+    if status == TOO_MANY_REQUESTS:
+        return UnreachableError(
+            f"cannot {call.purpose}: too many requests for OPBX (429)",
+            hint=HINT_LATER,
+            code="instance.rate_limited",
+            http_status=status,
+        )
+    if status >= httpx.codes.INTERNAL_SERVER_ERROR:
+        return UnreachableError(
+            f"cannot {call.purpose}: OPBX has trouble of its own ({status}){more}",
+            hint=f"{HINT_LATER}; OPBX's log says what it is",
+            code="instance.trouble",
+            http_status=status,
+            doubtful=True,
+        )
+    what = "answered with a redirect, which is not followed" if 300 <= status < 400 else "refused"
+    return RemoteError(
+        f"cannot {call.purpose}: OPBX {what} ({status}){more}",
+        hint=HINT_ADDRESS,
+        code="instance.refused",
+        http_status=status,
+    )
+
+
+def unintelligible(purpose: str, what: str) -> RemoteError:
+    return RemoteError(
+        f"cannot {purpose}: the answer is not OPBX's: {what}",
+        hint=HINT_ADDRESS,
+        code="instance.unintelligible",
+    )
+
+
+def not_owner(role: str | None) -> CredentialsError:
+    """Return the error of a user whose role is another one than owner."""
+    shown = clean(role or "none")[:40]
+    return CredentialsError(
+        f"{NOT_OWNER}; this user's role is {shown}",
+        hint="sign in as the owner",
+        code="instance.not_owner",
+    )
+
+
+def _unauthorized(call: Call, connect: str) -> CredentialsError:
+    if call.path == "/auth/login":
+        return CredentialsError(
+            "OPBX does not know this e-mail address with this password (401)",
+            hint="check both; OPBX allows five sign-ins in a minute",
+            code="instance.rejected",
+            http_status=401,
+        )
+    return CredentialsError(
+        f"cannot {call.purpose}: the OPBX token has expired or was revoked (401)",
+        hint=f"`{connect}` signs in again",
+        code="instance.signed_out",
+        http_status=401,
+    )
+
+
+def _forbidden(call: Call, more: str) -> CredentialsError:
+    if call.path == "/auth/login":
+        return CredentialsError(
+            f"OPBX lets this user not sign in (403){more}",
+            hint="the user and the organisation have to be active in OPBX",
+            code="instance.inactive",
+            http_status=403,
+        )
+    return CredentialsError(
+        f"cannot {call.purpose}: {NOT_OWNER} (403)",
+        hint="sign in as the owner",
+        code="instance.not_owner",
+        http_status=403,
+    )

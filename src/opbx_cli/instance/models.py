@@ -1,0 +1,62 @@
+"""OPBX's nouns, in its API's own words, as frozen values. Any field may be missing: None then."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from opbx_cli.models import Secret
+
+
+class Role(StrEnum):
+    OWNER = "owner"  # the only one who may read or change these settings
+    PBX_ADMIN = "pbx_admin"
+    PBX_USER = "pbx_user"
+    REPORTER = "reporter"
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceUser:
+    """Who a token speaks for. A role may come that is not known yet."""
+
+    email: str | None
+    role: str | None
+    organization: str | None  # its name, else its id
+
+    @property
+    def is_owner(self) -> bool:
+        return self.role == Role.OWNER
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    token: Secret
+    expires_in: int | None  # seconds
+    user: InstanceUser
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceSettings:
+    """The settings that an organisation's page shows.
+
+    In the state of July 2026 both keys come masked (`XIf2***e617`): a mask is no key, and is
+    told by `opbx_cli.values.masked_ends`. `raw` is what OPBX sent, for what has to be sent
+    back as it was read.
+    """
+
+    domain_uuid: str | None = None
+    domain_name: str | None = None
+    domain_api_key: Secret | None = None
+    webhook_api_key: Secret | None = None
+    webhook_base_url: str | None = None
+    no_answer_timeout: int | None = None  # seconds
+    recording_format: str | None = None
+    raw: Mapping[str, object] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What OPBX made of new settings; with a warning it could not bring Cloudonix in line."""
+
+    warning: str | None

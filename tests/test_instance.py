@@ -1,0 +1,349 @@
+"""`opbx instance`: sign in to OPBX, take its settings over, hand it ours, and leave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opbx_api import APPLICATION, EMAIL, PASSWORD, OpbxApi, running_api
+from opbx_cli.models import Secret
+from opbx_cli.sandbox.server import RunningSandbox
+from servers import HANG, Served, http
+from support import WEBHOOK_BASE_URL, Opbx, Outcome
+from terminal import on_terminal
+
+OPBX_KEY = "the-webhook-key-of-opbx-0123456789ab"
+STATES = pytest.mark.parametrize("state", ["january", "july"])
+SETTINGS = ("GET", "/settings/cloudonix")
+WRITE = ("PUT", "/settings/cloudonix")
+
+
+@pytest.fixture
+def api(sandbox: RunningSandbox) -> OpbxApi:
+    """An OPBX that works on the sandbox's domain, set up on its own page."""
+    domain = sandbox.domains[0]
+    return OpbxApi(
+        cloudonix=sandbox,
+        settings={
+            "domain_uuid": domain.uuid,
+            "domain_name": domain.name,
+            "domain_api_key": domain.api_key,
+            "domain_requests_api_key": OPBX_KEY,
+            "webhook_base_url": WEBHOOK_BASE_URL,
+            "no_answer_timeout": 45,
+            "recording_format": "wav",
+            "embed_allowed_domains": "https://www.example.com",
+        },
+    )
+
+
+@pytest.fixture
+def served(api: OpbxApi) -> Iterator[Served]:
+    with running_api(api) as server:
+        yield server
+
+
+@pytest.fixture
+def owner(opbx: Opbx, sandbox: RunningSandbox) -> Opbx:
+    """An owner on the first day: nothing but OPBX, e-mail address and password."""
+    opbx.environ |= {"CLOUDONIX_API_BASE_URL": sandbox.url, "OPBX_INSTANCE_EMAIL": EMAIL}
+    return opbx
+
+
+def connect(opbx: Opbx, url: str, *options: str, password: str = PASSWORD) -> Outcome:
+    return opbx("instance", "connect", url, "--password-stdin", *options, stdin=password)
+
+
+def stored(opbx: Opbx) -> Any:
+    return opbx("profiles", "show", "--json").document
+
+
+def key(opbx: Opbx) -> str:
+    return opbx("webhook-key", "reveal", "--yes").stdout.strip()
+
+
+def set_up_by_opbx(api: OpbxApi) -> None:
+    api._bring_cloudonix_in_line()
+
+
+@STATES
+def test_a_new_user_with_a_running_opbx_has_the_profile_in_two_commands(
+    owner: Opbx, api: OpbxApi, served: Served, sandbox: RunningSandbox, state: str
+) -> None:
+    api.state = state
+    set_up_by_opbx(api)
+    linked = connect(owner, served.url, "--json")
+    assert linked.code == 0, linked.stderr
+    assert linked.document["organization"] == "Acme PBX"
+    if state == "july":  # the API key is nowhere to be read in full
+        given = owner(
+            "configure",
+            "--domain-uuid",
+            sandbox.domains[0].uuid,
+            "--api-key-stdin",
+            stdin=sandbox.domains[0].api_key,
+        )
+        assert given.code == 0, given.stderr
+    pulled = owner("instance", "pull", "--yes", "--json")
+    assert pulled.code == 0, pulled.stderr
+    assert pulled.document["result"] == "updated"
+    found = stored(owner)
+    assert (found["no_answer_timeout"], found["recording_format"]) == (45, "wav")
+    assert found["domain_uuid"] == sandbox.domains[0].uuid
+    assert key(owner) == OPBX_KEY  # in July from Cloudonix, which shows it
+    before = sandbox.state.domain()
+    validated = owner("validate", "--json")
+    assert validated.code == 0, validated.stdout
+    assert sandbox.state.domain() == before  # OPBX had done it all
+    assert owner("instance", "pull", "--check").code == 0
+    assert owner("instance", "push", "--check").code == 0
+
+
+@STATES
+def test_push_hands_opbx_ours_and_its_application_is_adopted(
+    owner: Opbx, api: OpbxApi, served: Served, sandbox: RunningSandbox, state: str
+) -> None:
+    api.state = state
+    domain = sandbox.domains[0]
+    saved = owner(
+        "configure",
+        "--domain-uuid",
+        domain.uuid,
+        "--api-key-stdin",
+        "--webhook-base-url",
+        WEBHOOK_BASE_URL,
+        "--no-answer-timeout",
+        "33",
+        stdin=domain.api_key,
+    )
+    assert saved.code == 0
+    assert owner("validate").code == 0
+    assert connect(owner, served.url).code == 0
+    checked = owner("instance", "push", "--check", "--json")
+    assert checked.code == 8
+    paths = [change["path"] for change in checked.document["changes"]]
+    assert paths == ["instance.webhook_api_key", "instance.no_answer_timeout"]
+    assert WRITE not in api.calls
+    done = owner("instance", "push", "--yes", "--json")
+    assert done.code == 0, done.stderr
+    assert api.settings is not None
+    assert api.settings["domain_requests_api_key"] == key(owner)
+    assert api.settings["no_answer_timeout"] == 33
+    assert api.settings["domain_name"] == domain.name
+    assert api.settings["embed_allowed_domains"] == "https://www.example.com"
+    assert api.calls.count(WRITE) == 1
+    # OPBX made an application of its own the default one: it is as good as ours.
+    adopted = owner("validate", "--json")
+    assert adopted.code == 0
+    assert APPLICATION in adopted.stdout
+    assert owner("validate", "--check").code == 0
+    assert owner("instance", "push", "--check").code == 0
+
+
+@pytest.mark.parametrize("role", ["pbx_admin", "pbx_user", "reporter", "chief"])
+def test_a_user_who_is_not_the_owner_is_refused_and_nothing_is_saved(
+    owner: Opbx, api: OpbxApi, served: Served, role: str
+) -> None:
+    api.role = role
+    outcome = connect(owner, served.url, "--json")
+    assert (outcome.code, outcome.error["code"]) == (4, "instance.not_owner")
+    assert "only the organisation's owner may see or change" in outcome.error["message"]
+    assert not (owner.home / "store.toml").exists()
+
+
+def test_a_wrong_password_is_refused_and_never_shown(
+    owner: Opbx, api: OpbxApi, served: Served
+) -> None:
+    outcome = connect(owner, served.url, "--json", password="not the password")
+    assert (outcome.code, outcome.error["code"]) == (4, "instance.rejected")
+    assert "not the password" not in outcome.stdout + outcome.stderr
+    assert not (owner.home / "store.toml").exists()
+
+
+def test_the_password_is_saved_nowhere_and_the_token_sealed(
+    owner: Opbx, api: OpbxApi, served: Served
+) -> None:
+    outcome = connect(owner, served.url)
+    assert outcome.code == 0
+    assert "signs this user out of OPBX everywhere else" in outcome.stderr
+    said = outcome.stdout + outcome.stderr
+    for path in owner.home.rglob("*"):
+        if path.is_file():
+            said += path.read_text(encoding="utf-8", errors="replace")
+    for secret in (PASSWORD, api.tokens[0]):
+        assert secret not in said
+    assert served.url in said
+
+
+def test_a_ready_token_works_too(owner: Opbx, api: OpbxApi, served: Served, tmp_path: Path) -> None:
+    api.tokens.append("9|a-token-that-was-made-elsewhere")
+    path = tmp_path / "token"
+    path.touch(mode=0o600)
+    path.write_text("9|a-token-that-was-made-elsewhere\n")
+    outcome = owner("instance", "connect", served.url, "--token-file", str(path), "--json")
+    assert outcome.code == 0, outcome.stderr
+    assert ("POST", "/auth/login") not in api.calls
+    assert outcome.document["token_expires"] is None
+
+
+def test_an_expired_token_names_the_command_that_signs_in_again(
+    owner: Opbx, api: OpbxApi, served: Served
+) -> None:
+    assert connect(owner, served.url).code == 0
+    api.tokens.clear()
+    for argv in (("pull",), ("push",)):
+        outcome = owner("instance", *argv, "--json")
+        assert (outcome.code, outcome.error["code"]) == (4, "instance.signed_out")
+        assert outcome.error["hint"] == f"`opbx instance connect {served.url}` signs in again"
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "name"),
+    [
+        (http("429 Too Many"), 7, "instance.rate_limited"),
+        (http("500 Oops", b'{"message": "Server Error"}'), 7, "instance.trouble"),
+        (http("503 Down", b"<html>"), 7, "instance.trouble"),
+        (http("200 OK", b"<html>hello</html>"), 6, "instance.unintelligible"),
+        (http("200 OK", b"[]"), 6, "instance.unintelligible"),
+        (http("302 Found", Location="https://elsewhere.example/"), 6, "instance.refused"),
+        (http("404 Not Found", b"<html>"), 6, "instance.refused"),
+        (b"", 7, "network.lost"),
+    ],
+)
+def test_every_kind_of_failure_has_its_message_and_code(
+    owner: Opbx, api: OpbxApi, served: Served, answer: bytes, code: int, name: str
+) -> None:
+    assert connect(owner, served.url).code == 0
+    api.instead[SETTINGS] = answer
+    outcome = owner("instance", "pull", "--json")
+    assert (outcome.code, outcome.error["code"]) == (code, name), outcome.stderr
+    assert outcome.error["hint"]
+    assert api.tokens[0] not in outcome.stderr
+
+
+def test_a_refused_value_is_said_in_opbxs_own_sentence(
+    owner: Opbx, api: OpbxApi, served: Served, sandbox: RunningSandbox
+) -> None:
+    domain = sandbox.domains[0]
+    assert connect(owner, served.url).code == 0
+    assert owner("instance", "pull", "--yes").code == 0
+    assert owner("validate").code == 0
+    assert owner("configure", "--no-answer-timeout", "50").code == 0
+    errors = b'{"message": "Invalid.", "errors": {"webhook_base_url": ["It must answer."]}}'
+    api.instead[WRITE] = http("422 Unprocessable", errors)
+    outcome = owner("instance", "push", "--yes", "--json")
+    assert (outcome.code, outcome.error["code"]) == (6, "instance.invalid")
+    assert outcome.error["message"].endswith(": It must answer.")
+    assert domain.api_key not in outcome.stderr
+
+
+@pytest.mark.parametrize("answer", [b"", http("504 Gateway", b"<html>"), http("500 Oops")])
+def test_a_write_that_may_have_happened_is_not_repeated(
+    owner: Opbx, api: OpbxApi, served: Served, answer: bytes
+) -> None:
+    assert connect(owner, served.url).code == 0
+    assert owner("instance", "pull", "--yes").code == 0
+    assert owner("validate").code == 0
+    assert owner("configure", "--no-answer-timeout", "50").code == 0
+    api.after[WRITE] = answer
+    outcome = owner("instance", "push", "--yes", "--json")
+    assert outcome.code == 7
+    assert api.calls.count(WRITE) == 1
+    api.after.clear()
+    assert owner("instance", "push", "--check").code == 0  # it had arrived
+
+
+def test_a_warning_of_opbx_is_passed_on(
+    owner: Opbx, api: OpbxApi, served: Served, sandbox: RunningSandbox
+) -> None:
+    assert connect(owner, served.url).code == 0
+    assert owner("instance", "pull", "--yes").code == 0
+    assert owner("validate").code == 0
+    assert owner("configure", "--no-answer-timeout", "50").code == 0
+    api.refuses_cloudonix = True
+    outcome = owner("instance", "push", "--yes", "--json")
+    assert outcome.code == 0
+    assert outcome.document["warnings"] == ["OPBX says: Saved, but Cloudonix refused the API key."]
+
+
+def test_without_a_link_and_without_a_store_it_says_what_to_do(
+    configured: Opbx, storeless: Opbx
+) -> None:
+    for argv in ("pull", "push", "disconnect"):
+        outcome = storeless("instance", argv)
+        assert outcome.code == 2
+    environ = dict.fromkeys(("OPBX_DOMAIN_UUID",), "")
+    del configured.environ["OPBX_DOMAIN_API_KEY"]
+    outcome = configured("instance", "pull", "--json", **environ)
+    assert (outcome.code, outcome.error["code"]) == (3, "instance.not_linked")
+    assert outcome.error["hint"].startswith("`opbx instance connect URL")
+
+
+@pytest.mark.parametrize("url", ["http://pbx.example.com", "ftp://x", "https://u:p@x.example", ""])
+def test_the_token_goes_over_https_or_on_this_computer_alone(owner: Opbx, url: str) -> None:
+    outcome = connect(owner, url)
+    assert outcome.code == 2
+    assert outcome.stderr.startswith("error: URL: ")
+
+
+def test_disconnect_revokes_the_token_and_forgets_the_link(
+    owner: Opbx, api: OpbxApi, served: Served
+) -> None:
+    assert connect(owner, served.url).code == 0
+    outcome = owner("instance", "disconnect")
+    assert outcome.code == 0, outcome.stderr
+    assert api.tokens == []
+    assert owner("instance", "pull").code == 3
+    assert connect(owner, served.url).code == 0
+    api.instead["POST", "/auth/logout"] = http("500 Oops")
+    outcome = owner("instance", "disconnect")
+    assert outcome.code == 0
+    assert "may still accept the token" in outcome.stderr
+    assert owner("instance", "pull").code == 3
+
+
+def test_a_mask_of_opbx_is_never_saved_as_a_key(
+    owner: Opbx, api: OpbxApi, served: Served, sandbox: RunningSandbox
+) -> None:
+    api.state = "july"
+    assert connect(owner, served.url).code == 0
+    outcome = owner("instance", "pull", "--yes", "--json")
+    assert outcome.code == 3
+    assert "not show it in full" in outcome.error["message"]
+    masked = owner("configure", "--api-key-stdin", stdin="XIf2***e617")
+    assert masked.code == 2
+    assert "this is a mask" in masked.stderr
+
+
+def test_on_a_terminal_it_asks_for_address_and_password(
+    owner: Opbx, api: OpbxApi, served: Served
+) -> None:
+    environ = owner.process_environ(NO_COLOR="1")
+    del environ["OPBX_INSTANCE_EMAIL"]
+    with on_terminal("instance", "connect", served.url, environ=environ) as terminal:
+        terminal.expect("E-mail address of the owner: ")
+        terminal.send(EMAIL)
+        terminal.expect("Password (typing stays hidden): ")
+        terminal.send(PASSWORD)
+        shown = terminal.finish()
+        assert terminal.exit_code == 0
+    assert "is linked to" in shown
+    assert PASSWORD not in shown
+    with on_terminal("instance", "pull", environ=environ) as terminal:
+        asked = terminal.expect("Save these here? [y/N] ")
+        assert "Ring time not set → 45 s" in asked
+        assert Secret(OPBX_KEY).fingerprint in asked
+        terminal.send("n")
+        terminal.finish()
+        assert terminal.exit_code == 2
+    assert stored(owner)["no_answer_timeout"] is None
+
+
+def test_an_answer_that_hangs_ends_in_time(owner: Opbx, api: OpbxApi, served: Served) -> None:
+    assert connect(owner, served.url).code == 0
+    api.instead[SETTINGS] = HANG
+    outcome = owner("instance", "pull", "--json", CLOUDONIX_API_TIMEOUT="0.3")
+    assert (outcome.code, outcome.error["code"]) == (7, "network.timeout")
