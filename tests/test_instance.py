@@ -347,3 +347,190 @@ def test_an_answer_that_hangs_ends_in_time(owner: Opbx, api: OpbxApi, served: Se
     api.instead[SETTINGS] = HANG
     outcome = owner("instance", "pull", "--json", CLOUDONIX_API_TIMEOUT="0.3")
     assert (outcome.code, outcome.error["code"]) == (7, "network.timeout")
+
+
+def linked(owner: Opbx, served: Served, sandbox: RunningSandbox) -> None:
+    """A profile of ours in force on Cloudonix, linked to an OPBX with its own ideas."""
+    domain = sandbox.domains[0]
+    argv = ("--domain-uuid", domain.uuid, "--api-key-stdin", "--webhook-base-url", WEBHOOK_BASE_URL)
+    timeout = ("--no-answer-timeout", "33")
+    assert owner("configure", *argv, *timeout, stdin=domain.api_key).code == 0
+    assert owner("validate").code == 0
+    assert connect(owner, served.url).code == 0
+
+
+def instance_step(outcome: Outcome) -> Any:
+    (found,) = [one for one in outcome.document["steps"] if one["id"] == "instance"]
+    return found
+
+
+@STATES
+def test_validate_compares_both_sides_and_pushes_on_request_alone(
+    owner: Opbx, api: OpbxApi, served: Served, sandbox: RunningSandbox, state: str
+) -> None:
+    api.state = state
+    linked(owner, served, sandbox)
+    checked = owner("validate", "--check", "--json")
+    assert (checked.code, instance_step(checked)["status"]) == (8, "differs")
+    outcome = owner("validate", "--json")
+    assert outcome.code == 9
+    assert "another webhook key" in instance_step(outcome)["detail"]
+    assert outcome.error["hint"].startswith("`opbx validate --push`")
+    assert WRITE not in api.calls
+    pushed = owner("validate", "--push", "--json")
+    assert pushed.code == 0, pushed.stdout + pushed.stderr
+    assert instance_step(pushed)["status"] == "updated"
+    assert api.settings is not None
+    assert api.settings["domain_requests_api_key"] == key(owner)
+    # OPBX put an application of its own in charge meanwhile: the same run adopts it.
+    assert stored(owner)["voice_application"]["name"] == APPLICATION
+    for _ in range(2):
+        again = owner("validate", "--json")
+        assert (again.code, instance_step(again)["status"]) == (0, "ok")
+    assert api.calls.count(WRITE) == 1
+
+
+@pytest.mark.parametrize("what", ["expired", "down", "html"])
+def test_an_opbx_that_cannot_be_asked_fails_no_validate(
+    owner: Opbx, api: OpbxApi, served: Served, sandbox: RunningSandbox, what: str
+) -> None:
+    linked(owner, served, sandbox)
+    if what == "expired":
+        api.tokens.clear()
+    else:
+        api.instead[SETTINGS] = b"" if what == "down" else http("200 OK", b"<html>")
+    outcome = owner("validate", "--json")
+    assert outcome.code == 0, outcome.stdout
+    assert instance_step(outcome)["status"] == "skipped"
+    (warning,) = outcome.document["warnings"]
+    assert warning.startswith("OPBX's copy was not compared: ")
+    refused = owner("validate", "--push", "--json")
+    assert refused.code in (4, 6, 7)
+    assert instance_step(refused)["status"] == "failed"
+
+
+def test_nothing_is_pushed_while_somebody_elses_application_has_the_calls(
+    owner: Opbx, api: OpbxApi, served: Served, sandbox: RunningSandbox
+) -> None:
+    linked(owner, served, sandbox)
+    sandbox.state.add_application("ivr-2019", url="https://ivr.example.com")
+    sandbox.state.set_default_application("ivr-2019")
+    outcome = owner("validate", "--push", "--json")
+    assert outcome.code == 9
+    assert instance_step(outcome)["status"] == "skipped"
+    assert WRITE not in api.calls
+
+
+def test_a_profile_without_a_link_has_no_such_step(configured: Opbx) -> None:
+    outcome = configured("validate", "--json")
+    assert "instance" not in [one["id"] for one in outcome.document["steps"]]
+
+
+@STATES
+def test_a_rotation_hands_opbx_the_new_key_in_the_same_run(
+    owner: Opbx, api: OpbxApi, served: Served, sandbox: RunningSandbox, state: str
+) -> None:
+    api.state = state
+    linked(owner, served, sandbox)
+    assert owner("validate", "--push").code == 0
+    old = key(owner)
+    sandbox.forget_requests()
+    done = owner("webhook-key", "rotate")
+    assert done.code == 0, done.stderr
+    new = key(owner)
+    assert new != old
+    assert api.settings is not None
+    assert remote_key(sandbox) == api.settings["domain_requests_api_key"] == new
+    # OPBX wrote it to Cloudonix itself: the two sides never differed for a request of ours.
+    assert [one for one in sandbox.requests if one.method != "GET"] == []
+    assert "has it too" in done.stdout
+    assert "webhook-key reveal" not in done.stdout
+    assert owner("validate", "--check").code == 0
+
+
+@pytest.mark.parametrize("what", ["expired", "not-owner", "down"])
+def test_a_rotation_that_cannot_reach_opbx_changes_nothing(
+    owner: Opbx, api: OpbxApi, served: Served, sandbox: RunningSandbox, what: str
+) -> None:
+    linked(owner, served, sandbox)
+    assert owner("validate", "--push").code == 0
+    old = key(owner)
+    if what == "expired":
+        api.tokens.clear()
+    elif what == "not-owner":
+        api.role = "pbx_admin"
+    else:
+        api.instead[SETTINGS] = b""
+    outcome = owner("webhook-key", "rotate", "--json")
+    assert outcome.code in (4, 7)
+    assert key(owner) == remote_key(sandbox) == old
+
+
+@pytest.mark.parametrize("answer", [b"", http("504 Gateway"), http("500 Oops")])
+@pytest.mark.parametrize("is_done", [True, False])
+def test_a_lost_answer_of_opbx_is_looked_for(
+    owner: Opbx,
+    api: OpbxApi,
+    served: Served,
+    sandbox: RunningSandbox,
+    is_done: bool,
+    answer: bytes,
+) -> None:
+    linked(owner, served, sandbox)
+    assert owner("validate", "--push").code == 0
+    old = key(owner)
+    (api.after if is_done else api.instead)[WRITE] = answer
+    outcome = owner("webhook-key", "rotate", "--json")
+    api.after.clear()
+    api.instead.clear()
+    assert api.settings is not None
+    if is_done:
+        assert outcome.code == 0, outcome.stderr
+        assert key(owner) == api.settings["domain_requests_api_key"] == remote_key(sandbox) != old
+    else:
+        assert outcome.code == 7
+        assert Secret(old).fingerprint in outcome.error["message"]
+    mended = owner("validate", "--json")
+    assert mended.code == 0, mended.stdout
+    assert key(owner) == api.settings["domain_requests_api_key"] == remote_key(sandbox)
+    assert owner("validate", "--check").code == 0
+
+
+def test_where_opbx_could_not_write_to_cloudonix_opbx_does(
+    owner: Opbx, api: OpbxApi, served: Served, sandbox: RunningSandbox
+) -> None:
+    linked(owner, served, sandbox)
+    assert owner("validate", "--push").code == 0
+    old = key(owner)
+    api.refuses_cloudonix = True
+    assert owner("webhook-key", "rotate").code == 0
+    assert api.settings is not None
+    assert remote_key(sandbox) == api.settings["domain_requests_api_key"] == key(owner) != old
+
+
+@pytest.mark.parametrize("fault", ["401", "503", "close-after"])
+def test_one_side_alone_with_the_new_key_is_said_and_mended(
+    owner: Opbx, api: OpbxApi, served: Served, sandbox: RunningSandbox, fault: str
+) -> None:
+    linked(owner, served, sandbox)
+    assert owner("validate", "--push").code == 0
+    old = key(owner)
+    api.refuses_cloudonix = True
+    sandbox.set_faults(f"update-domain={fault}", "get-domain=503@3")
+    outcome = owner("webhook-key", "rotate", "--json")
+    assert outcome.code in (4, 7)
+    assert api.settings is not None
+    new = api.settings["domain_requests_api_key"]
+    assert new != old
+    assert f"while OPBX has {Secret(new).fingerprint}" in outcome.error["message"]
+    sandbox.set_faults()
+    mended = owner("validate", "--json")
+    assert mended.code == 0, mended.stdout
+    # Calls are checked by OPBX: whichever key it has is right.
+    assert key(owner) == remote_key(sandbox) == new
+    assert owner("validate", "--check").code == 0
+
+
+def remote_key(sandbox: RunningSandbox) -> Any:
+    domain: Any = sandbox.state.domain()
+    return domain["profile"].get("authorization-api-key")

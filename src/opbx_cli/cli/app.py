@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from opbx_cli.env_file import EnvFile
     from opbx_cli.models import Secret
     from opbx_cli.operations.history import Deed
+    from opbx_cli.operations.instance import InstanceSide
     from opbx_cli.operations.webhook import WebhookUrl
     from opbx_cli.settings import ActiveSettings
     from opbx_cli.store import Store, StoreContents, StorePaths
@@ -245,6 +246,15 @@ class App:
             active.settings.api_base_url, uuid, key, settings.api_timeout(self.environ), hints
         )
         return Client(access, self.pace, self.limiters)
+
+    def instance_of(self, active: ActiveSettings) -> InstanceSide | None:
+        """Return the OPBX of a linked profile; None where there is no link."""
+        settings = active.settings
+        if settings.instance_url is None or settings.instance_token is None:
+            return None
+        from opbx_cli.cli.instance_side import instance_side
+
+        return instance_side(self, active, settings.instance_url, settings.instance_token)
 
     @cached_property
     def prompts(self) -> Prompts:

@@ -30,6 +30,7 @@ def tasks_of(
     choices: Choices,
     *,
     check: bool,
+    push: bool = False,
 ) -> dict[str, Task]:
     """Return what there is to do for these profiles, whose facts are saved by `update`."""
     from opbx_cli import settings
@@ -54,6 +55,8 @@ def tasks_of(
             check=check,
             choices=choices,
             alone=nullcontext if check else partial(app.alone_on, active),
+            instance=app.instance_of(active),
+            push=push,
             rival_urls=rivals[name],
         )
     for name, others in shared_domains(chosen).items():

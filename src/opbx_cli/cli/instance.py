@@ -81,6 +81,7 @@ def connect(
     from contextlib import closing
 
     from opbx_cli import settings
+    from opbx_cli.cli.instance_side import client_of
     from opbx_cli.cli.interview import KeyFlags
     from opbx_cli.values import parse_instance_url, parse_password
 
@@ -89,7 +90,7 @@ def connect(
     passwords = KeyFlags("--password", password_stdin, password_file, password_env, parse_password)
     app.protect_memory()
     token = tokens.read(app.environ, app.prompts)
-    with closing(_client(app, address, token)) as client:
+    with closing(client_of(app, address, token)) as client:
         if token is None:
             user, token, expires = _signed_in(app, client, email, passwords)
         else:
@@ -105,11 +106,12 @@ def pull(app: App, *, check: Check = False, yes: Yes = False) -> None:
     """
     from contextlib import closing
 
+    from opbx_cli.cli.instance_side import client_of
     from opbx_cli.operations.instance import Compared, plan_pull, require_link
 
     active = _linked(app)
     address, token = require_link(active.settings, active.profile_option)
-    with closing(_client(app, address, token, active.profile_option)) as client:
+    with closing(client_of(app, address, token, active.profile_option)) as client:
         _require_owner(client)
         remote = client.read()
     planned = plan_pull(active.settings, remote, shown_key=_key_of_cloudonix(app, active, remote))
@@ -149,13 +151,14 @@ def push(app: App, *, check: Check = False, yes: Yes = False) -> None:
     from contextlib import closing
     from dataclasses import replace
 
+    from opbx_cli.cli.instance_side import client_of
     from opbx_cli.operations.history import Deed
     from opbx_cli.operations.instance import Compared, check_pushed, plan_push, require_link
 
     active = _linked(app)
     settings = active.settings
     address, token = require_link(settings, active.profile_option)
-    with closing(_client(app, address, token, active.profile_option)) as client:
+    with closing(client_of(app, address, token, active.profile_option)) as client:
         _require_owner(client)
         changes, sent = plan_push(settings, client.read())
         result = "differs" if changes else "unchanged"
@@ -191,6 +194,7 @@ def disconnect(app: App) -> None:
     """Sign out of OPBX, and forget the link."""
     from contextlib import closing
 
+    from opbx_cli.cli.instance_side import client_of
     from opbx_cli.errors import OpbxError
     from opbx_cli.operations.instance import require_link
     from opbx_cli.operations.profiles import ProfileChange, listed
@@ -198,7 +202,7 @@ def disconnect(app: App) -> None:
     active = _linked(app)
     address, token = require_link(active.settings, active.profile_option)
     try:
-        with closing(_client(app, address, token, active.profile_option)) as client:
+        with closing(client_of(app, address, token, active.profile_option)) as client:
             client.sign_out()
     except OpbxError as error:
         app.ui.warn(f"OPBX may still accept the token for a day at most: {error.message}")
@@ -292,14 +296,6 @@ def _linked(app: App) -> "ActiveSettings":
         )
     app.tell_context(active)
     return active
-
-
-def _client(app: App, url: str, token: "Secret | None", option: str = "") -> "InstanceClient":
-    from opbx_cli import settings
-    from opbx_cli.instance import InstanceAccess, InstanceClient
-
-    access = InstanceAccess(url, token, settings.api_timeout(app.environ), option)
-    return InstanceClient(access, app.pace)
 
 
 def _require_owner(client: "InstanceClient") -> None:

@@ -47,6 +47,10 @@ ReplaceWebhookKey = Annotated[
         help="If the domain has another webhook key, put this one in force: OPBX needs it then.",
     ),
 ]
+Push = Annotated[
+    bool,
+    typer.Option("--push", help="Hand a linked OPBX the settings in which its copy differs."),
+]
 Check = Annotated[
     bool, typer.Option("--check", help="Change nothing; exit 8 if something differs.")
 ]
@@ -70,6 +74,7 @@ def validate(
     keep_webhook_key: KeepWebhookKey = False,
     replace_webhook_key: ReplaceWebhookKey = False,
     yes: Yes = False,
+    push: Push = False,
     env_file: EnvFilePath = None,
 ) -> None:
     """Bring the Cloudonix domain in line.
@@ -85,9 +90,9 @@ def validate(
     )
     app.use_env_file(env_file)
     if all_profiles:
-        _validate_all(app, choices, check=check)
+        _validate_all(app, choices, check=check, push=push)
         return
-    _validate_one(app, choices, check=check)
+    _validate_one(app, choices, check=check, push=push)
 
 
 def choices_of(*, replace_default: bool, keep_key: bool, replace_key: bool, yes: bool) -> "Choices":
@@ -105,13 +110,13 @@ def choices_of(*, replace_default: bool, keep_key: bool, replace_key: bool, yes:
     )
 
 
-def _validate_one(app: App, choices: "Choices", *, check: bool) -> None:
+def _validate_one(app: App, choices: "Choices", *, check: bool, push: bool) -> None:
     from opbx_cli.operations.steps import Result
     from opbx_cli.operations.validation import Validation
 
     active = app.settings
     app.tell_context(active)
-    task = _task(app, choices, check=check)
+    task = _task(app, choices, check=check, push=push)
     validation = Validation(app.client, task, app.signals)
     with task.alone():
         try:
@@ -128,7 +133,7 @@ def _validate_one(app: App, choices: "Choices", *, check: bool) -> None:
     app.exit_code = DIFFERS if report.result is Result.DIFFERS else 0
 
 
-def _validate_all(app: App, choices: "Choices", *, check: bool) -> None:
+def _validate_all(app: App, choices: "Choices", *, check: bool, push: bool) -> None:
     from opbx_cli.cli.batch import tasks_of, validate_batch
     from opbx_cli.operations.group_save import GroupSave
 
@@ -144,14 +149,14 @@ def _validate_all(app: App, choices: "Choices", *, check: bool) -> None:
     saving = GroupSave(app.store)
     validate_batch(
         app,
-        tasks_of(app, contents.profiles, contents, saving.update, choices, check=check),
+        tasks_of(app, contents.profiles, contents, saving.update, choices, check=check, push=push),
         saving,
         command="validate",
         hint="`opbx validate --all` goes on from here",
     )
 
 
-def _task(app: App, choices: "Choices", *, check: bool) -> "Task":
+def _task(app: App, choices: "Choices", *, check: bool, push: bool) -> "Task":
     from contextlib import nullcontext
 
     from opbx_cli.operations.batch import rival_urls
@@ -172,6 +177,8 @@ def _task(app: App, choices: "Choices", *, check: bool) -> "Task":
         check=check,
         choices=choices,
         alone=nullcontext if check else lambda: app.alone_on(active),
+        instance=app.instance_of(active),
+        push=push,
         rival_urls=rivals,
     )
 

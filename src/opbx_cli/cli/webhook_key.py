@@ -58,7 +58,13 @@ def rotate_webhook_key(
     stored = StoredProfile(
         profile, app.client.domain_uuid, read=app.read_store, update=app.store.update
     )
-    rotation = KeyRotation(app.client, stored, app.signals, profile_option=active.profile_option)
+    rotation = KeyRotation(
+        app.client,
+        stored,
+        app.signals,
+        side=app.instance_of(active),
+        profile_option=active.profile_option,
+    )
     with app.alone_on(active):
         with app.ui.working("Looking which webhook key is in force"):
             owner = rotation.look()

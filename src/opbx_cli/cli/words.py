@@ -184,6 +184,9 @@ def rotated_key_lines(result: RotatedKey) -> list[str]:
     if result.old_valid_until is not None:
         until = f"{result.old_valid_until.astimezone():%Y-%m-%d %H:%M:%S %Z}"
         lines.append(f"opbx webhook listen takes the old key too, until {until}.")
+    if result.instance_url is not None:
+        check = f"opbx webhook-url --check --with-key{result.profile_option}"
+        return [*lines, f"OPBX at {result.instance_url} has it too. `{check}` proves it."]
     return [
         *lines,
         "OPBX refuses callbacks until it has the new key too. Now, in this order:",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from opbx_cli.errors import ConfigurationError, RemoteError
+from opbx_cli.errors import ConfigurationError, OpbxError, RemoteError
 from opbx_cli.models import (
     DEFAULT_NO_ANSWER_TIMEOUT,
     DEFAULT_RECORDING_FORMAT,
@@ -16,6 +16,7 @@ from opbx_cli.models import (
 )
 from opbx_cli.operations.configure import GivenSettings
 from opbx_cli.operations.plan import Change
+from opbx_cli.operations.steps import Status, Step, StepId
 from opbx_cli.values import (
     NO_ANSWER_TIMEOUT,
     InvalidValue,
@@ -27,7 +28,7 @@ from opbx_cli.values import (
 )
 
 if TYPE_CHECKING:
-    from opbx_cli.instance import InstanceSettings, InstanceUser
+    from opbx_cli.instance import InstanceSettings, InstanceUser, Written
 
 INSTANCE_PATH = "instance."
 KEYS = ("domain_api_key", "webhook_api_key")
@@ -77,6 +78,53 @@ class PullPlan:
     changes: tuple[Change, ...]
     given: GivenSettings
     missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceSide:
+    """The OPBX of a linked profile, as a run reads and writes it.
+
+    Both raise an `OpbxError` where OPBX cannot be asked, or the user is not the owner.
+    """
+
+    read: Callable[[], InstanceSettings]
+    write: Callable[[Mapping[str, str | int | Secret | None]], Written]
+    connect: str  # the command that signs in again
+
+
+def compared_step(
+    side: InstanceSide, settings: Settings, *, push: bool, check: bool, option: str
+) -> tuple[Step, str | None]:
+    """Compare OPBX's copy, and with `push` bring it in line; return the step, and a warning.
+
+    An OPBX that cannot be asked fails nothing: its token lasts a day, and calls go on.
+    """
+    try:
+        changes, sent = plan_push(settings, side.read())
+        if not changes:
+            return Step(StepId.INSTANCE, Status.OK, "OPBX has the same settings"), None
+        if check or not push:
+            return _differing(changes, check=check, option=option), None
+        written = side.write(sent)
+        check_pushed(settings, side.read())
+    except OpbxError as error:
+        if push and not check:
+            return Step(StepId.INSTANCE, Status.FAILED, error.message, error=error), None
+        hint = f" ({error.hint})" if error.hint else ""
+        why = f"OPBX's copy was not compared: {error.message}{hint}"
+        return Step(StepId.INSTANCE, Status.SKIPPED, "OPBX could not be asked"), why
+    warning = None if written.warning is None else f"OPBX says: {written.warning}"
+    count = len(changes)
+    detail = f"{count} setting{'s' if count > 1 else ''} written to OPBX and read back"
+    return Step(StepId.INSTANCE, Status.UPDATED, detail, changes, wrote=True), warning
+
+
+def _differing(changes: tuple[Change, ...], *, check: bool, option: str) -> Step:
+    detail = "OPBX's own copy differs"
+    if any(change.path == f"{INSTANCE_PATH}webhook_api_key" for change in changes):
+        detail += ": it checks calls with another webhook key"
+    wants = None if check else f"`opbx validate --push{option}` hands OPBX these settings"
+    return Step(StepId.INSTANCE, Status.DIFFERS, detail, changes, wants=wants)
 
 
 def link(

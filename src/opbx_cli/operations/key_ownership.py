@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from opbx_cli.callbacks import CDR, PATHS, SESSION_UPDATE
 from opbx_cli.models import KeyMemory, KeyState, Secret, Settings
 from opbx_cli.remote import Domain, DomainProfile
-from opbx_cli.values import is_key, masked_tail
+from opbx_cli.values import fits_mask, is_key, masked_tail
 
 OPBX_PREFIX = "opbx-routing-application-"  # OPBX's own client names its applications so
 
@@ -123,17 +123,38 @@ def _path_of(url: str) -> str:
         return ""
 
 
-def after_cut_rotation(settings: Settings, domain: Domain) -> Settings:
+def is_cut_rotation(settings: Settings) -> bool:
+    """Tell whether a rotation was begun of which the end is not known."""
+    memory = settings.webhook_key_memory
+    return memory is not None and memory.state is KeyState.ROTATING
+
+
+def after_cut_rotation(
+    settings: Settings, domain: Domain, *, at_opbx: Secret | None = None
+) -> Settings:
     """Return the settings with the one of both keys that a rotation cut off left in force.
 
-    Where Cloudonix does not show which, it is the key from before: OPBX has that one.
+    `at_opbx` is the key of a linked OPBX, perhaps masked: whichever OPBX has is right, since
+    calls are checked there. Otherwise it is what Cloudonix shows; and where that does not show
+    which, the key from before: OPBX has that one.
     """
-    memory, old = settings.webhook_key_memory, settings.webhook_api_key_previous
-    if memory is None or memory.state is not KeyState.ROTATING or old is None:
+    old, new = settings.webhook_api_key_previous, settings.webhook_api_key
+    if not is_cut_rotation(settings) or old is None or new is None:
         return settings
-    new, shown = settings.webhook_api_key, domain.profile.authorization_api_key
+    if at_opbx is not None and fits_mask(new, at_opbx):
+        # Still beside the old one, which Cloudonix may have: both are ours.
+        return replace(settings, webhook_key_memory=KeyMemory.of(new, KeyState.SENDING))
+    if at_opbx is not None and fits_mask(old, at_opbx):
+        return replace(
+            settings,
+            webhook_api_key=old,
+            webhook_key_memory=KeyMemory.of(old, KeyState.SENDING),
+            webhook_api_key_previous=new,
+            webhook_api_key_previous_until=None,
+        )
+    shown = domain.profile.authorization_api_key
     tail = None if shown is None else masked_tail(shown)
-    if new is not None and (shown == new or (tail and new.reveal().endswith(tail))):
+    if shown == new or (tail and new.reveal().endswith(tail)):
         memory = KeyMemory.of(new, state_in_force(domain.profile))
         kept = replace(settings, webhook_key_memory=memory)
         return kept if kept.webhook_api_key_previous_until else kept.without_previous_key()

@@ -25,6 +25,7 @@ class StepId(StrEnum):
     DOMAIN_PROFILE = "domain-profile"
     DEFAULT_APPLICATION = "default-application"
     SAVE = "save"
+    INSTANCE = "instance"  # of a linked profile alone: OPBX's own copy
 
 
 class Status(StrEnum):
@@ -152,7 +153,7 @@ def last_words(steps: list[Step]) -> tuple[Step, ...]:
 
 def skipped_after(failed: StepId) -> list[Step]:
     """Return the steps behind a failed one, as skipped."""
-    order = list(StepId)
+    order: list[StepId] = [step_id for step_id in StepId if step_id is not StepId.INSTANCE]
     return [
         Step(step_id, Status.SKIPPED, f"not tried, because {failed} failed")
         for step_id in order[order.index(failed) + 1 :]

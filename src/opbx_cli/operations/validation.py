@@ -16,7 +16,8 @@ from opbx_cli.operations.converge import (
 )
 from opbx_cli.operations.history import Deed
 from opbx_cli.operations.inspection import failed_before_plan, inspect, preview
-from opbx_cli.operations.key_ownership import KeyAction, after_cut_rotation
+from opbx_cli.operations.instance import InstanceSide, compared_step
+from opbx_cli.operations.key_ownership import KeyAction, after_cut_rotation, is_cut_rotation
 from opbx_cli.operations.plan import STORED_KEY_PATH, Choices, Desired, KeyPlan, Plan, plan
 from opbx_cli.operations.steps import (
     Report,
@@ -35,7 +36,7 @@ from opbx_cli.settings import ActiveSettings
 
 if TYPE_CHECKING:
     from opbx_cli.cloudonix import Client
-    from opbx_cli.models import Settings
+    from opbx_cli.models import Secret, Settings
     from opbx_cli.operations.provision import Provision
 
 ATTEMPTS = 3  # as often a plan is made anew where somebody saves another webhook key meanwhile
@@ -56,6 +57,8 @@ class Task:
     choices: Choices = field(default_factory=Choices)
     alone: Callable[[], AbstractContextManager[None]] = nullcontext
     provision: Provision | None = None
+    instance: InstanceSide | None = None  # of a linked profile
+    push: bool = False  # hand OPBX what differs
     rival_urls: tuple[str, ...] = ()  # webhook base URLs of other profiles for the same domain
     warnings: tuple[str, ...] = ()
 
@@ -119,7 +122,8 @@ class Validation:
     def report(self) -> Report:
         steps = last_words(self.steps)
         if self.was_interrupted:
-            missing = set(StepId) - {step.id for step in steps} - {StepId.SETTINGS}
+            optional = {StepId.SETTINGS, StepId.INSTANCE}
+            missing = set(StepId) - {step.id for step in steps} - optional
             cut = [Step(one, Status.SKIPPED, "not tried: asked to end") for one in missing]
             steps = last_words([*steps, *cut])
         return Report(
@@ -187,7 +191,7 @@ class Validation:
     def _settle_cut_rotation(self, snapshot: Snapshot) -> None:
         """End a rotation that was cut off, with the key that it left in force."""
         before = self._settings
-        after = after_cut_rotation(before, snapshot.domain)
+        after = after_cut_rotation(before, snapshot.domain, at_opbx=self._key_at_opbx())
         if after == before:
             return
         self._settings = after
@@ -213,6 +217,16 @@ class Validation:
             f"a rotation of the webhook key was cut off: the key in force is {key}, here too"
         )
 
+    def _key_at_opbx(self) -> Secret | None:
+        """Return the key that a linked OPBX has, where a rotation was cut off."""
+        side = self._task.instance
+        if side is None or not is_cut_rotation(self._settings):
+            return None
+        try:
+            return side.read().webhook_api_key
+        except OpbxError:  # said by the step about OPBX
+            return None
+
     def _settling(self, choices: Choices) -> Iterator[Step]:
         for _ in range(ATTEMPTS):
             if self._plan is None:
@@ -225,6 +239,7 @@ class Validation:
                 self._plan = None
                 yield from self.look_again()
             else:
+                yield from self._settling_instance(choices)
                 return
         error = ConfigurationError(
             "the profile's webhook key is changed by somebody else again and again",
@@ -232,6 +247,34 @@ class Validation:
             code="profile.moving",
         )
         yield from failed_steps(StepId.DOMAIN_PROFILE, error)
+
+    def _settling_instance(self, choices: Choices) -> Iterator[Step]:
+        """Compare OPBX's own copy, once everything else is in line.
+
+        A write makes OPBX write to Cloudonix too, and perhaps put an application of its own in
+        charge: so both are looked at again, and that application is adopted.
+        """
+        side, task = self._task.instance, self._task
+        if side is None:
+            return
+        before = last_words(self.steps)
+        if any(step.wants is not None or step.status is Status.FAILED for step in before):
+            yield Step(StepId.INSTANCE, Status.SKIPPED, "not compared before the rest is in line")
+            return
+        settings = replace(self._settings, domain_name=self._domain_name)
+        option = task.active.profile_option
+        with self._interruptions.held():
+            step, warning = compared_step(
+                side, settings, push=task.push, check=task.check, option=option
+            )
+        self.warnings += [] if warning is None else [warning]
+        yield step
+        if not step.wrote:
+            return
+        self._plan = None
+        yield from self.look_again()
+        if self._plan is not None:
+            yield from self._carrying_out(self._plan, choices)
 
     def look_again(self) -> tuple[Step, ...]:
         """Read settings and domain anew, because the settings changed under the run."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from opbx_cli.errors import ConfigurationError, Interrupted, OpbxError, PartialError, RemoteError
 from opbx_cli.models import KeyMemory, KeyState, Secret, Settings
 from opbx_cli.operations.configure import new_webhook_key
+from opbx_cli.operations.instance import InstanceSide, plan_push
 from opbx_cli.operations.key_ownership import (
     KeyOwner,
     after_cut_rotation,
@@ -19,7 +20,7 @@ from opbx_cli.operations.key_ownership import (
 from opbx_cli.operations.steps import is_in_doubt
 from opbx_cli.operations.stored_profile import KeyMovedError, StoredProfile
 from opbx_cli.remote import AUTHORIZATION_API_KEY, Domain
-from opbx_cli.values import masked_tail
+from opbx_cli.values import fits_mask, masked_tail
 
 if TYPE_CHECKING:
     from opbx_cli.cloudonix import Client
@@ -39,6 +40,7 @@ class RotatedKey:
     old_valid_until: datetime | None  # for `webhook listen` alone
     is_shown: bool  # Cloudonix showed the new key when it was read back
     profile_option: str = ""  # what names the profile to another command
+    instance_url: str | None = None  # of the OPBX that was given the key
 
 
 class KeyRotation:
@@ -55,12 +57,15 @@ class KeyRotation:
         profile: StoredProfile,
         interruptions: Interruptions,
         *,
+        side: InstanceSide | None = None,
         profile_option: str = "",
     ) -> None:
+        """`side` is the OPBX of a linked profile."""
         self.outcome = "failed"  # for the audit trail
         self._client = client
         self._profile = profile
         self._interruptions = interruptions
+        self._side = side
         self._option = profile_option
         self.saved = Settings()  # as it saved them last
         self._domain: Domain
@@ -72,10 +77,14 @@ class KeyRotation:
         return self._settings
 
     def look(self) -> KeyOwner:
-        """Return whose key is in force now. Ends a rotation that was cut off before."""
+        """Return whose key is in force now. Ends a rotation that was cut off before.
+
+        Raises what a linked OPBX answers where it cannot be asked: nothing is changed then.
+        """
         settings = self._profile.now()
         self._domain = self._client.get_domain()
-        self._settings = after_cut_rotation(settings, self._domain)
+        at_opbx = None if self._side is None else self._side.read().webhook_api_key
+        self._settings = after_cut_rotation(settings, self._domain, at_opbx=at_opbx)
         if self._settings != settings:
             self._save(self._settings, expected=settings.webhook_api_key)
         return owner_of(
@@ -103,9 +112,9 @@ class KeyRotation:
         self._save(begun, expected=old)
         try:
             with self._interruptions.held():
-                is_shown = self._send(new)
+                is_shown = self._send_to_both(begun, new)
         except _InDoubtError as doubt:
-            raise self._in_doubt(doubt.error, new) from doubt.error.__cause__
+            raise self._in_doubt(doubt.error, new, doubt.at_opbx) from doubt.error.__cause__
         except KeyboardInterrupt:
             raise self._in_doubt(Interrupted("interrupted"), new) from None
         except OpbxError as error:
@@ -120,7 +129,45 @@ class KeyRotation:
             old_valid_until=None if old is None else old_valid_until,
             is_shown=is_shown,
             profile_option=self._option,
+            instance_url=None if self._side is None else self._settings.instance_url,
         )
+
+    def _send_to_both(self, begun: Settings, key: Secret) -> bool:
+        """Send the key to OPBX first, if it is linked: it writes to Cloudonix in the same request.
+
+        What OPBX did not do there is done here. Raises as `_send` does.
+        """
+        if self._side is None:
+            return self._send(key)
+        self._hand_to_opbx(self._side, begun)
+        try:
+            self._domain = self._client.get_domain()
+            if self._domain.profile.authorization_api_key == key:
+                return True
+            return self._send(key)
+        except (OpbxError, _InDoubtError) as error:
+            cause = error.error if isinstance(error, _InDoubtError) else error
+            raise _InDoubtError(cause, at_opbx=key) from None
+
+    def _hand_to_opbx(self, side: InstanceSide, begun: Settings) -> None:
+        settings = replace(begun, domain_name=self._domain.name or begun.domain_name)
+        try:
+            _changes, sent = plan_push(settings, side.read())
+            side.write(sent)
+        except OpbxError as error:
+            if not is_in_doubt(error):
+                raise
+            if not self._has_arrived(side, begun):
+                raise _InDoubtError(error) from None
+
+    def _has_arrived(self, side: InstanceSide, begun: Settings) -> bool:
+        """Look whether OPBX has the new key after all."""
+        key = begun.webhook_api_key
+        try:
+            found = side.read().webhook_api_key
+        except OpbxError:
+            return False
+        return key is not None and found is not None and fits_mask(key, found)
 
     def _send(self, key: Secret) -> bool:
         """Send the key; tell whether Cloudonix shows it.
@@ -179,13 +226,13 @@ class KeyRotation:
             or f"`opbx validate{self._option}` makes sure that Cloudonix has it too",
         )
 
-    def _in_doubt(self, error: OpbxError, new: Secret) -> OpbxError:
+    def _in_doubt(self, error: OpbxError, new: Secret, at_opbx: Secret | None = None) -> OpbxError:
         self.outcome = "in doubt"
         old = self._settings.webhook_api_key
         before = "none" if old is None else old.fingerprint
         return error.with_more(
             f"; it is not known whether Cloudonix has the new webhook key ({new.fingerprint}) or "
-            f"the one from before ({before}): both are kept here",
+            f"the one from before ({before}){_beside(at_opbx)}: both are kept here",
             hint=f"`opbx validate{self._option}` finds out, and ends the rotation with the one in "
             "force",
         )
@@ -226,9 +273,14 @@ class KeyRotation:
             ) from None
 
 
-class _InDoubtError(Exception):
-    """It is not known which key Cloudonix has: the error that led to it."""
+def _beside(at_opbx: Secret | None) -> str:
+    return "" if at_opbx is None else f", while OPBX has {at_opbx.fingerprint}"
 
-    def __init__(self, error: OpbxError) -> None:
+
+class _InDoubtError(Exception):
+    """It is not known which key Cloudonix has: the error that led to it, and the key of OPBX."""
+
+    def __init__(self, error: OpbxError, *, at_opbx: Secret | None = None) -> None:
         super().__init__(error.message)
         self.error = error
+        self.at_opbx = at_opbx
