@@ -269,10 +269,35 @@ def test_scheme_port_and_host_make_another_origin(url: str) -> None:
 def test_cleaned_text_has_nothing_that_moves_the_cursor(text: str) -> None:
     cleaned = clean(text)
     assert clean(cleaned) == cleaned
-    assert not {unicodedata.category(character) for character in cleaned} & {"Cc", "Cs", "Zl", "Zp"}
+    kinds = {unicodedata.category(character) for character in cleaned}
+    assert not kinds & {"Cc", "Cf", "Cs", "Zl", "Zp"}
     assert cleaned.encode().decode() == cleaned
+
+
+# Letters, marks and symbols by category that are drawn as nothing: Unicode 15.1,
+# DerivedCoreProperties.txt, Default_Ignorable_Code_Point.
+IGNORABLE = [0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFFA0]
+IGNORABLE += [*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)]
 
 
 @given(st.text(st.characters(categories=["L", "N", "P", "S"])))
 def test_letters_of_any_language_stay(text: str) -> None:
-    assert clean(text) == text
+    assert clean(text) == "".join(letter for letter in text if ord(letter) not in IGNORABLE)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        *(0x00AD, 0x061C, 0x180E, 0x200B, 0x200C, 0x200D, 0x200E, 0x200F, 0x202E, 0x2060),
+        *(0x2064, 0x2066, 0x2069, 0x206A, 0xFEFF, 0xFFF9, 0x1D173, 0xE0001, 0xE0041, 0xE007F),
+        *IGNORABLE,
+    ],
+    ids=hex,
+)
+def test_what_nobody_sees_goes(code: int) -> None:
+    assert clean(f"ac{chr(code)}me") == "acme"
+
+
+@pytest.mark.parametrize("space", [" ", "\u00a0", "\u2003", "\u3000", "\u2800"])
+def test_what_has_a_width_stays(space: str) -> None:
+    assert clean(f"a{space}b") == f"a{space}b"

@@ -27,8 +27,23 @@ _PROFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MASK = re.compile(r"\*{3,}.{0,4}|[•●…]+.{0,4}|\.{3}|\[REDACTED\]", re.IGNORECASE)
 # What servers put in a key's place: any start, a run of mask characters, what is left visible.
 _REMOTE_MASK = r"[!-~]{0,4}?(?P<run>\*{3,}|[•●…]+|\.{3,}|\[REDACTED\])(?P<tail>[!-~]{0,8})"
-_NOT_SHOWN = frozenset({"Cc", "Cs", "Cn", "Zl", "Zp"})
-_BIDI_CONTROLS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
+# Controls, halves of surrogate pairs, unassigned code points, breaks between lines; and formats
+# (Cf): what changes direction, joins or parts letters, or spells words in tags nobody sees.
+_NOT_SHOWN = frozenset({"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"})
+# What else Unicode draws as nothing (Default_Ignorable_Code_Point): marks, variation selectors
+# and the fillers of Hangul, which pass for letters. U+2800, Braille's blank, has a width like
+# any other space and stays.
+_DRAWN_AS_NOTHING = frozenset(
+    map(
+        chr,
+        (
+            *(0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFFA0),
+            *range(0x180B, 0x1810),
+            *range(0xFE00, 0xFE10),
+            *range(0xE0100, 0xE01F0),
+        ),
+    )
+)
 _HOST_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_][a-z0-9_-]{0,62})*")
 # A last label that makes resolvers take the host for an address (WHATWG URL, "ends in a number").
 _NUMBER = re.compile(r"\d+|0x[0-9a-f]*", re.ASCII)
@@ -284,12 +299,15 @@ def is_key(secret: Secret) -> bool:
 
 
 def clean(text: str) -> str:
-    """Make remote text fit for one line of a terminal: no control, no bidi, no break."""
+    """Make remote text fit for one line of a terminal: no control, no break, nothing unseen.
+
+    Two names that look alike but for what nobody sees come out alike. Emoji and scripts
+    that join letters by such characters lose only how they are joined.
+    """
     if text.isascii() and text.isprintable():
         return text
     return "".join(
         character
         for character in text
-        if unicodedata.category(character) not in _NOT_SHOWN
-        and unicodedata.bidirectional(character) not in _BIDI_CONTROLS
+        if unicodedata.category(character) not in _NOT_SHOWN and character not in _DRAWN_AS_NOTHING
     )
