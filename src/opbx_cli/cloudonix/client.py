@@ -318,7 +318,7 @@ def _is_segment(text: str) -> bool:
         text.encode()
     except UnicodeEncodeError:
         return False
-    return text not in ("", ".", "..")
+    return text not in ("", ".", "..") and not parse.is_label(text)
 
 
 class _InBackground(Generic[T]):

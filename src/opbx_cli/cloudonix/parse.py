@@ -3,12 +3,18 @@
 A field may be missing, null, of another spelling of the same type (`"45"` for 45), or
 new; that costs nothing but the field. An answer that is not the kind of thing that was
 asked for raises `UnintelligibleError`: nothing must be decided on it.
+
+Texts are bounded here, before anybody stores or shows them. What is only shown, or compared
+with values of ours, is shortened: the "…" at its end keeps it from equalling any of them.
+What two objects could be taken for one another by (ids, UUIDs, names in a path) is not:
+two long texts that begin alike would become one.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import NoReturn, cast
 
@@ -30,6 +36,9 @@ from opbx_cli.remote import (
 )
 
 JsonObject = Mapping[str, object]
+
+TEXT_LENGTH_MAX = 255  # characters; a domain name has 253 at most (RFC 1035)
+URL_SHOWN_MAX = 2048  # characters; OPBX's URLs, a base URL of 255 and a path, must fit in whole
 
 
 class UnintelligibleError(Exception):
@@ -60,7 +69,8 @@ def json_objects(value: object, what: str) -> tuple[JsonObject, ...]:
 
 def parse_domain(value: object, asked_uuid: str) -> Domain:
     data = json_object(value, "a domain")
-    uuid, name = _text(data.get("uuid")), _text(data.get("domain"))
+    # No domain has a name longer than that: it counts as missing, which names the domain by UUID.
+    uuid, name = _text(data.get("uuid")), _identifier(data.get("domain"))
     if uuid is None and name is None:
         raise UnintelligibleError("a JSON object that is not a domain")
     if uuid is not None and uuid.lower() != asked_uuid.lower():
@@ -89,13 +99,13 @@ def parse_application(value: object) -> VoiceApplication:
     profile = data.get("profile")
     return VoiceApplication(
         id=identifier,
-        name=name,
-        uuid=_text(data.get("uuid")),
-        type=_text(data.get("type")),
-        url=_text(data.get("url")),
-        method=_text(data.get("method")),
+        name=_application_name(name),
+        uuid=_identifier(data.get("uuid")),
+        type=_bounded(data.get("type")),
+        url=_bounded(data.get("url"), URL_SHOWN_MAX),
+        method=_bounded(data.get("method")),
         active=_flag(data.get("active")),
-        created_at=_text(data.get("createdAt")),
+        created_at=_bounded(data.get("createdAt")),
         profile=cast("JsonObject", profile) if isinstance(profile, dict) else {},
     )
 
@@ -105,21 +115,21 @@ def parse_trunk(data: JsonObject) -> Trunk:
     profile = cast("JsonObject", raw) if isinstance(raw, dict) else {}
     return Trunk(
         id=_id(data.get("id")),
-        uuid=_text(data.get("uuid")),
-        name=_text(data.get("name")),
-        ip=_text(data.get("ip")),
+        uuid=_identifier(data.get("uuid")),
+        name=_bounded(data.get("name")),
+        ip=_bounded(data.get("ip")),
         port=_number(data.get("port")),
-        transport=_text(data.get("transport")),
-        prefix=_text(data.get("prefix")),
-        direction=_text(data.get("direction")),
+        transport=_bounded(data.get("transport")),
+        prefix=_bounded(data.get("prefix")),
+        direction=_bounded(data.get("direction")),
         metric=_number(data.get("metric")),
         active=_flag(data.get("active")),
         allow_global=_flag(data.get("allowGlobal")),
-        global_prefix=_text(data.get("globalPrefix")),
-        created_at=_text(data.get("createdAt")),
-        modified_at=_text(data.get("modifiedAt")) or _text(data.get("updatedAt")),
+        global_prefix=_bounded(data.get("globalPrefix")),
+        created_at=_bounded(data.get("createdAt")),
+        modified_at=_bounded(data.get("modifiedAt")) or _bounded(data.get("updatedAt")),
         authentication=_authentication(profile.get("authentication")),
-        profile_keys=tuple(sorted(profile)),
+        profile_keys=tuple(sorted(_bounded(key) or "" for key in profile)),
     )
 
 
@@ -188,9 +198,9 @@ def _parse_profile(value: object) -> DomainProfile:
     data = json_object(value, "a domain's profile")
     return DomainProfile(
         call_timeout=_number(data.get(CALL_TIMEOUT)),
-        recording_media_type=_text(data.get(RECORDING_MEDIA_TYPE)),
-        session_update_endpoint=_text(data.get(SESSION_UPDATE_ENDPOINT)),
-        cdr_endpoint=_text(data.get(CDR_ENDPOINT)),
+        recording_media_type=_bounded(data.get(RECORDING_MEDIA_TYPE)),
+        session_update_endpoint=_bounded(data.get(SESSION_UPDATE_ENDPOINT), URL_SHOWN_MAX),
+        cdr_endpoint=_bounded(data.get(CDR_ENDPOINT), URL_SHOWN_MAX),
         authorization_api_key=secret(data.get(AUTHORIZATION_API_KEY)),
         raw=data,
     )
@@ -201,7 +211,7 @@ def _authentication(value: object) -> TrunkAuthentication | None:
         return None
     overwrite = value.get("overwriteFrom", value.get("overwrite-from"))
     return TrunkAuthentication(
-        username=_text(value.get("username")),
+        username=_bounded(value.get("username")),
         password=secret(value.get("password")),
         overwrite_from=_flag(overwrite),
     )
@@ -212,7 +222,7 @@ def _package(tenant: object) -> str | None:
     value = tenant
     for key in ("billingPlan", "package", "name"):
         value = value.get(key) if isinstance(value, dict) else None
-    return _text(value)
+    return _bounded(value)
 
 
 def _is_application(value: object) -> bool:
@@ -228,12 +238,47 @@ def _reference(value: object) -> RemoteId | None:
 
 
 def _id(value: object) -> RemoteId | None:
+    """Return an id. One that is too long is none of Cloudonix's, so nothing is decided on it:
+
+    as a missing default application it would mean that nobody has the calls.
+    """
     if isinstance(value, bool) or value == "":
         return None
     number = _number(value)
     if number is not None:
         return number
-    return value if isinstance(value, str) else None
+    if not isinstance(value, str):
+        return None
+    if len(value) > TEXT_LENGTH_MAX:
+        raise UnintelligibleError(f"an id of more than {TEXT_LENGTH_MAX} characters")
+    return value
+
+
+def _identifier(value: object) -> str | None:
+    """Return a text that tells one thing from another; one that is too long is missing."""
+    text = _text(value)
+    return text if text is not None and len(text) <= TEXT_LENGTH_MAX else None
+
+
+def _application_name(name: str) -> str:
+    """Return a name to compare and to address by; a label that is no name for one too long.
+
+    Shortened it could begin as OPBX's own names do, and so be taken for one of them.
+    """
+    return name if len(name) <= TEXT_LENGTH_MAX else f"(a name of {len(name)} characters)"
+
+
+def is_label(name: str) -> bool:
+    """Tell whether an application's name is only our label for one that is too long."""
+    return re.fullmatch(r"\(a name of \d+ characters\)", name) is not None
+
+
+def _bounded(value: object, length_max: int = TEXT_LENGTH_MAX) -> str | None:
+    """Return a text to show, shortened to `length_max` characters."""
+    text = _text(value)
+    if text is None or len(text) <= length_max:
+        return text
+    return text[: length_max - 1] + "…"
 
 
 def _text(value: object) -> str | None:
