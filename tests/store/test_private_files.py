@@ -136,15 +136,22 @@ def test_an_open_lock_file_is_refused_until_the_hint_is_followed(
     saved.update(lambda old: old)
 
 
+@pytest.mark.parametrize("home", ["fit", "shared"])
 def test_a_folder_that_all_users_share_is_never_to_be_closed(
-    tmp_path: Path, refusal: Refusal
+    tmp_path: Path, refusal: Refusal, monkeypatch: pytest.MonkeyPatch, home: str
 ) -> None:
-    tmp_path.chmod(0o1777)
-    store = Store(store_paths(str(tmp_path)))
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    monkeypatch.setenv("HOME", str(tmp_path if home == "fit" else shared))
+    store = Store(store_paths(str(shared)))
     error = refusal(lambda: store.update(lambda old: old, create=True))
     assert error.code == "store.too_open"
-    assert error.hint == (f"use a folder of your own: `export OPBX_HOME='{tmp_path}/opbx'`")
-    assert not list(tmp_path.iterdir())
+    hint = error.hint or ""
+    assert "use a folder of your own" in hint
+    assert str(shared) not in hint
+    assert home == "shared" or f"`export OPBX_HOME='{tmp_path}/.opbx'`" in hint
+    assert not list(shared.iterdir())
 
 
 def test_hints_survive_a_quote_in_the_path(
@@ -266,7 +273,7 @@ def test_root_leaves_somebody_elses_store_alone(
 
 
 @only_root
-def test_root_starts_no_store_in_the_home_of_who_called_sudo(
+def test_root_starts_no_store_in_somebody_elses_home(
     tmp_path: Path, refusal: Refusal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     os.chown(tmp_path, STRANGER, STRANGER)
@@ -275,8 +282,10 @@ def test_root_starts_no_store_in_the_home_of_who_called_sudo(
     error = refusal(lambda: store.update(lambda old: old, create=True))
     assert error.code == "store.not_owner"
     assert not list(tmp_path.iterdir())
-    monkeypatch.delenv("SUDO_UID")
-    assert store.update(lambda old: old, create=True).created
+    monkeypatch.delenv("SUDO_UID")  # as with `docker exec -u root`
+    assert refusal(lambda: store.update(lambda old: old, create=True)).message == error.message
+    assert "`export OPBX_HOME='" in (error.hint or ""), "a place of root's own"
+    assert not list(tmp_path.iterdir())
 
 
 @only_root

@@ -176,7 +176,8 @@ class App:
 
     @cached_property
     def history(self) -> History:
-        from opbx_cli.store.history import History, history_path
+        from opbx_cli.store.history import History
+        from opbx_cli.store.paths import history_path
 
         return History(history_path(self._home))
 
@@ -280,7 +281,7 @@ class App:
             return
         try:
             self.history.append(*entries)
-        except StoreError as error:
+        except (StoreError, ConfigurationError) as error:
             self.ui.warn(f"this change is not in the audit trail: {error.message}")
 
     def close(self) -> None:

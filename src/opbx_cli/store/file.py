@@ -20,9 +20,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from opbx_cli.errors import StoreError
+from opbx_cli.store import access
+from opbx_cli.store.access import PRIVATE_FILE, PRIVATE_FOLDER, quoted
 
-PRIVATE_FILE = 0o600
-PRIVATE_FOLDER = 0o700
 TEMPORARY_AGE_MAX = 3600  # seconds; an older temporary file has no living writer
 _TEMPORARY_NAME = re.compile(r"\.store\.toml\.[0-9a-f]{16}\.tmp")
 _READ_CHUNK = 1024 * 1024
@@ -36,12 +36,6 @@ _FLAGS = (
 )
 
 
-def quoted(path: Path) -> str:
-    """Return the path as one word of a shell line."""
-    text = str(path).replace("'", "'\\''")
-    return f"'{text}'"
-
-
 def is_present(path: Path) -> bool:
     """Whether the name is taken, be it by a dangling link; StoreError if that cannot be told."""
     try:
@@ -49,7 +43,7 @@ def is_present(path: Path) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        raise unreadable(path, error) from error
+        raise access.unreadable(path, error) from error
     return True
 
 
@@ -70,10 +64,10 @@ def read_private(path: Path, *, size_max: int) -> bytes | None:
         return None
     except OSError as error:
         refuse_link(path)
-        raise unreadable(path, error) from error
+        raise access.unreadable(path, error) from error
     with _reading(path, descriptor):
         check_file(path, os.fstat(descriptor))
-        check_folder(path.parent)
+        access.check_folder(path.parent)
         return _read(descriptor, size_max=size_max)
 
 
@@ -86,7 +80,7 @@ def read_shared(path: Path, *, size_max: int) -> bytes:
     try:
         descriptor = os.open(target, os.O_RDONLY | _FLAGS)
     except OSError as error:
-        raise unreadable(path, error) from error
+        raise access.unreadable(path, error) from error
     with _reading(path, descriptor):
         _check_shared(target, os.fstat(descriptor), folder=target.parent.stat())
         return _read(descriptor, size_max=size_max)
@@ -98,12 +92,12 @@ def _check_shared(path: Path, status: os.stat_result, *, folder: os.stat_result)
     if sys.platform == "win32":
         return
     for owner in (status.st_uid, folder.st_uid):
-        if owner not in (0, _user()):
-            raise _foreign(path, owner)
+        if owner not in (0, access.user()):
+            raise access.foreign(path, owner)
     if status.st_mode & 0o037:
         raise _too_open(path, status.st_mode, command=f"chmod g-wx,o-rwx {quoted(path)}")
-    if folder.st_mode & 0o022:
-        raise _folder_too_open(path.parent, folder.st_mode)
+    if folder.st_mode & access.WRITABLE_BY_OTHERS:
+        raise access.folder_too_open(path.parent, folder.st_mode)
 
 
 def check_file(path: Path, status: os.stat_result) -> None:
@@ -112,28 +106,12 @@ def check_file(path: Path, status: os.stat_result) -> None:
         raise _not_own_file(path, "is not a regular file")
     if sys.platform == "win32":
         return
-    if status.st_uid != _user():
-        raise _foreign(path, status.st_uid)
+    if status.st_uid != access.user():
+        raise access.foreign(path, status.st_uid)
     if status.st_nlink > 1:
         raise _not_own_file(path, "has a second name (a hard link)")
     if status.st_mode & 0o077:
         raise _too_open(path, status.st_mode, command=f"chmod 600 {quoted(path)}")
-
-
-def check_folder(folder: Path) -> None:
-    """Refuse a folder in which somebody else could put another file in a file's place."""
-    try:
-        status = folder.stat()
-    except OSError as error:
-        raise unreadable(folder, error) from error
-    if not stat.S_ISDIR(status.st_mode):
-        raise unreadable(folder, NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)))
-    if sys.platform == "win32":
-        return
-    if status.st_uid != _user():
-        raise _foreign(folder, status.st_uid)
-    if status.st_mode & 0o022:
-        raise _folder_too_open(folder, status.st_mode)
 
 
 def make_private_folder(folder: Path) -> None:
@@ -143,14 +121,13 @@ def make_private_folder(folder: Path) -> None:
     while not is_present(ancestor):
         missing.append(ancestor)
         ancestor = ancestor.parent
-    if missing:
-        _refuse_to_leave_roots_files(ancestor)
+    access.check_way(ancestor)
     for path in reversed(missing):
         with suppress(FileExistsError):  # another opbx was quicker
             path.mkdir(PRIVATE_FOLDER)
             path.chmod(PRIVATE_FOLDER)  # the umask may have taken our own rights
             sync_folder(path.parent)
-    check_folder(folder)
+    access.check_folder(folder)
 
 
 def write_new(path: Path, data: bytes) -> None:
@@ -247,62 +224,6 @@ def make_private(descriptor: int) -> None:
     os.fchmod(descriptor, PRIVATE_FILE)  # the umask may have taken our own rights
 
 
-def reason(error: OSError) -> str:
-    """Return the system's words for an error, without the path (our messages name it)."""
-    return error.strerror or os.strerror(error.errno or 0)
-
-
-def unreadable(path: Path, error: OSError) -> StoreError:
-    return StoreError(
-        f"{path} cannot be read: {reason(error)}",
-        hint=access_hint(path, error) or f"look at it with `ls -ld {quoted(path)}`",
-        code="store.unreadable",
-    )
-
-
-def access_hint(path: Path, error: OSError) -> str | None:
-    """Name the `chmod` where a mode of ours is in the way: the file's, or the folder's."""
-    if error.errno not in (errno.EACCES, errno.EPERM) or sys.platform == "win32":
-        return None
-    for candidate in (path, path.parent):
-        with suppress(OSError):
-            status = candidate.stat()
-            mode = PRIVATE_FOLDER if stat.S_ISDIR(status.st_mode) else PRIVATE_FILE
-            if status.st_uid == _user() and status.st_mode & mode != mode:
-                return f"give yourself access with `chmod {mode:o} {quoted(candidate)}`"
-    return None
-
-
-def _refuse_to_leave_roots_files(ancestor: Path) -> None:
-    """Under sudo, a new folder in the caller's home would lock the caller out of it."""
-    owner = ancestor.stat().st_uid
-    if _user() == 0 and owner != 0 and str(owner) == os.environ.get("SUDO_UID"):
-        raise _foreign(ancestor, owner)
-
-
-def _user() -> int:
-    """Return the user whose rights we have; Windows has no such numbers."""
-    if sys.platform == "win32":
-        return 0
-    return os.geteuid()
-
-
-def _foreign(path: Path, owner: int) -> StoreError:
-    user = _user()
-    if user == 0:
-        return StoreError(
-            f"{path} belongs to another user (uid {owner}), and opbx runs as root: "
-            "it would leave root's files there",
-            hint="run the same command as that user, without `sudo`",
-            code="store.not_owner",
-        )
-    return StoreError(
-        f"{path} belongs to another user (uid {owner})",
-        hint=f"make it yours with `sudo chown {user} {quoted(path)}`",
-        code="store.not_owner",
-    )
-
-
 def _not_own_file(path: Path, problem: str) -> StoreError:
     new = path.with_name(path.name + ".new")
     command = f"ls -ld {quoted(path)}"
@@ -322,20 +243,6 @@ def _too_open(path: Path, mode: int, *, command: str) -> StoreError:
     return StoreError(
         f"{path} is open to other users (mode {stat.S_IMODE(mode):04o})",
         hint=f"close it with `{command}`",
-        code="store.too_open",
-    )
-
-
-def _folder_too_open(folder: Path, mode: int) -> StoreError:
-    if mode & stat.S_ISVTX:  # /tmp and its like: not ours to close
-        return StoreError(
-            f"the folder {folder} is shared by all users (mode {stat.S_IMODE(mode):04o})",
-            hint=f"use a folder of your own: `export OPBX_HOME={quoted(folder / 'opbx')}`",
-            code="store.too_open",
-        )
-    return StoreError(
-        f"the folder {folder} can be written by other users (mode {stat.S_IMODE(mode):04o})",
-        hint=f"close it with `chmod go-w {quoted(folder)}`",
         code="store.too_open",
     )
 
@@ -365,4 +272,4 @@ def _reading(path: Path, descriptor: int) -> Iterator[None]:
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise unreadable(path, error) from error
+        raise access.unreadable(path, error) from error

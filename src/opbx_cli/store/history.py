@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from opbx_cli.errors import StoreError
-from opbx_cli.store import file
+from opbx_cli.store import access, file
 from opbx_cli.store.lock import locked
 
 SIZE_MAX = 1024 * 1024  # bytes: some 4,000 commands
@@ -65,24 +65,16 @@ class History:
                 file.replace(self.path, old + lines)
         except OSError as error:
             raise StoreError(
-                f"the audit trail {self.path} could not be written: {file.reason(error)}",
+                f"the audit trail {self.path} could not be written: {access.reason(error)}",
                 code="store.history",
             ) from error
 
     def read(self) -> tuple[HistoryEntry, ...]:
         """Return the entries, oldest first; lines that are none of ours are left out."""
         content = file.read_private(self.path, size_max=2 * SIZE_MAX) or b""
+        access.check_way(self.path.parent)
         entries = (_from_line(line) for line in content.splitlines())
         return tuple(entry for entry in entries if entry is not None)
-
-
-def history_path(home: str | None) -> Path:
-    """Return the file under `home` (OPBX_HOME), or in the system's folder for state."""
-    if home:
-        return Path(home).absolute() / "history.jsonl"
-    from platformdirs import PlatformDirs
-
-    return PlatformDirs("opbx", appauthor=False).user_state_path / "history.jsonl"
 
 
 def _newer_half(content: bytes) -> bytes:

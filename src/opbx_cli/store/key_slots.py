@@ -13,7 +13,7 @@ from typing import Protocol
 
 from opbx_cli.errors import StoreError, UsageError
 from opbx_cli.models import Secret
-from opbx_cli.store import crypto, file, keys, passphrases, refusals, rotation, sealing
+from opbx_cli.store import access, crypto, keys, passphrases, refusals, rotation, sealing
 from opbx_cli.store.document import Document
 from opbx_cli.store.reports import AddedSlot, KeyStatus, Rotation, SlotStatus
 from opbx_cli.store.rotation import Renewal
@@ -210,7 +210,7 @@ def _forget(
             if session.keychain.forget(store_id, slot) and where is not None:
                 removed.append(where)
         except OSError as error:
-            warnings.append(f"the old key {where} could not be deleted: {file.reason(error)}")
+            warnings.append(f"the old key {where} could not be deleted: {access.reason(error)}")
         except StoreError as error:
             warnings.append(f"the old key {slot.id} could not be deleted: {error.message}")
     return tuple(removed), tuple(warnings)

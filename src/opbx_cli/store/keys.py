@@ -14,7 +14,7 @@ from opbx_cli.errors import ConfigurationError, StoreError, UsageError
 from opbx_cli.key_shapes import path_may_be_key
 from opbx_cli.models import Secret
 from opbx_cli.settings import STORE_KEY
-from opbx_cli.store import crypto, file
+from opbx_cli.store import access, crypto, file
 from opbx_cli.values import InvalidValue, parse_switch
 
 KEY_VARIABLE = STORE_KEY
@@ -89,6 +89,7 @@ class KeySource:
     def _read_file(self, path: Path, *, warn: Callable[[str], None]) -> str | None:
         try:
             content = file.read_private(path, size_max=_KEY_FILE_SIZE_MAX)
+            access.check_way(path.parent)
         except StoreError as error:
             if not self.allow_shared:
                 raise _refused(error) from error
@@ -102,10 +103,11 @@ def read_key_file(path: Path) -> bytes | None:
     content = file.read_private(path, size_max=_KEY_FILE_SIZE_MAX)
     if content is None:
         return None
+    access.check_way(path.parent)
     return raw_key(
         content.decode("latin-1"),
         origin=f"the key file {path}",
-        hint=f"bring it back from a backup: `cp -p BACKUP {file.quoted(path)}`",
+        hint=f"bring it back from a backup: `cp -p BACKUP {access.quoted(path)}`",
     )
 
 
@@ -165,7 +167,12 @@ def _misplaced_key() -> StoreError:
 def _refused(error: StoreError) -> StoreError:
     """Add what to do about a file that a container mounts: its owner and mode are not ours."""
     mounted = f"or, for a file that a container mounts, `export {ALLOW_SHARED_VARIABLE}=1`"
-    return StoreError(error.message, hint=f"{error.hint}, {mounted}", code=error.code)
+    hint = error.hint or ""
+    if "OPBX_HOME" in hint:  # which moves the store, and not this file
+        hint = (
+            f"put it in a folder of your own and name it there: `export {KEY_FILE_VARIABLE}=PATH`"
+        )
+    return StoreError(error.message, hint=f"{hint}, {mounted}", code=error.code)
 
 
 def _unset_hint(variable: str) -> str:

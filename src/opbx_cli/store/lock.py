@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from opbx_cli.errors import StoreError
-from opbx_cli.store import file, refusals
+from opbx_cli.store import access, file, refusals
 
 POLL_INTERVAL = 0.02  # seconds
 _UNCHANGED = "nothing was changed"
@@ -94,7 +94,7 @@ def _wait(path: Path, descriptor: int, *, timeout: float, doing: str) -> None:
                 raise StoreError(
                     f"{path} is held by another opbx that is {doing} (waited {timeout:g} s);"
                     f" {_UNCHANGED}",
-                    hint=f"see which one with `fuser -v {file.quoted(path)}`, then try again",
+                    hint=f"see which one with `fuser -v {access.quoted(path)}`, then try again",
                     code="store.locked",
                 )
             time.sleep(POLL_INTERVAL)

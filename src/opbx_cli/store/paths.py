@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from opbx_cli.errors import ConfigurationError
+from opbx_cli.store import access
+
+HOME_VARIABLE = "OPBX_HOME"
+
+_NOT_IN_A_PATH = frozenset({"Cc", "Zl", "Zp"})  # controls, and what ends a line
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +48,72 @@ class StorePaths:
 
 
 def store_paths(home: str | None) -> StorePaths:
-    """Return the paths under `home` (OPBX_HOME), or where this system keeps such files."""
+    """Return the paths under `home` (OPBX_HOME), or where this system keeps such files.
+
+    Raises `ConfigurationError` for an `OPBX_HOME` that is no path, or without a home folder.
+    """
     if home:
-        folder = Path(home).absolute()
+        folder = named_folder(home)
         return StorePaths(config=folder, keys=folder / "keys")
     from platformdirs import PlatformDirs  # costs start-up time that OPBX_HOME saves
 
     folders = PlatformDirs("opbx", appauthor=False)
-    return StorePaths(config=folders.user_config_path, keys=folders.user_data_path / "keys")
+    return StorePaths(
+        config=system_folder(lambda: folders.user_config_path),
+        keys=system_folder(lambda: folders.user_data_path) / "keys",
+    )
+
+
+def history_path(home: str | None) -> Path:
+    """Return the audit trail's file under `home`, or in the system's folder for state.
+
+    Raises `ConfigurationError` as `store_paths` does.
+    """
+    name = "history.jsonl"
+    if home:
+        return named_folder(home) / name
+    from platformdirs import PlatformDirs
+
+    folders = PlatformDirs("opbx", appauthor=False)
+    return system_folder(lambda: folders.user_state_path) / name
+
+
+def named_folder(text: str) -> Path:
+    """Return the folder that OPBX_HOME names; a leading `~` is expanded as a shell does.
+
+    Where no shell saw it (a service's environment file), a folder called `~` would be made.
+    """
+    if any(unicodedata.category(character) in _NOT_IN_A_PATH for character in text):
+        raise ConfigurationError(
+            f"{HOME_VARIABLE} has a line end or another control character in it",
+            hint=f"name the folder anew: `export {HOME_VARIABLE}=PATH`",
+        )
+    path = Path(text)
+    if text.startswith("~"):
+        return system_folder(path.expanduser)
+    try:
+        return path.absolute()
+    except FileNotFoundError:
+        raise ConfigurationError(
+            f"{HOME_VARIABLE} is relative to the current folder, which was removed",
+            hint=f"write it in full: `export {HOME_VARIABLE}=PATH`",
+        ) from None
+
+
+def system_folder(find: Callable[[], Path]) -> Path:
+    """Return a folder at home, say; no home is made where there is none."""
+    hint = f"name a folder of your own: `export {HOME_VARIABLE}=PATH`"
+    try:
+        path = find()
+    except RuntimeError:  # what pathlib and platformdirs raise
+        path = Path()
+    if not path.is_absolute():
+        raise ConfigurationError(
+            "no home folder is known: HOME is not set to an absolute path, or the system has"
+            " none for this user",
+            hint=hint,
+        )
+    home = access.home()
+    if home is not None and path.is_relative_to(home) and not os.path.isdir(home):  # noqa: PTH112
+        raise ConfigurationError(f"the home folder {home} does not exist", hint=hint)
+    return path

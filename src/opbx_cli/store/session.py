@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from opbx_cli.errors import StoreError
-from opbx_cli.store import crypto, document, file, refusals, sealing, slots
+from opbx_cli.store import access, crypto, document, file, refusals, sealing, slots
 from opbx_cli.store.contents import StoreContents
 from opbx_cli.store.document import Document, SignedDocument
 from opbx_cli.store.keychain import Keychain, Match
@@ -70,6 +70,7 @@ class Session:
         data = self.shelf.store()
         if data is None:
             raise refusals.not_configured(self.paths)
+        access.check_way(self.paths.config)
         return data
 
     def parsed(self, data: bytes) -> SignedDocument:
@@ -82,7 +83,8 @@ class Session:
     def exclusive(self) -> Iterator[Opened | None]:
         """Hold the lock, with the store as it is now; None where there is none."""
         self._ask_ahead()
-        file.check_folder(self.paths.config)
+        access.check_folder(self.paths.config)
+        access.check_way(self.paths.config)
         with locked(self.paths.lock, timeout=self._lock_timeout):
             data = self.shelf.store()
             yield None if data is None else self._open(data)
