@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from opbx_cli.models import Secret
 from opbx_cli.operations.profiles import put
 from opbx_cli.sandbox.server import RunningSandbox
 from opbx_cli.store import Store, store_paths
 from opbx_cli.store.history import SIZE_MAX
+from opbx_cli.store.trail import HistoryEntry, extended, judged
 from support import WEBHOOK_BASE_URL, Opbx
 
 
@@ -171,21 +174,222 @@ def test_the_file_is_private_and_has_no_value(configured: Opbx, sandbox: Running
 
 
 def test_it_is_bounded_and_the_older_half_goes(configured: Opbx) -> None:
-    line = trail(configured).read_bytes().replace(b"configure", b"older")
+    line = forged([trail(configured).read_bytes()]).replace(b"configure", b"older")
+    note(configured).unlink()
     trail(configured).write_bytes(line * (SIZE_MAX // len(line) + 1))
     assert configured("configure", "--no-answer-timeout", "30").code == 0
     assert trail(configured).stat().st_size < SIZE_MAX * 0.6
     assert entries(configured)[-1]["changed"] == ["no_answer_timeout"]
     assert len(entries(configured)) > 100
+    assert warnings(configured) == []
 
 
-@pytest.mark.parametrize(
-    "junk", [b"", b"\n\n", b"not json\n", b"[]\n", b'{"time": 1}\n', b"\xff\xfe\n", b"[" * 9000]
-)
-def test_lines_that_are_none_of_ours_are_left_out(configured: Opbx, junk: bytes) -> None:
+OTHERS = {
+    "not JSON": b"not json\n",
+    "half a line": b'{"time": "2026-01-01T00:00:00Z", "comm',
+    "no object": b"[]\n",
+    "too little": b'{"time": 1}\n',
+    "no text": b"\xff\xfe\n",
+    "a deep nest": b"[" * 9000,
+}
+
+
+def damaged(line: bytes, **changes: object) -> bytes:
+    return json.dumps({**json.loads(line), **changes}).encode() + b"\n"
+
+
+def warnings(opbx: Opbx) -> list[str]:
+    outcome = opbx("profiles", "history", "--json")
+    assert outcome.code == 0, outcome.stderr
+    found: list[str] = outcome.document["warnings"]
+    text = opbx("profiles", "history").stderr
+    assert text == "".join(f"warning: {one}\n" for one in found)
+    return found
+
+
+def change(opbx: Opbx, *seconds: int) -> None:
+    """Make one more entry for each."""
+    for one in seconds:
+        assert opbx("configure", "--no-answer-timeout", str(one)).code == 0
+
+
+@pytest.mark.parametrize("junk", OTHERS.values(), ids=OTHERS.keys())
+def test_a_line_that_is_none_of_ours_is_left_out_with_a_warning(
+    configured: Opbx, junk: bytes
+) -> None:
     with trail(configured).open("ab") as file:
         file.write(junk)
     assert len(entries(configured)) == 1
+    (warning,) = warnings(configured)
+    assert f"the audit trail {trail(configured)} has 1 line that this opbx does not" in warning
+    assert "the first at line 2" in warning
+    change(configured, 30)
+    assert [entry["changed"] for entry in entries(configured)][1:] == [["no_answer_timeout"]]
+    assert warnings(configured) == [warning]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"profile": 5},
+        {"time": None},
+        {"command": ["x"]},
+        {"result": {}},
+        {"domain_uuid": 7},
+        {"changed": "abc"},
+        {"changed": [1]},
+        {"fingerprints": []},
+        {"fingerprints": {"a": "b"}},
+        {"fingerprints": {"a": {"from": 1, "to": None}}},
+        {"version": 3},
+        {"version": "2"},
+        {"version": 1},
+        {"chain": None},
+        {"chain": {"number": 0, "oldest": 1, "before": ""}},
+        {"chain": {"number": True, "oldest": 1, "before": ""}},
+        {"chain": {"number": 10**30, "oldest": 1, "before": ""}},
+    ],
+    ids=str,
+)
+def test_a_line_that_is_not_as_expected_is_left_out_with_a_warning(
+    configured: Opbx, changes: dict[str, object]
+) -> None:
+    line = trail(configured).read_bytes()
+    broken = damaged(line, **changes)
+    if changes == {"version": 1}:
+        broken = broken.replace(b'"chain"', b'"other"')
+    trail(configured).write_bytes(line + broken * 3)
+    assert len(entries(configured)) == 1
+    (warning,) = warnings(configured)
+    assert "has 3 lines that this opbx does not understand, the first at line 2" in warning
+    outcome = configured("profiles", "history")
+    assert (outcome.code, len(outcome.stdout.splitlines())) == (0, 1)
+
+
+def test_blank_lines_are_nothing(configured: Opbx) -> None:
+    with trail(configured).open("ab") as file:
+        file.write(b"\n\n")
+    assert warnings(configured) == []
+
+
+def test_a_whole_trail_is_read_without_a_warning(configured: Opbx) -> None:
+    change(configured, 30, 31, 32)
+    assert len(entries(configured)) == 4
+    assert warnings(configured) == []
+
+
+def test_a_trail_of_an_older_opbx_is_read_and_gone_on_with_without_a_warning(
+    configured: Opbx,
+) -> None:
+    data = json.loads(trail(configured).read_bytes())
+    del data["version"], data["chain"]
+    trail(configured).write_bytes(b"".join(damaged(json.dumps(data).encode()) for _ in range(3)))
+    note(configured).unlink()
+    assert (len(entries(configured)), warnings(configured)) == (3, [])
+    change(configured, 30, 31)
+    assert (len(entries(configured)), warnings(configured)) == (5, [])
+    lines = trail(configured).read_bytes().splitlines(keepends=True)
+    trail(configured).write_bytes(b"".join(lines[1:]))
+    (warning,) = warnings(configured)
+    assert "starts with entry 2, and had older ones from 1 on" in warning
+
+
+def note(opbx: Opbx) -> Path:
+    return opbx.home / "history.jsonl.last"
+
+
+def forged(lines: list[bytes]) -> bytes:
+    """A line of the old format, which needs no chain."""
+    data = json.loads(lines[0])
+    del data["version"], data["chain"]
+    return json.dumps(data).encode() + b"\n"
+
+
+ATTACKS: dict[str, tuple[Callable[[list[bytes]], list[bytes]], str]] = {
+    "emptied": (lambda lines: [], "is empty, and had 5 entries"),
+    "cut off": (lambda lines: lines[:3], "ends with entry 3, and had 5"),
+    "beheaded": (lambda lines: lines[2:], "starts with entry 3, and had older ones from 1 on"),
+    "one removed": (lambda lines: lines[:2] + lines[3:], "line 3 does not follow"),
+    "one altered": (
+        lambda lines: [*lines[:2], damaged(lines[2], command="other"), *lines[3:]],
+        "line 4 does not follow",
+    ),
+    "the last one altered": (
+        lambda lines: [*lines[:4], damaged(lines[4], command="other")],
+        "has another entry 5 than opbx wrote",
+    ),
+    "one added": (lambda lines: [*lines[:2], lines[1], *lines[2:]], "line 3 does not follow"),
+    "one added at the start": (lambda lines: [forged(lines), *lines], "line 2 does not follow"),
+    "one added at the end": (lambda lines: [*lines, forged(lines)], "line 6 does not follow"),
+    "two exchanged": (lambda lines: [*lines[:2], lines[3], lines[2], lines[4]], "line 3 does not"),
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_a_trail_that_somebody_changed_is_told_also_after_it_went_on(
+    configured: Opbx, attack: str
+) -> None:
+    change(configured, 30, 31, 32, 33)
+    work, said = ATTACKS[attack]
+    lines = trail(configured).read_bytes().splitlines(keepends=True)
+    trail(configured).write_bytes(b"".join(work(lines)))
+    found = warnings(configured)
+    assert any(said in one for one in found), found
+    change(configured, 34, 35)
+    assert entries(configured)[-1]["changed"] == ["no_answer_timeout"]
+    assert warnings(configured)
+
+
+def test_a_trail_that_was_deleted_is_told(configured: Opbx) -> None:
+    trail(configured).unlink()
+    (warning,) = warnings(configured)
+    assert "is empty, and had 1 entries: somebody removed them" in warning
+
+
+@pytest.mark.parametrize("content", [None, b"", b"junk", b"-1 x", "٣ x".encode()])
+def test_a_note_that_is_gone_is_told_until_the_next_entry(
+    configured: Opbx, content: bytes | None
+) -> None:
+    if content is None:
+        note(configured).unlink()
+    else:
+        note(configured).write_bytes(content)
+    (warning,) = warnings(configured)
+    assert "lacks its note of the last entry" in warning
+    change(configured, 30)
+    assert warnings(configured) == []
+
+
+def test_a_kill_between_trail_and_note_is_no_attack(configured: Opbx) -> None:
+    before = note(configured).read_bytes()
+    change(configured, 30)
+    note(configured).write_bytes(before)
+    assert warnings(configured) == []
+    change(configured, 31)
+    assert (len(entries(configured)), warnings(configured)) == (3, [])
+
+
+def test_the_note_is_private_too(configured: Opbx) -> None:
+    assert stat.S_IMODE(note(configured).stat().st_mode) == 0o600
+    note(configured).chmod(0o644)
+    assert configured("profiles", "history").code == 10
+
+
+@given(
+    st.lists(st.integers(1, 40), min_size=1, max_size=25), st.integers(2000, 6000), st.booleans()
+)
+def test_a_trail_is_whole_however_it_was_bounded(
+    counts: list[int], size_max: int, is_old: bool
+) -> None:
+    entry = HistoryEntry("2026-01-01T00:00:00Z", "configure", "p", None, ("a",), "ok")
+    content, last = b"", None
+    if is_old:
+        content = (json.dumps(entry.as_object()).encode() + b"\n") * 7
+    for count in counts:
+        content, last = extended(content, last, [entry] * count, size_max=size_max)
+        found = judged(content, last)
+        assert found.problems == ()
+        assert len(found.entries) >= count
 
 
 def test_a_trail_that_cannot_be_written_is_a_warning(configured: Opbx) -> None:

@@ -167,8 +167,11 @@ def show_history(app: App) -> None:
     from opbx_cli.operations.history import HistoryList
 
     name = app.profile_name
-    entries = app.history.read()
-    app.ui.show(HistoryList(tuple(e for e in entries if name is None or e.profile == name)))
+    trail = app.history.read()
+    for problem in trail.problems:
+        app.ui.warn(problem)
+    entries = tuple(entry for entry in trail.entries if name is None or entry.profile == name)
+    app.ui.show(HistoryList(entries))
 
 
 def _change(

@@ -22,7 +22,7 @@ from opbx_cli.values import clean, masked_tail
 if TYPE_CHECKING:
     from opbx_cli.operations.batch import Tally
     from opbx_cli.receiver.callback import Callback
-    from opbx_cli.store.history import HistoryEntry
+    from opbx_cli.store.trail import HistoryEntry
 
 TRUNK_COLUMNS = (
     "id",

@@ -10,7 +10,7 @@ from opbx_cli.models import SETTING_NAMES, Secret, Settings
 
 if TYPE_CHECKING:
     from opbx_cli.operations.plan import Change
-    from opbx_cli.store.history import HistoryEntry
+    from opbx_cli.store.trail import HistoryEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Deed:
 
 def entry_of(deed: Deed) -> HistoryEntry:
     """Write a deed down: names only, and keys as fingerprints."""
-    from opbx_cli.store.history import HistoryEntry
+    from opbx_cli.store.trail import HistoryEntry
 
     old, new = deed.before or Settings(), deed.after or Settings()
     changed = [name for name in SETTING_NAMES if getattr(old, name) != getattr(new, name)]
