@@ -132,3 +132,34 @@ def test_without_a_store_it_passes_the_environment_on(storeless: Opbx) -> None:
 def test_no_profile_is_a_configuration_error(opbx: Opbx) -> None:
     assert opbx.process("exec", "--", "true").code == 3
     assert list(opbx.home.parent.iterdir()) == []
+
+
+def signals_of_child(opbx: Opbx, before: str) -> dict[str, set[int]]:
+    """Return what a child ignores and blocks by what the kernel says; `before` is run first."""
+    launcher = f"import os, signal, sys\n{before}\nos.execv(sys.argv[1], sys.argv[1:])"
+    command = [sys.executable, "-m", "opbx_cli", "exec", "--"]
+    done = subprocess.run(
+        [sys.executable, "-c", launcher, *command, "grep", "^Sig", "/proc/self/status"],
+        env=opbx.process_environ(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    masks = dict(line.split(":\t") for line in done.stdout.splitlines())
+    return {
+        name: {number for number in range(1, 65) if int(masks[name], 16) >> (number - 1) & 1}
+        for name in ("SigIgn", "SigBlk")
+    }
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows it in /proc")
+def test_the_child_ignores_what_opbx_was_started_to_ignore_and_nothing_else(
+    configured: Opbx,
+) -> None:
+    """Python itself ignores SIGPIPE and SIGXFSZ, which no program expects."""
+    assert signals_of_child(configured, "") == {"SigIgn": set(), "SigBlk": set()}
+    ignored = {signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1}
+    before = "".join(f"signal.signal({int(one)}, signal.SIG_IGN)\n" for one in ignored)
+    before += f"signal.pthread_sigmask(signal.SIG_BLOCK, [{int(signal.SIGUSR2)}])"
+    found = signals_of_child(configured, before)
+    assert found == {"SigIgn": ignored, "SigBlk": {signal.SIGUSR2}}

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from opbx_cli.cli.inherited_signals import InheritedSignals
 from opbx_cli.cli.signals import Signals
 from opbx_cli.cli.ui import Ui
 from opbx_cli.errors import ConfigurationError, StoreError, UsageError
@@ -48,6 +49,7 @@ class App:
         `protect` is called before the first key is read.
         """
         self.environ = environ
+        self.inherited_signals = InheritedSignals()
         self.ui = Ui(environ, output="json" if json else "text")
         self.signals = Signals()
         self.exit_code = 0

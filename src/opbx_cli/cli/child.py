@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Mapping
 from typing import ClassVar, NoReturn
 
+from opbx_cli.cli.inherited_signals import InheritedSignals
 from opbx_cli.errors import OpbxError
 from opbx_cli.models import Secret
 from opbx_cli.settings import STORE_KEY
@@ -33,7 +33,13 @@ class NotRunnableError(OpbxError):
     default_code: ClassVar[str] = "exec.not_runnable"
 
 
-def become(words: list[str], *, environ: dict[str, str], secrets: Mapping[str, Secret]) -> NoReturn:
+def become(
+    words: list[str],
+    *,
+    environ: dict[str, str],
+    secrets: Mapping[str, Secret],
+    signals: InheritedSignals,
+) -> NoReturn:
     """Replace this process: exit code and signals are then the command's own.
 
     Returns only by raising, where the command could not be started.
@@ -41,8 +47,7 @@ def become(words: list[str], *, environ: dict[str, str], secrets: Mapping[str, S
     for name in KEPT_BACK:
         environ.pop(name, None)
     environ.update({name: secret.reveal() for name, secret in secrets.items()})
-    if hasattr(signal, "SIGPIPE"):  # Python ignores it, and would hand that on
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    signals.restore()
     try:
         if sys.platform == "win32":
             import subprocess

@@ -28,4 +28,9 @@ def execute(
 
     settings = app.settings.settings
     app.ui.flush()
-    become(words, environ=dict(app.environ), secrets=variables_of(settings))
+    become(
+        words,
+        environ=dict(app.environ),
+        secrets=variables_of(settings),
+        signals=app.inherited_signals,
+    )
