@@ -193,16 +193,71 @@ def test_a_proxy_that_refuses_is_named(storeless: Opbx) -> None:
     assert "proxy-secret" not in outcome.stderr
 
 
-@pytest.mark.parametrize(
-    "proxy", ["ftp://proxy.example:1", "http://proxy.example:port", "socks5://proxy.example:1"]
-)
+NO_PROXIES = [
+    "ftp://proxy.example:1",
+    "socks5://proxy.example:1",
+    "http://proxy.example:port",
+    "http://127.0.0.1:99999",
+    "http://127.0.0.1:0",
+    "http://",
+    "http://:3128",
+    "http:/127.0.0.1:3128",
+    "http://[::1",
+    "http://proxy..example:3128",
+    f"http://{'a' * 70}:3128",
+    "http://a%20b:3128",
+    "http://127.0.0.1:3128/path",
+    "http://127.0.0.1:3128?query",
+    "  http://127.0.0.1:3128",
+    "http://127.0.0.1\n:3128",
+    "http://user:proxy-secret@",
+    "http://user:proxy-secret#@127.0.0.1:3128",
+    "http://user:proxy/secret@127.0.0.1:3128",
+]
+
+
+@pytest.mark.parametrize("proxy", NO_PROXIES)
 def test_a_proxy_that_is_none_is_a_configuration_error(storeless: Opbx, proxy: str) -> None:
     outcome = listed(
         storeless, "--json", CLOUDONIX_API_BASE_URL=f"https://{HOST}", HTTPS_PROXY=proxy
     )
     assert (outcome.code, outcome.stdout) == (3, "")
     assert outcome.error["code"] == "configuration.proxy"
-    assert "HTTPS_PROXY" in outcome.error["message"]
+    assert outcome.error["message"] == (
+        "the proxy named by HTTPS_PROXY cannot be used: expected http://host:port or"
+        " https://host:port"
+    )
+    assert "secret" not in outcome.stderr
+
+
+@pytest.mark.parametrize("variable", ["https_proxy", "ALL_PROXY", "all_proxy"])
+def test_a_proxy_is_named_by_its_own_variable(storeless: Opbx, variable: str) -> None:
+    address = "http://user:proxy-secret@no.such.host.invalid:3128"
+    outcome = listed(
+        storeless, "-v", CLOUDONIX_API_BASE_URL=f"https://{HOST}", **{variable: f"{address}/x"}
+    )
+    assert outcome.code == 3
+    assert f"error: the proxy named by {variable} cannot be used" in outcome.stderr
+    assert "secret" not in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("proxy", "said"),
+    [
+        ("http://u:proxy-secret@proxy.invalid:3128", "the host name cannot be resolved"),
+        ("http://u:proxy-secret@127.0.0.1:{}", "the connection was refused"),
+    ],
+)
+def test_a_proxy_that_is_not_there_is_what_could_not_be_reached(
+    storeless: Opbx, monkeypatch: pytest.MonkeyPatch, proxy: str, said: str
+) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # and does not listen
+        monkeypatch.setenv("HTTPS_PROXY", proxy.format(unused.getsockname()[1]))
+        outcome = storeless("trunks", "list", CLOUDONIX_API_BASE_URL=f"https://{HOST}")
+    assert outcome.code == 7
+    assert f": {said} (the proxy named by HTTPS_PROXY)\n" in outcome.stderr
+    assert "secret" not in outcome.stderr
 
 
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"])

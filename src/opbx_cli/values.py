@@ -202,6 +202,15 @@ def is_loopback(host: str) -> bool:
     return host in ("localhost", "::1") or (host.startswith("127.") and is_ipv4(host))
 
 
+def is_host(host: str) -> bool:
+    """Tell whether a text is a host's name, or its address without brackets."""
+    try:
+        _checked_netloc(host.lower(), None)
+    except InvalidValue:
+        return False
+    return True
+
+
 def is_public(host: str) -> bool:
     """Tell whether the internet can reach the host, judging by its name or address alone."""
     host = host.lower().rstrip(".")

@@ -21,7 +21,7 @@ from opbx_cli.cloudonix.failures import (
     unintelligible,
 )
 from opbx_cli.errors import ConfigurationError, NotFoundError, OpbxError, RemoteError
-from opbx_cli.http.connections import host_of, inner_transport
+from opbx_cli.http.connections import host_of, inner_transport, proxy_name
 from opbx_cli.http.content import ACCEPT_ENCODING, UnreadableAnswerError
 from opbx_cli.http.limiter import Limiters
 from opbx_cli.http.redaction import repeats_a_key
@@ -75,6 +75,7 @@ class Client:
         base_url = _parse_url(access.base_url)
         limiters = limiters or Limiters(self._pace.clock)
         self._host = host_of(base_url)
+        self._proxy = proxy_name(base_url)
         self._http = httpx.Client(
             base_url=base_url,
             transport=RetryingTransport(
@@ -290,7 +291,7 @@ class Client:
         except UnreadableAnswerError as error:
             raise unintelligible(call, error.what, error.status) from error
         except httpx.HTTPError as error:
-            raise transport_failure(error, call, self._host) from error
+            raise transport_failure(error, call, self._host, proxy=self._proxy) from error
         if not response.is_success:
             raise status_failure(response, call, self._secrets)
         return response

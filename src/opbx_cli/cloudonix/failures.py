@@ -39,6 +39,7 @@ HINT_SUPPORT = (
     "run the same command again; if it stays so, show this message to Cloudonix's support"
 )
 
+OF_THE_PROXY = frozenset({"network.dns", "network.refused"})
 # OpenSSL's X509_V_ERR_…: not yet valid and expired; another host name, another IP address.
 CERTIFICATE_OUT_OF_TIME = frozenset({9, 10})
 CERTIFICATE_OF_ANOTHER = frozenset({62, 64})
@@ -66,8 +67,10 @@ class Call:
         return f"{self.purpose} ({self.method} {self.path})"
 
 
-def transport_failure(error: httpx.HTTPError, call: Call, host: str) -> OpbxError:
-    """Word a conversation that did not end in an answer."""
+def transport_failure(
+    error: httpx.HTTPError, call: Call, host: str, *, proxy: str | None = None
+) -> OpbxError:
+    """Word a conversation that did not end in an answer; `proxy` names the one on the way."""
     certificate = certificate_problem(error)
     if certificate is not None:
         return UnreachableError(
@@ -78,7 +81,11 @@ def transport_failure(error: httpx.HTTPError, call: Call, host: str) -> OpbxErro
         )
     if isinstance(error, httpx.TransportError) and never_sent(error):
         reason, code = _why_not_connected(error)
-        return UnreachableError(f"cannot {call}: {reason} ({host})", hint=HINT_NETWORK, code=code)
+        place = host
+        if proxy is not None and code != "network.proxy":
+            # The name to look up and the port to reach are the proxy's: it does the rest.
+            place = proxy if code in OF_THE_PROXY else f"{host}, through {proxy}"
+        return UnreachableError(f"cannot {call}: {reason} ({place})", hint=HINT_NETWORK, code=code)
     if isinstance(error, httpx.TimeoutException):
         return UnreachableError(
             f"cannot {call}: {host} did not answer in time",

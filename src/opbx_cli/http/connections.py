@@ -12,9 +12,10 @@ import httpx
 
 from opbx_cli.errors import ConfigurationError
 from opbx_cli.http.bounded_transport import BoundedTransport
-from opbx_cli.values import is_loopback
+from opbx_cli.values import is_host, is_loopback
 
 PROXY_SCHEMES = ("http", "https")
+PORTS = range(1, 65536)
 
 
 def inner_transport(base_url: httpx.URL, *, seconds: float) -> BoundedTransport:
@@ -28,7 +29,8 @@ def inner_transport(base_url: httpx.URL, *, seconds: float) -> BoundedTransport:
     if base_url.scheme == "http":
         return BoundedTransport(host=host, seconds=seconds)
     context = tls_context()
-    proxy = _proxy(proxy_for(base_url), context)
+    address = proxy_for(base_url)
+    proxy = None if address is None else _proxy(address, context, named=proxy_name(base_url) or "")
     return BoundedTransport(host=host, seconds=seconds, context=context, proxy=proxy)
 
 
@@ -36,9 +38,31 @@ def proxy_for(url: httpx.URL) -> str | None:
     """Return the address of the proxy on the way to a server; None where there is none."""
     if url.scheme == "http" or is_loopback(host_of(url)):
         return None
+    found = _proxy_setting(url)
+    if found is None or proxy_bypass(url.netloc.decode("ascii")):
+        return None
+    return found[1]
+
+
+def proxy_name(url: httpx.URL) -> str | None:
+    """Name the proxy on the way to a server by its variable: its address may have a password."""
+    if proxy_for(url) is None:
+        return None
+    kind, address = _proxy_setting(url) or ("", "")
+    names = [
+        name
+        for name, value in os.environ.items()
+        if name.lower() == f"{kind}_proxy" and value == address
+    ]
+    # As in urllib, the spelling in lower case wins; on some systems there are other settings.
+    names.sort(key=str.islower, reverse=True)
+    return f"the proxy named by {names[0]}" if names else "the proxy of this system's settings"
+
+
+def _proxy_setting(url: httpx.URL) -> tuple[str, str] | None:
+    """Return which setting names a proxy for this scheme, and its address."""
     proxies = getproxies()
-    proxy = proxies.get(url.scheme) or proxies.get("all")
-    return None if proxy and proxy_bypass(url.netloc.decode("ascii")) else proxy or None
+    return next(((kind, proxies[kind]) for kind in (url.scheme, "all") if proxies.get(kind)), None)
 
 
 def tls_context() -> ssl.SSLContext:
@@ -63,17 +87,25 @@ def host_of(url: httpx.URL) -> str:
     return url.raw_host.decode("ascii")
 
 
-def _proxy(address: str | None, context: ssl.SSLContext) -> httpcore.Proxy | None:
-    """Return the proxy; one that is spoken to over TLS may have a private authority too."""
-    if not address:
-        return None
+def _proxy(address: str, context: ssl.SSLContext, *, named: str) -> httpcore.Proxy:
+    """Return the proxy; one that is spoken to over TLS may have a private authority too.
+
+    Raises `ConfigurationError` for an address that is none, without its cause: that may repeat
+    the address, and the address may have a password.
+    """
     try:
         proxy = httpx.Proxy(address if "://" in address else f"http://{address}")
-    except (ValueError, httpx.InvalidURL) as error:
-        raise _unusable_proxy() from error
+        is_address = _is_proxy_address(proxy.url)
+    except (ValueError, httpx.InvalidURL):
+        is_address = False
+    if not is_address:
+        raise ConfigurationError(
+            f"{named} cannot be used: expected http://host:port or https://host:port",
+            hint="give its address anew; in a user name or password, write @ as %40, / as %2F,"
+            " # as %23 and ? as %3F",
+            code="configuration.proxy",
+        )
     url = proxy.url
-    if url.scheme not in PROXY_SCHEMES:
-        raise _unusable_proxy()
     return httpcore.Proxy(
         httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
         auth=proxy.raw_auth,
@@ -81,11 +113,13 @@ def _proxy(address: str | None, context: ssl.SSLContext) -> httpcore.Proxy | Non
     )
 
 
-def _unusable_proxy() -> ConfigurationError:
-    return ConfigurationError(
-        "the proxy named by HTTPS_PROXY or ALL_PROXY cannot be used: "
-        "expected http://host:port or https://host:port",
-        code="configuration.proxy",
+def _is_proxy_address(url: httpx.URL) -> bool:
+    return (
+        url.scheme in PROXY_SCHEMES
+        and is_host(host_of(url))
+        and url.port in (None, *PORTS)
+        and url.raw_path == b"/"
+        and not url.fragment
     )
 
 
