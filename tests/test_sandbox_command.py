@@ -138,8 +138,8 @@ def test_demo_of_webhooks_shows_the_whole_loop(opbx: Opbx, tmp_path: Path) -> No
         "sandbox call --wrong-key",
     ]
     assert "(exit code" not in outcome.stdout
-    assert outcome.stdout.count("\taccepted\t200\t") == 13
-    assert outcome.stderr.endswith("23 callbacks, 10 refused.\n")
+    assert outcome.stdout.count("\taccepted\t200\t") == 14
+    assert outcome.stderr.endswith("24 callbacks, 10 refused.\n")
     assert list(temporary.iterdir()) == []
 
 
@@ -148,8 +148,8 @@ def test_demo_of_webhooks_as_json_has_the_listeners_lines_too(opbx: Opbx) -> Non
     assert (outcome.code, outcome.stderr) == (0, "")
     listener = outcome.document["commands"][-1]
     assert listener["command"] == "opbx webhook listen --port 0"
-    assert listener["output"].count("\taccepted\t200\t") == 13
-    assert "23 callbacks, 10 refused." in listener["output"]
+    assert listener["output"].count("\taccepted\t200\t") == 14
+    assert "24 callbacks, 10 refused." in listener["output"]
 
 
 def test_a_quiet_demo_of_webhooks_still_passes_warnings_on(opbx: Opbx) -> None:
