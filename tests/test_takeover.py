@@ -11,6 +11,7 @@ import pytest
 from opbx_cli.sandbox.server import RunningSandbox
 from support import WEBHOOK_BASE_URL, Opbx, Outcome
 from terminal import on_terminal
+from validation import computer
 
 StartSandbox = Callable[..., RunningSandbox]
 OTHER = "https://other-pbx.example.org"
@@ -95,6 +96,64 @@ def test_a_stored_profile_moves_its_own_calls_where_its_own_url_says(
     assert configured("configure", "--webhook-base-url", OTHER).code == 0
     assert configured("validate").code == 0
     assert in_charge(sandbox)["url"] == OTHER + VOICE
+
+
+def test_calls_that_somebody_moved_since_the_last_run_stay_where_they_went(
+    configured: Opbx, sandbox: RunningSandbox
+) -> None:
+    """The customer moved to another OPBX, which has the same key; a forgotten cron job runs on."""
+    assert configured("validate").code == 0
+    another_opbx(sandbox)
+    outcome = configured("validate", "--json")
+    assert (outcome.code, outcome.error["code"]) == (9, "validate.wants_yes")
+    assert in_charge(sandbox)["url"] == OTHER + VOICE
+    assert domain(sandbox)["profile"][CDR].startswith(OTHER)
+    assert domain(sandbox)["profile"][SESSION_UPDATE].startswith(OTHER)
+    assert configured("validate", "--replace-default").code == 0
+    assert in_charge(sandbox)["url"] == WEBHOOK_BASE_URL + VOICE
+    assert configured("validate", "--check").code == 0
+
+
+def test_a_url_that_somebody_changed_since_the_last_run_is_named_and_kept(
+    configured: Opbx, sandbox: RunningSandbox
+) -> None:
+    assert configured("validate").code == 0
+    sandbox.state.edit_application(in_charge(sandbox)["id"], url=OTHER + VOICE)
+    sandbox.state.set_profile_keys({CDR: "https://crm.example.net/calls"})
+    assert configured("validate", "--check").code == 8
+    outcome = configured("validate", "--json")
+    assert outcome.code == 9
+    assert in_charge(sandbox)["url"] == OTHER + VOICE
+    assert domain(sandbox)["profile"][CDR] == "https://crm.example.net/calls"
+    again = configured("validate", "--json")
+    assert (again.code, in_charge(sandbox)["url"]) == (9, OTHER + VOICE)
+
+
+def test_two_computers_do_not_take_calls_from_each_other(
+    opbx: Opbx, sandbox: RunningSandbox
+) -> None:
+    first, second = (computer(opbx, sandbox, name) for name in ("first", "second"))
+    assert first("validate").code == 0
+    assert second("configure", "--webhook-base-url", OTHER).code == 0
+    assert second("validate").code == 9
+    assert second("validate", "--replace-default").code == 0
+    assert first("validate").code == 9
+    assert in_charge(sandbox)["url"] == OTHER + VOICE
+    assert second("validate", "--check").code == 0
+
+
+def test_a_move_that_was_cut_off_goes_on_without_a_yes(
+    configured: Opbx, sandbox: RunningSandbox
+) -> None:
+    """The application has moved, the profile has not: both are this store's doing."""
+    assert configured("validate").code == 0
+    assert configured("configure", "--webhook-base-url", OTHER).code == 0
+    sandbox.set_faults("update-domain=400*9")
+    assert configured("validate").code == 9
+    assert in_charge(sandbox)["url"] == OTHER + VOICE
+    sandbox.set_faults()
+    assert configured("validate").code == 0
+    assert domain(sandbox)["profile"][CDR].startswith(OTHER)
 
 
 def test_a_variable_that_happens_to_be_set_moves_no_calls(

@@ -11,6 +11,7 @@ import pytest
 
 from opbx_cli.sandbox.server import RunningSandbox
 from support import WEBHOOK_BASE_URL, Opbx
+from validation import computer
 
 StartSandbox = Callable[..., RunningSandbox]
 KEY = "authorization-api-key"
@@ -23,20 +24,6 @@ def remote_key(sandbox: RunningSandbox) -> Any:
 
 def stored_key(opbx: Opbx) -> str:
     return opbx("webhook-key", "reveal", "--yes").stdout.strip()
-
-
-def computer(opbx: Opbx, sandbox: RunningSandbox, name: str) -> Opbx:
-    """A computer of its own, set up from the domain's key alone."""
-    home = opbx.home.parent / name
-    found = Opbx(home, {"OPBX_HOME": str(home)}, sleep=sandbox.advance)
-    domain = sandbox.domains[0]
-    saved = found(
-        *("configure", "--domain-uuid", domain.uuid, "--api-key-stdin"),
-        *("--api-base-url", sandbox.url, "--webhook-base-url", WEBHOOK_BASE_URL),
-        stdin=domain.api_key,
-    )
-    assert saved.code == 0, saved.stderr
-    return found
 
 
 def check_settled(sandbox: RunningSandbox, *computers: Opbx) -> None:

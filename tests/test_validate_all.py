@@ -268,7 +268,7 @@ def test_a_profile_that_became_another_costs_only_itself(many: Opbx, four: Runni
 
 
 def _facts(number: int) -> Facts:
-    return Facts(f"name-{number}", None, None, None)
+    return Facts(f"name-{number}", None, None, None, None)
 
 
 def test_a_store_that_cannot_be_saved_fails_each_save(many: Opbx, four: RunningSandbox) -> None:

@@ -60,3 +60,17 @@ def configure(opbx: Opbx, sandbox: RunningSandbox, *more: str) -> None:
         stdin=domain.api_key,
     )
     assert outcome.code == 0, outcome.stderr
+
+
+def computer(opbx: Opbx, sandbox: RunningSandbox, name: str) -> Opbx:
+    """A computer of its own, set up from the domain's key alone."""
+    home = opbx.home.parent / name
+    found = Opbx(home, {"OPBX_HOME": str(home)}, sleep=sandbox.advance)
+    domain = sandbox.domains[0]
+    saved = found(
+        *("configure", "--domain-uuid", domain.uuid, "--api-key-stdin"),
+        *("--api-base-url", sandbox.url, "--webhook-base-url", WEBHOOK_BASE_URL),
+        stdin=domain.api_key,
+    )
+    assert saved.code == 0, saved.stderr
+    return found

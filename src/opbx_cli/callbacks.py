@@ -24,6 +24,10 @@ class Endpoints:
     session_update: str
     cdr: str
 
+    @property
+    def base_url(self) -> str:
+        return self.voice.removesuffix(PATHS[VOICE])
+
 
 def endpoints(base_url: str) -> Endpoints:
     return Endpoints(

@@ -143,6 +143,8 @@ class Settings:
     # goes on accepting it until then: OPBX and Cloudonix do not change at the same time.
     webhook_api_key_previous: Secret | None = None
     webhook_api_key_previous_until: int | None = None
+    # The webhook base URL that this store put in force last: what goes there is ours to move.
+    webhook_base_url_sent: str | None = None
     # The OPBX that uses this domain: where it is, whose it is, and how to speak with it.
     instance_url: str | None = None
     instance_organization: str | None = None
@@ -157,6 +159,7 @@ class Settings:
             voice_application=None,
             cloudonix_package=None,
             webhook_key_memory=None,
+            webhook_base_url_sent=None,
         ).without_previous_key()
 
     def without_instance(self) -> Settings:
@@ -172,9 +175,11 @@ class Settings:
         return replace(self, webhook_api_key_previous=None, webhook_api_key_previous_until=None)
 
 
-# What a user sets or sees; the rest is what opbx remembers of the webhook key and of OPBX.
+# What a user sets or sees; the rest is what opbx remembers of what it sent, and of OPBX.
 SETTING_NAMES: tuple[str, ...] = tuple(
     entry.name
     for entry in fields(Settings)
-    if not entry.name.startswith(("webhook_api_key_", "webhook_key_", "instance_"))
+    if not entry.name.startswith(
+        ("webhook_api_key_", "webhook_key_", "webhook_base_url_", "instance_")
+    )
 )

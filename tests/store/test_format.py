@@ -57,6 +57,7 @@ PROFILES = st.builds(
     instance_token=st.none() | KEYS,
     instance_token_expires=st.none() | st.integers(0, 253_402_300_799),
     webhook_api_key_previous_until=st.none() | st.integers(0, 253_402_300_799),
+    webhook_base_url_sent=st.none() | URLS,
 )
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", fullmatch=True)
 

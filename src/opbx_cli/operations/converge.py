@@ -220,7 +220,10 @@ class Convergence:
             return Step(
                 StepId.VOICE_APPLICATION,
                 Status.SKIPPED,
-                self._wording.taken(planned.takeovers, Taken.APPLICATION_URL),
+                wording.with_drift(
+                    self._wording.taken(planned.takeovers, Taken.APPLICATION_URL),
+                    planned.application_drift,
+                ),
                 planned.application_changes,
                 wants=self._wording.hint_to_switch,
             )
@@ -497,6 +500,7 @@ class Convergence:
             if self._application and StepId.VOICE_APPLICATION not in self._left_open
             else self._desired.application,
             webhook_key_memory=self._memory_of_key(),
+            webhook_base_url_sent=self._base_url_in_force(),
         )
         try:
             with self._interruptions.held():
@@ -506,6 +510,12 @@ class Convergence:
         if changed:
             return Step(StepId.SAVE, Status.UPDATED, "saved what Cloudonix told about the domain")
         return Step(StepId.SAVE, Status.UNCHANGED, "nothing new to save")
+
+    def _base_url_in_force(self) -> str | None:
+        """Return where calls and callbacks go for our doing; in part, it is the one from before."""
+        if {StepId.VOICE_APPLICATION, StepId.DOMAIN_PROFILE} <= self._in_line:
+            return self._desired.endpoints.base_url
+        return self._desired.sent_base_url
 
     def _memory_of_key(self) -> KeyMemory | None:
         """Return how the key that is in force is known; one that did not arrive is not."""

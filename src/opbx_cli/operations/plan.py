@@ -88,6 +88,7 @@ class Desired:
     no_answer_timeout: int | None = None  # seconds
     recording_format: RecordingFormat | None = None
     application: ApplicationReference | None = None
+    sent_base_url: str | None = None  # the webhook base URL that this store put in force last
     is_url_chosen: bool = True  # by the profile itself, not by the environment
     rival_urls: tuple[str, ...] = ()  # webhook base URLs of other profiles for this domain
 
@@ -111,6 +112,7 @@ class Desired:
             no_answer_timeout=settings.no_answer_timeout,
             recording_format=settings.recording_format,
             application=settings.voice_application,
+            sent_base_url=settings.webhook_base_url_sent,
             is_url_chosen=has_store and settings.webhook_base_url is not None,
             rival_urls=rival_urls,
         )
@@ -183,7 +185,7 @@ def plan(desired: Desired, actual: Snapshot, choices: Choices | None = None) -> 
     changes = application_changes(application, spec)
     stored = desired.application
     is_stored = application is not None and stored is not None and application.id == stored.id
-    claim = Claim(is_stored, desired.is_url_chosen, desired.rival_urls)
+    claim = Claim(desired.sent_base_url, desired.is_url_chosen, desired.rival_urls)
     default_changes, default_taken = _default_changes(
         domain, applications, application, spec, claim
     )

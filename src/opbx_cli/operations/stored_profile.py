@@ -22,6 +22,7 @@ class Facts:
     cloudonix_package: str | None
     voice_application: ApplicationReference | None
     webhook_key_memory: KeyMemory | None
+    webhook_base_url_sent: str | None
 
 
 class KeyMovedError(Exception):
@@ -97,4 +98,5 @@ def remembering(settings: Settings, facts: Facts) -> Settings:
         cloudonix_package=facts.cloudonix_package,
         voice_application=facts.voice_application,
         webhook_key_memory=memory,
+        webhook_base_url_sent=facts.webhook_base_url_sent,
     )

@@ -53,19 +53,23 @@ class Takeover:
 class Claim:
     """Why a webhook URL may be taken for what the user wants.
 
-    `is_stored`: this store put the application in charge before. `is_chosen`: the URL is the
+    `sent`: the webhook base URL that this store put in force last. `is_chosen`: the URL is the
     profile's own, not one that the environment happens to name. `rivals`: the webhook base
     URLs of other stored profiles for the same domain.
     """
 
-    is_stored: bool
+    sent: str | None
     is_chosen: bool
     rivals: tuple[str, ...] = ()
 
     def covers(self, url: str) -> bool:
-        """Tell whether moving away from this URL is what the user asked for."""
-        is_of_rival = any(url == base or url.startswith(f"{base}/") for base in self.rivals)
-        return self.is_stored and self.is_chosen and not is_of_rival
+        """Tell whether moving away from this URL is what the user asked for.
+
+        It is where this store put it: where somebody else moved it since, it is theirs.
+        """
+        is_of_rival = any(_is_below(url, base) for base in self.rivals)
+        is_own = self.sent is not None and _is_below(url, self.sent)
+        return is_own and self.is_chosen and not is_of_rival
 
 
 def endpoint_takeovers(
@@ -137,6 +141,10 @@ def host_of(url: str) -> str:
 
 def kinds_of(takeovers: Iterable[Takeover]) -> frozenset[Taken]:
     return frozenset(one.kind for one in takeovers)
+
+
+def _is_below(url: str, base: str) -> bool:
+    return url == base or url.startswith(f"{base}/")
 
 
 def _party(url: str) -> tuple[str, int | None]:

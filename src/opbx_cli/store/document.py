@@ -50,6 +50,7 @@ PLAIN_FIELDS: Mapping[str, type] = {
     "api_base_url": str,
     "cloudonix_package": str,
     "webhook_api_key_previous_until": int,
+    "webhook_base_url_sent": str,
     "instance_url": str,
     "instance_organization": str,
     "instance_token_expires": int,

@@ -56,6 +56,7 @@ def _parse_memory(text: str) -> KeyMemory:
 _PARSERS: Mapping[str, Callable[[str], object]] = {
     "domain_uuid": parse_domain_uuid,
     "webhook_base_url": _parse_webhook_base_url,
+    "webhook_base_url_sent": _parse_webhook_base_url,
     "no_answer_timeout": parse_no_answer_timeout,
     "recording_format": parse_recording_format,
     "api_base_url": _parse_api_base_url,
