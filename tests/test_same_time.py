@@ -141,6 +141,59 @@ def test_an_answer_is_lost_at_any_request(
     assert remote_key(sandbox) in (old, in_force)
 
 
+def in_doubt(opbx: Opbx, sandbox: RunningSandbox, fault: str) -> tuple[str, str]:
+    """Cut a rotation off; return the key from before and the new one."""
+    assert opbx("validate").code == 0
+    old = remote_key(sandbox)
+    sandbox.set_faults(f"update-domain={fault}*9", "get-domain=500*9@2")
+    assert opbx("webhook-key", "rotate").code == 7
+    sandbox.set_faults()
+    return old, stored_key(opbx)
+
+
+@pytest.mark.parametrize("fault", ["close-before", "close-after"])
+def test_a_key_that_is_given_after_a_cut_off_rotation_is_the_one_that_counts(
+    configured: Opbx, sandbox: RunningSandbox, fault: str
+) -> None:
+    in_doubt(configured, sandbox, fault)
+    given = configured("configure", "--webhook-key-stdin", stdin=OTHER_KEY)
+    assert given.code == 0
+    outcome = configured("validate", "--json")
+    assert outcome.code == 0, outcome.stdout
+    assert stored_key(configured) == remote_key(sandbox) == OTHER_KEY
+    check_one_truth(configured, sandbox)
+
+
+def test_a_key_that_is_given_while_a_cut_off_rotation_is_ended(
+    start_sandbox: StartSandbox, opbx: Opbx
+) -> None:
+    sandbox = start_sandbox(latency=0.5)
+    configure(opbx, sandbox)
+    in_doubt(opbx, sandbox, "close-before")
+    sandbox.forget_requests()
+    with started(opbx, ["validate"]) as validating:
+        while validating.poll() is None and not sandbox.requests:
+            os.sched_yield()
+        assert opbx(*words(opbx, sandbox, "configure")).code == 0
+        stdout, stderr = validating.communicate(timeout=60)
+    assert (validating.returncode, json.loads(stdout)["result"]) == (0, "ok"), stderr
+    assert stored_key(opbx) == remote_key(sandbox) == OTHER_KEY
+    check_one_truth(opbx, sandbox)
+
+
+def test_a_store_that_cannot_be_saved_does_not_cost_the_result_document(
+    configured: Opbx, sandbox: RunningSandbox
+) -> None:
+    in_doubt(configured, sandbox, "close-before")
+    configured.home.chmod(0o700)
+    (configured.home / "store.toml.lock").unlink()
+    (configured.home / "store.toml.lock").mkdir()
+    outcome = configured("validate", "--json")
+    assert outcome.code == 10, outcome.stderr
+    assert outcome.document["result"] == "failed"
+    assert outcome.error["code"].startswith("store.")
+
+
 def test_a_command_says_that_it_waits_for_another_one(
     start_sandbox: StartSandbox, opbx: Opbx
 ) -> None:

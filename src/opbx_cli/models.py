@@ -171,6 +171,16 @@ class Settings:
             instance_token_expires=None,
         )
 
+    def with_webhook_keys_of(self, other: Settings) -> Settings:
+        """These settings with the other ones' webhook keys, and what is remembered of them."""
+        return replace(
+            self,
+            webhook_api_key=other.webhook_api_key,
+            webhook_key_memory=other.webhook_key_memory,
+            webhook_api_key_previous=other.webhook_api_key_previous,
+            webhook_api_key_previous_until=other.webhook_api_key_previous_until,
+        )
+
     def without_previous_key(self) -> Settings:
         return replace(self, webhook_api_key_previous=None, webhook_api_key_previous_until=None)
 

@@ -6,7 +6,7 @@ import typer
 
 from opbx_cli.cli.app import App
 from opbx_cli.cli.options import EnvFilePath, command
-from opbx_cli.errors import DIFFERS, Interrupted, UsageError
+from opbx_cli.errors import DIFFERS, Interrupted, OpbxError, UsageError
 
 if TYPE_CHECKING:
     from opbx_cli.operations.plan import Choices
@@ -118,14 +118,17 @@ def _validate_one(app: App, choices: "Choices", *, check: bool, push: bool) -> N
     app.tell_context(active)
     task = _task(app, choices, check=check, push=push)
     validation = Validation(app.client, task, app.signals)
-    with task.alone():
-        try:
+    try:
+        with task.alone():
             _carry_out(app, validation, choices)
-        except KeyboardInterrupt:
-            validation.was_interrupted = True
-    report = validation.report()
-    _record(app, report)
-    app.ui.show_report(report)
+    except KeyboardInterrupt:
+        validation.was_interrupted = True
+    except OpbxError as error:  # of no step: the store is locked, or an answer never came
+        validation.fail(error)
+    with app.signals.held():
+        report = validation.report()
+        _record(app, report)
+        app.ui.show_report(report)
     if validation.was_interrupted:
         raise _interrupted(report)
     if report.error is not None:

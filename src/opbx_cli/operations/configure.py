@@ -91,13 +91,10 @@ def with_webhook_key(settings: Settings, key: Secret) -> Settings:
     if memory is None or memory.state is KeyState.GENERATED:
         without = settings.without_previous_key()
         return replace(without, webhook_api_key=key, webhook_key_memory=None)
-    previous = old if memory.is_of(old) else settings.webhook_api_key_previous
-    return replace(
-        settings,
-        webhook_api_key=key,
-        webhook_api_key_previous=previous,
-        webhook_api_key_previous_until=None,
-    )
+    given = replace(settings, webhook_api_key=key, webhook_api_key_previous_until=None)
+    if memory.state is KeyState.ROTATING:  # cut off: either of both may be in force, and is ours
+        return replace(given, webhook_key_memory=replace(memory, state=KeyState.SENDING))
+    return replace(given, webhook_api_key_previous=old) if memory.is_of(old) else given
 
 
 def _without_webhook_key_in_use(settings: Settings, before: Settings) -> Settings:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from opbx_cli.errors import ConfigurationError, OpbxError
@@ -119,6 +119,12 @@ class Validation:
         yield from self.look()
         yield from self.settle()
 
+    def fail(self, error: OpbxError) -> None:
+        """Take an error that is no step's own for that of the first step not come to."""
+        reached = {step.id for step in self.steps} | {StepId.SETTINGS}
+        first = next((step_id for step_id in StepId if step_id not in reached), StepId.SAVE)
+        self.steps += failed_steps(first, error)
+
     def report(self) -> Report:
         steps = last_words(self.steps)
         if self.was_interrupted:
@@ -203,16 +209,13 @@ class Validation:
                 f"{self._task.active.profile_option}` ends it with the key {key}"
             )
             return
-        self._task.profile.save(
-            lambda now: replace(
-                now,
-                webhook_api_key=after.webhook_api_key,
-                webhook_key_memory=after.webhook_key_memory,
-                webhook_api_key_previous=after.webhook_api_key_previous,
-                webhook_api_key_previous_until=after.webhook_api_key_previous_until,
-            ),
-            expected_key=before.webhook_api_key,
-        )
+        try:
+            self._task.profile.save(
+                lambda now: now.with_webhook_keys_of(after), expected_key=before.webhook_api_key
+            )
+        except KeyMovedError:  # somebody gave another key meanwhile, which ends the rotation too
+            self._refresh()
+            return
         self.warnings.append(
             f"a rotation of the webhook key was cut off: the key in force is {key}, here too"
         )

@@ -111,6 +111,10 @@ class KeyRotation:
         )
         self._save(begun, expected=old)
         try:
+            self._interruptions.check()
+        except KeyboardInterrupt:
+            raise self._gone_back(Interrupted("interrupted"), new) from None
+        try:
             with self._interruptions.held():
                 is_shown = self._send_to_both(begun, new)
         except _InDoubtError as doubt:
@@ -255,14 +259,7 @@ class KeyRotation:
         """Save the keys of these settings; what others saved in the profile stays."""
         try:
             self._profile.save(
-                lambda now: replace(
-                    now,
-                    webhook_api_key=settings.webhook_api_key,
-                    webhook_key_memory=settings.webhook_key_memory,
-                    webhook_api_key_previous=settings.webhook_api_key_previous,
-                    webhook_api_key_previous_until=settings.webhook_api_key_previous_until,
-                ),
-                expected_key=expected,
+                lambda now: now.with_webhook_keys_of(settings), expected_key=expected
             )
             self.saved = settings
         except KeyMovedError:
