@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +126,96 @@ def test_a_rotation_that_is_cut_off_knows_both_keys(
     assert configured("validate").code == 0
     assert stored_key(configured) == remote_key(sandbox) == in_force
     assert configured("validate", "--check").code == 0
+
+
+@contextmanager
+def lock_held(path: Path) -> Iterator[None]:
+    """Hold a lock of the store's, as another opbx does."""
+    with path.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def rotating(opbx: Opbx) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "opbx_cli", "webhook-key", "rotate"],
+        env=opbx.process_environ(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("by", SIGNALS, ids=lambda number: number.name)
+def test_a_rotation_that_is_ended_while_it_saves_the_new_key_goes_back(
+    configured: Opbx, sandbox: RunningSandbox, by: signal.Signals
+) -> None:
+    assert configured("validate").code == 0
+    old = stored_key(configured)
+    sandbox.forget_requests()
+    with rotating(configured) as process:
+        with lock_held(configured.home / "store.toml.lock"):
+            while process.poll() is None and not any(one.ended for one in sandbox.requests):
+                os.sched_yield()
+            time.sleep(0.5)  # it waits for the lock now
+            process.send_signal(by)
+            time.sleep(0.2)
+        stdout, stderr = process.communicate(timeout=ENDED_IN)
+    assert (process.returncode, stdout) == (SIGNALS[by], "")
+    assert "opbx keeps the old webhook key" in stderr
+    assert stored_key(configured) == remote_key(sandbox) == old
+
+
+@pytest.mark.parametrize("by", SIGNALS, ids=lambda number: number.name)
+def test_a_rotation_that_is_ended_after_the_key_was_sent_says_so(
+    start_sandbox: StartSandbox, opbx: Opbx, by: signal.Signals
+) -> None:
+    sandbox = start_sandbox(latency=0.5)
+    configure(opbx, sandbox)
+    assert opbx("validate").code == 0
+    old = stored_key(opbx)
+    sandbox.forget_requests()
+    with rotating(opbx) as process:
+        while process.poll() is None and not any(
+            one.call == "update-domain" for one in sandbox.requests
+        ):
+            os.sched_yield()
+        with lock_held(opbx.home / "store.toml.lock"):
+            while process.poll() is None and sandbox.requests[-1].ended is None:
+                os.sched_yield()
+            time.sleep(0.5)  # it waits for the lock now
+            process.send_signal(by)
+            time.sleep(0.2)
+        stdout, _stderr = process.communicate(timeout=ENDED_IN)
+    assert process.returncode == SIGNALS[by]
+    assert "OPBX refuses callbacks until it has the new key too." in stdout
+    assert stored_key(opbx) == remote_key(sandbox) != old
+    entry = opbx("profiles", "history", "--json").document["entries"][-1]
+    assert (entry["command"], entry["result"]) == ("webhook-key rotate", "ok")
+
+
+@pytest.mark.parametrize("by", [*SIGNALS, signal.SIGINT], ids=lambda number: number.name)
+def test_a_validate_that_is_ended_while_it_waits_for_another_one_prints_its_document(
+    configured: Opbx, sandbox: RunningSandbox, by: signal.Signals
+) -> None:
+    assert configured("validate").code == 0
+    (lock,) = (configured.home / "locks").iterdir()
+    with (
+        lock_held(lock),
+        subprocess.Popen(
+            [sys.executable, "-m", "opbx_cli", "validate", "--json", "--verbose"],
+            env=configured.process_environ(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
+        time.sleep(1.5)  # it waits for the lock now
+        process.send_signal(by)
+        stdout, stderr = process.communicate(timeout=ENDED_IN)
+    assert process.returncode == SIGNALS.get(by, 130)
+    assert {one["status"] for one in json.loads(stdout)["steps"]} == {"skipped"}
+    assert "no step had changed anything" in stderr
 
 
 @pytest.mark.parametrize("by", SIGNALS, ids=lambda number: number.name)

@@ -98,8 +98,9 @@ def validate_batch(
         for report in cut_off:
             app.ui.show_one_of_many(report)
     finally:
-        saving.close()
-        app.record(*_deeds(command, tasks, [*seen, *cut_off]))
+        with app.signals.held():
+            saving.close()
+            app.record(*_deeds(command, tasks, [*seen, *cut_off]))
     tally = Tally(len(tasks), tuple((r.profile or "", r.result) for r in seen))
     if is_interrupted:
         raise tally.interrupted(cut_off, hint)

@@ -69,21 +69,22 @@ def rotate_webhook_key(
         with app.ui.working("Looking which webhook key is in force"):
             owner = rotation.look()
         _want_yes(app, owner, yes=yes)
-        try:
-            with app.ui.working("Putting a new webhook key in force"):
-                result = rotation.run(old_valid_until=until)
-        finally:
-            if rotation.outcome != "failed":
-                app.record(
-                    Deed(
-                        "webhook-key rotate",
-                        profile,
-                        rotation.before,
-                        rotation.saved,
-                        result=rotation.outcome,
+        with app.signals.held():  # until what was done is recorded and said
+            try:
+                with app.ui.working("Putting a new webhook key in force"):
+                    result = rotation.run(old_valid_until=until)
+            finally:
+                if rotation.outcome != "failed":
+                    app.record(
+                        Deed(
+                            "webhook-key rotate",
+                            profile,
+                            rotation.before,
+                            rotation.saved,
+                            result=rotation.outcome,
+                        )
                     )
-                )
-    app.ui.show(result)
+            app.ui.show(result)
     app.signals.check()
 
 
