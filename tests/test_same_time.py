@@ -210,7 +210,27 @@ def test_a_command_says_that_it_waits_for_another_one(
     assert stored_key(opbx) == remote_key(sandbox)
 
 
-def test_locks_are_few_empty_and_private(configured: Opbx, sandbox: RunningSandbox) -> None:
+def test_many_domains_do_not_wait_for_each_other(start_sandbox: StartSandbox, opbx: Opbx) -> None:
+    sandbox = start_sandbox(domains=40, latency=0.05)
+    folder = opbx.home.parent
+    tables = []
+    for number, domain in enumerate(sandbox.domains):
+        (folder / f"{number}.key").write_text(domain.api_key)
+        tables.append(
+            f'[profile.p{number}]\ndomain_uuid = "{domain.uuid}"\n'
+            f'domain_api_key_file = "{number}.key"\napi_base_url = "{sandbox.url}"\n'
+            'webhook_base_url = "https://pbx.example.com"\n'
+        )
+    manifest = folder / "domains.toml"
+    manifest.write_text("\n".join(tables))
+    first = opbx("apply", str(manifest))  # makes the store
+    assert first.code == 0
+    again = opbx("apply", str(manifest))
+    assert "Another opbx" not in first.stderr + again.stderr
+    assert len(list((opbx.home / "locks").iterdir())) == 40
+
+
+def test_locks_are_empty_and_private(configured: Opbx, sandbox: RunningSandbox) -> None:
     assert configured("validate").code == 0
     folder: Path = configured.home / "locks"
     assert folder.stat().st_mode & 0o777 == 0o700

@@ -59,11 +59,11 @@ def domain_locked(
 ) -> Iterator[None]:
     """Hold off other commands that write the same domain from this store.
 
-    `waiting` is called once if another one is at work. Domains share 256 locks: two that meet
-    in one follow each other, which does no harm. Where no lock can be made (a store that is
-    mounted read-only) there is none: nobody can save there anyway.
+    `waiting` is called once if another one is at work. Each domain has a lock of its own, or one
+    on a slow domain would hold up another, and be taken for another opbx. Where no lock can be
+    made (a store that is mounted read-only) there is none: nobody can save there anyway.
     """
-    path = folder / f"{hashlib.sha256(domain.encode()).hexdigest()[:2]}.lock"
+    path = folder / f"{hashlib.sha256(domain.encode()).hexdigest()[:16]}.lock"
     try:
         file.make_private_folder(folder)
         descriptor = file.open_lock(path)
