@@ -190,6 +190,25 @@ def test_the_question_on_a_terminal(
         assert stored_key(configured) == THEIRS
 
 
+def test_the_answer_to_change_nothing_changes_nothing(
+    configured: Opbx, sandbox: RunningSandbox
+) -> None:
+    assert configured("validate").code == 0
+    moved = "https://pbx.example.com:8443"
+    assert configured("configure", "--webhook-base-url", moved).code == 0
+    sandbox.state.set_profile_keys({KEY: THEIRS})
+    sandbox.forget_requests()
+    with on_terminal("validate", environ=configured.process_environ(NO_COLOR="1")) as terminal:
+        terminal.expect("n  no, change nothing")
+        terminal.expect("[k/r/N] ")
+        terminal.send("n")
+        shown = terminal.finish()
+        assert terminal.exit_code == 9
+    assert [request for request in sandbox.requests if request.method != "GET"] == []
+    assert "nothing was written" in shown
+    assert "`opbx validate --keep-webhook-key`" in " ".join(shown.split())
+
+
 def test_a_masked_key_of_somebodys_cannot_be_kept_and_the_question_does_not_offer_it(
     start_sandbox: StartSandbox, opbx: Opbx
 ) -> None:

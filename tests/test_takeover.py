@@ -89,6 +89,39 @@ def test_call_data_that_another_system_receives_is_not_taken_from_it(
     assert configured("validate", "--check").code == 0
 
 
+def test_the_question_names_the_whole_way_back_in_lines_that_fit(
+    configured: Opbx, sandbox: RunningSandbox
+) -> None:
+    sandbox.state.add_application("ivr-2019", url="https://ivr.example.com/route")
+    sandbox.state.set_default_application("ivr-2019")
+    sandbox.state.set_profile_keys({CDR: "https://crm.example.net/calls"})
+    with on_terminal("validate", environ=configured.process_environ(NO_COLOR="1")) as terminal:
+        asked = terminal.expect("[y/p/N] ")
+        terminal.send("n")
+        terminal.finish()
+    back = "make 'ivr-2019' the default application and enter the old URL in the Cockpit again"
+    assert f"(Way back: {back}.)" in " ".join(asked.split())
+    assert max(map(len, asked.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+def test_no_question_is_broken_within_a_word(
+    configured: Opbx, sandbox: RunningSandbox, columns: int
+) -> None:
+    assert configured("validate").code == 0
+    sandbox.state.set_profile_keys({"authorization-api-key": "the-key-of-the-other-opbx-0123"})
+    environ = configured.process_environ(NO_COLOR="1")
+    for argv, end in (
+        (("validate",), "[k/r/N] "),
+        (("webhook-key", "rotate"), "[y/N] "),
+        (("configure", "--domain-uuid", "6b1f0c2e-0000-4000-8000-00000000000b"), "[default]: "),
+    ):
+        with on_terminal(*argv, environ=environ, columns=columns) as terminal:
+            asked = terminal.expect(end)
+        words = [line.rstrip() for line in asked.splitlines() if "\x1b" not in line]
+        assert max(map(len, words)) <= columns, asked
+
+
 def test_a_stored_profile_moves_its_own_calls_where_its_own_url_says(
     configured: Opbx, sandbox: RunningSandbox
 ) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
+from opbx_cli.cli.ui import fitted
 from opbx_cli.errors import UsageError
 from opbx_cli.models import Secret
 from opbx_cli.settings import checked
@@ -60,9 +61,9 @@ class TerminalPrompts:
         return self._chosen(f"{question} {shown} ", answers, default="ny"[default]) == "y"
 
     def choose(self, question: str, answers: Mapping[str, str], *, default: str) -> str:
-        print(question, file=sys.stderr)  # noqa: T201
-        for letter, meaning in answers.items():
-            print(f"  {letter}  {meaning}", file=sys.stderr)  # noqa: T201
+        lines = [fitted(line) for line in question.splitlines()]
+        lines += [fitted(f"  {one}  {meaning}", indent=" " * 5) for one, meaning in answers.items()]
+        print("\n".join(lines), file=sys.stderr)  # noqa: T201
         letters = "/".join(one.upper() if one == default else one for one in answers)
         return self._chosen(f"[{letters}] ", answers, default=default)
 
@@ -80,7 +81,7 @@ class TerminalPrompts:
 
     def _line(self, prompt: str) -> str:
         with _ending_its_line():
-            print(prompt, end="", file=sys.stderr, flush=True)  # noqa: T201
+            print(fitted(prompt.rstrip()), end=" ", file=sys.stderr, flush=True)  # noqa: T201
             answer = sys.stdin.readline()
             if not answer:
                 raise EOFError

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def about_takeovers(prompts: Prompts, takeovers: Sequence[Takeover]) -> CallsChoice:
     """Name what goes elsewhere now, where it would go, and the way back."""
     lines = [_now(one) for one in takeovers]
-    lines += [f"Send them to {_server(takeovers[0].wanted)} instead? {_way_back(takeovers)}"]
+    lines += [f"Send them to {_server(takeovers[0].wanted)} instead?", _way_back(takeovers)]
     if not is_public(_host(takeovers[0].wanted)):
         lines.append("The internet cannot reach that address: calls would not arrive.")
     answer = prompts.choose(
@@ -34,7 +34,7 @@ def about_takeovers(prompts: Prompts, takeovers: Sequence[Takeover]) -> CallsCho
 
 
 def about_key(prompts: Prompts, key: KeyPlan) -> KeyChoice:
-    """Ask whose webhook key is to be in force; without an answer nothing is done."""
+    """Ask whose webhook key is to be in force; without an answer nothing is written."""
     ours = key.own.fingerprint if key.own is not None else "none"
     drift = f" ({key.drift})" if key.drift else ""
     answers = {"r": "replace it by this profile's; OPBX refuses calls until it has that one"}
@@ -47,7 +47,7 @@ def about_key(prompts: Prompts, key: KeyPlan) -> KeyChoice:
         answers,
         default="n",
     )
-    return {"k": KeyChoice.KEEP, "r": KeyChoice.REPLACE}.get(answer, KeyChoice.UNDECIDED)
+    return {"k": KeyChoice.KEEP, "r": KeyChoice.REPLACE}.get(answer, KeyChoice.NOTHING)
 
 
 def _now(one: Takeover) -> str:
@@ -59,11 +59,14 @@ def _now(one: Takeover) -> str:
 
 
 def _way_back(takeovers: Sequence[Takeover]) -> str:
-    first = takeovers[0]
-    if first.kind is Taken.DEFAULT_APPLICATION:
-        name = first.application or first.id
-        return f"(Way back: make '{name}' the default application in the Cockpit again.)"
-    return "(Way back: enter the old URLs in the Cockpit again.)"
+    steps = [
+        f"make '{one.application or one.id}' the default application"
+        for one in takeovers
+        if one.kind is Taken.DEFAULT_APPLICATION
+    ]
+    if len(takeovers) > len(steps):
+        steps.append(f"enter the old URL{'s' * (len(takeovers) - len(steps) > 1)}")
+    return f"(Way back: {' and '.join(steps)} in the Cockpit again.)"
 
 
 def _server(url: str) -> str:

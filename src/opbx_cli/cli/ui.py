@@ -234,11 +234,11 @@ class Ui:
 
     def notice(self, sentence: str) -> None:
         if not self._quiet and self.output != "json":
-            self._write("stderr", f"{self._fitted(sentence)}\n")
+            self._write("stderr", f"{fitted(sentence)}\n")
 
     def pass_on(self, line: str) -> None:
         """Show what another opbx said on its stderr, be it a notice or a warning."""
-        self._write("stderr", f"{self._fitted(line)}\n")
+        self._write("stderr", f"{fitted(line)}\n")
 
     def trace(self, line: str) -> None:
         if self._verbose:
@@ -301,18 +301,8 @@ class Ui:
         styled = label
         if wants_colour(sys.stderr, self._environ):
             styled = typer.style(label, fg=colour, bold=True)
-        fitted = self._fitted(f"{label}: {clean(sentence)}").removeprefix(label)
-        self._write("stderr", f"{styled}{fitted}\n")
-
-    def _fitted(self, sentence: str) -> str:
-        """Break between words on a terminal; elsewhere a sentence stays one line."""
-        if not _is_terminal(sys.stderr):
-            return sentence
-        import textwrap
-
-        # Of the terminal that stderr is: stdout may be a pipe or another one.
-        width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
-        return textwrap.fill(sentence, width, break_long_words=False, break_on_hyphens=False)
+        rest = fitted(f"{label}: {clean(sentence)}").removeprefix(label)
+        self._write("stderr", f"{styled}{rest}\n")
 
     def _write(self, name: str, text: str) -> None:
         """Write now; a reader who went away (`| head`) does not stop the work.
@@ -342,6 +332,22 @@ class Ui:
         if not isinstance(error, BrokenPipeError):
             self.output_problem = error
         _discard(getattr(sys, name))
+
+
+def fitted(sentence: str, *, indent: str = "") -> str:
+    """Break between words on a terminal; elsewhere a sentence stays one line.
+
+    `indent` is what the lines behind the first begin with.
+    """
+    if not _is_terminal(sys.stderr):
+        return sentence
+    import textwrap
+
+    # Of the terminal that stderr is: stdout may be a pipe or another one.
+    width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    return textwrap.fill(
+        sentence, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def wants_colour(stream: TextIO | None, environ: Mapping[str, str]) -> bool:

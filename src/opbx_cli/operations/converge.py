@@ -16,7 +16,13 @@ from opbx_cli.errors import Interrupted, NotFoundError, OpbxError, RemoteError
 from opbx_cli.models import KeyMemory, KeyState
 from opbx_cli.operations import wording
 from opbx_cli.operations.applications import Applications
-from opbx_cli.operations.key_ownership import KeyAction, KeyOwner, shows_key, state_in_force
+from opbx_cli.operations.key_ownership import (
+    KeyAction,
+    KeyChoice,
+    KeyOwner,
+    shows_key,
+    state_in_force,
+)
 from opbx_cli.operations.plan import (
     KEY_PATH,
     PROFILE_PATH,
@@ -45,6 +51,9 @@ from opbx_cli.remote import AUTHORIZATION_API_KEY, Domain, Snapshot, VoiceApplic
 
 if TYPE_CHECKING:
     from opbx_cli.cloudonix import Client
+
+
+BROUGHT = (StepId.VOICE_APPLICATION, StepId.DOMAIN_PROFILE, StepId.DEFAULT_APPLICATION)
 
 
 class Interruptions(Protocol):
@@ -116,7 +125,7 @@ class Convergence:
 
     def steps(self) -> Iterator[Step]:
         """Yield each step as it ends; a step that proves wrong later is yielded again."""
-        if self._plan.takeovers and self._choices.calls is CallsChoice.NOTHING:
+        if CallsChoice.NOTHING is self._choices.calls or KeyChoice.NOTHING is self._choices.key:
             yield from self._nothing()
             return
         for step_id, act in (
@@ -147,17 +156,15 @@ class Convergence:
 
     def _nothing(self) -> Iterator[Step]:
         """Say that nothing was written, because that was the answer."""
-        left = Step(
-            StepId.VOICE_APPLICATION,
-            Status.SKIPPED,
-            f"nothing was written: {self._wording.taken(self._plan.takeovers)}",
-            wants=self._wording.hint_to_switch,
-        )
-        yield left
-        yield from (
-            Step(step_id, Status.SKIPPED, "nothing was written")
-            for step_id in (StepId.DOMAIN_PROFILE, StepId.DEFAULT_APPLICATION, StepId.SAVE)
-        )
+        first, why = StepId.VOICE_APPLICATION, self._wording.taken(self._plan.takeovers)
+        wants = self._wording.hint_to_switch
+        if self._choices.key is KeyChoice.NOTHING:
+            first, why = StepId.DOMAIN_PROFILE, self._wording.foreign_key(self._plan.key)
+            wants = self._wording.hint_about_key(self._plan.key)
+        for step_id in (*BROUGHT, StepId.SAVE):
+            is_first = step_id is first
+            detail = f"nothing was written: {why}" if is_first else "nothing was written"
+            yield Step(step_id, Status.SKIPPED, detail, wants=wants if is_first else None)
 
     def _finish(self) -> Iterator[Step]:
         """Read everything again: what was confirmed must also have been kept. Then save."""

@@ -36,6 +36,7 @@ class KeyChoice(StrEnum):
     UNDECIDED = "undecided"
     KEEP = "keep"
     REPLACE = "replace"
+    NOTHING = "nothing"  # write nothing at all
 
 
 class KeyAction(StrEnum):
@@ -78,7 +79,7 @@ def action_on(owner: KeyOwner, choice: KeyChoice, *, can_adopt: bool) -> KeyActi
         return KeyAction.SEND
     if owner is KeyOwner.ADOPTABLE:
         return KeyAction.ADOPT
-    if owner is KeyOwner.FOREIGN and choice is KeyChoice.UNDECIDED:
+    if owner is KeyOwner.FOREIGN and choice is not KeyChoice.KEEP:
         return KeyAction.ASK
     return KeyAction.ADOPT if owner is KeyOwner.FOREIGN and can_adopt else KeyAction.LEAVE
 
