@@ -239,7 +239,11 @@ def test_two_profiles_do_not_take_one_domain_from_each_other(
     first = sandbox.domains[0]
     argv = ("--domain-uuid", first.uuid, "--api-key-stdin", "--api-base-url", sandbox.url)
     second = ("configure", "-p", "second", *argv, "--webhook-base-url", OTHER)
-    assert configured(*second, stdin=first.api_key).code == 0
+    saved = configured(*second, "--json", stdin=first.api_key)
+    assert saved.code == 0
+    (warning,) = saved.document["warnings"]
+    assert "profile 'default' is about the same domain" in warning
+    assert f"another webhook base URL ({WEBHOOK_BASE_URL})" in warning
     refused = configured("validate", "-p", "second", "--json")
     assert refused.code == 9
     assert in_charge(sandbox)["url"] == WEBHOOK_BASE_URL + VOICE
@@ -317,3 +321,20 @@ def test_another_customer_does_not_overwrite_the_first(
         assert terminal.exit_code == 0
     assert configured("profiles", "show", "default", "--json").document == before
     assert configured("profiles", "show", "second", "--json").document["domain_uuid"] == other
+
+
+def test_another_customer_does_not_overwrite_a_third_either(
+    configured: Opbx, sandbox: RunningSandbox
+) -> None:
+    uuid = "6b1f0c2e-0000-4000-8000-00000000000{}"
+    argv = ("configure", "-p", "second", "--domain-uuid", uuid.format("b"), "--api-key-stdin")
+    assert configured(*argv, stdin="XI0123456789abcdefghijABCDEFGHIJKL").code == 0
+    before = configured("profiles", "show", "second", "--json").document
+    words = ("configure", "--domain-uuid", uuid.format("c"))
+    with on_terminal(*words, environ=configured.process_environ(NO_COLOR="1")) as terminal:
+        terminal.expect("Profile [default]: ")
+        terminal.send("second")
+        shown = terminal.finish()
+        assert terminal.exit_code == 2
+    assert "that one is about another domain, too: nothing was saved" in shown
+    assert configured("profiles", "show", "second", "--json").document == before

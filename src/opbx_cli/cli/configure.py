@@ -99,7 +99,7 @@ def _save(app: App, given: "GivenSettings") -> None:
     from opbx_cli import settings
     from opbx_cli.cli.interview import ask_for_domain, ask_for_missing, ask_for_profile
     from opbx_cli.operations import profiles
-    from opbx_cli.operations.configure import merge, require_complete, saved
+    from opbx_cli.operations.configure import merge, require_complete, rival_warnings, saved
     from opbx_cli.operations.history import Deed
 
     contents = app.store.read() if app.store.exists() else None
@@ -109,10 +109,9 @@ def _save(app: App, given: "GivenSettings") -> None:
     if app.may_ask:
         everything = given.is_empty
         given = ask_for_domain(app.prompts, before, given)
-        chosen = ask_for_profile(app.prompts, name, before, given)
-        if chosen != name:
-            name = chosen
-            before = contents.profiles.get(name) if contents is not None else None
+        if contents is not None:
+            name = ask_for_profile(app, name, contents.profiles, given)
+            before = contents.profiles.get(name)
         given = ask_for_missing(app.prompts, before, given, api_base_url, everything=everything)
     after = merge(before, given, api_base_url=api_base_url)
     require_complete(after, before=before)
@@ -133,6 +132,8 @@ def _save(app: App, given: "GivenSettings") -> None:
         tell_of_new_store(app, report)
     contents = report.contents if report is not None else contents
     assert contents is not None
+    for warning in rival_warnings(contents.profiles, name):
+        app.ui.warn(warning)
     app.ui.show(
         saved(
             name,

@@ -18,6 +18,7 @@ from opbx_cli.errors import ConfigurationError, UsageError
 from opbx_cli.models import Secret, Settings
 from opbx_cli.operations.configure import GivenSettings, merge, with_unset
 from opbx_cli.values import (
+    InvalidValue,
     clean,
     parse_api_base_url,
     parse_domain_uuid,
@@ -168,21 +169,28 @@ def ask_for_domain(
 
 
 def ask_for_profile(
-    prompts: Prompts, name: str, before: Settings | None, given: GivenSettings
+    app: App, name: str, profiles: Mapping[str, Settings], given: GivenSettings
 ) -> str:
     """Ask which profile is meant, where another domain would take the place of the stored one."""
-    if before is None or before.domain_uuid is None:
+
+    def is_of_another(profile: str) -> bool:
+        uuid = profiles[profile].domain_uuid if profile in profiles else None
+        return uuid is not None and given.domain_uuid not in (None, uuid)
+
+    def parse(text: str) -> str:
+        answer = parse_profile_name(text)
+        if answer != name and is_of_another(answer):
+            raise InvalidValue("that one is about another domain, too: nothing was saved")
+        return answer
+
+    if not is_of_another(name):
         return name
-    if given.domain_uuid in (None, before.domain_uuid):
-        return name
-    domain = clean(before.domain_name or before.domain_uuid)
-    answer = prompts.ask(
+    domain = clean(profiles[name].domain_name or profiles[name].domain_uuid or "")
+    app.ui.pass_on(
         f"Profile '{name}' is about the domain {domain}. Another name saves this one beside it; "
-        f"'{name}' replaces it. Profile",
-        parse_profile_name,
-        current=name,
+        f"'{name}' replaces it."
     )
-    return answer or name
+    return app.prompts.ask("Profile", parse, current=name) or name
 
 
 def ask_for_missing(

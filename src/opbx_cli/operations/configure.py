@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from opbx_cli.errors import UsageError
@@ -133,6 +134,21 @@ def _why_no_api_key(settings: Settings, before: Settings | None) -> str:
     if before.domain_uuid != settings.domain_uuid:
         return "another domain needs its own API key: the stored one is of the domain before"
     return "another API address needs its own API key: the stored one is not sent there"
+
+
+def rival_warnings(profiles: Mapping[str, Settings], name: str) -> tuple[str, ...]:
+    """Name the other profiles that send the same domain's calls to another place."""
+    own = profiles[name]
+    return tuple(
+        f"profile '{other}' is about the same domain and has another webhook base URL "
+        f"({settings.webhook_base_url}): calls go to one of the two, and `opbx validate` wants a "
+        "yes before it moves them to the other"
+        for other, settings in profiles.items()
+        if settings.domain_uuid == own.domain_uuid
+        and origin(settings.api_base_url) == origin(own.api_base_url)
+        and None not in (settings.webhook_base_url, own.webhook_base_url)
+        and settings.webhook_base_url != own.webhook_base_url
+    )
 
 
 def with_unset(given: GivenSettings, names: list[str]) -> GivenSettings:

@@ -85,6 +85,7 @@ class Desired:
     key_memory: KeyMemory | None = None
     previous_key: Secret | None = None
     has_store: bool = True  # the domain's key could be saved
+    profile_option: str = ""  # what names the profile to another command
     no_answer_timeout: int | None = None  # seconds
     recording_format: RecordingFormat | None = None
     application: ApplicationReference | None = None
@@ -100,6 +101,7 @@ class Desired:
         endpoints: Endpoints,
         *,
         has_store: bool = True,
+        profile_option: str = "",
         rival_urls: tuple[str, ...] = (),
     ) -> Desired:
         return cls(
@@ -109,6 +111,7 @@ class Desired:
             key_memory=settings.webhook_key_memory,
             previous_key=settings.webhook_api_key_previous,
             has_store=has_store,
+            profile_option=profile_option,
             no_answer_timeout=settings.no_answer_timeout,
             recording_format=settings.recording_format,
             application=settings.voice_application,
@@ -435,7 +438,9 @@ def _extras_warning(extras: tuple[VoiceApplication, ...]) -> tuple[str, ...]:
 
 def _key_warning(key: KeyPlan, desired: Desired) -> tuple[str, ...]:
     if key.owner is KeyOwner.HIDDEN and key.action is KeyAction.LEAVE:
-        here = "opbx configure --webhook-key-stdin" if desired.has_store else "OPBX_WEBHOOK_API_KEY"
+        here = f"opbx configure --webhook-key-stdin{desired.profile_option}"
+        if not desired.has_store:
+            here = "OPBX_WEBHOOK_API_KEY"
         return (
             "Cloudonix does not show which webhook key this domain has, and this one was never "
             "sent from here, so the domain's is left alone: OPBX may check calls with it. "

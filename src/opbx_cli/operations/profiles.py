@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from opbx_cli.errors import ConfigurationError, OpbxError, UsageError
 from opbx_cli.key_shapes import looks_like_key
-from opbx_cli.models import DEFAULT_PROFILE_NAME, SETTING_NAMES, Settings
+from opbx_cli.models import DEFAULT_PROFILE_NAME, SETTING_NAMES, KeyState, Settings
 
 if TYPE_CHECKING:
     from opbx_cli.store import StoreContents
@@ -119,6 +119,30 @@ def differences(before: StoreContents, after: StoreContents) -> tuple[str, ...]:
     if before.default_profile != after.default_profile:
         lines.append(f"the default profile is {after.default_profile or 'none'}")
     return tuple(lines)
+
+
+def keys_brought_back(now: StoreContents, then: StoreContents) -> tuple[str, ...]:
+    """Say which webhook keys an earlier save would bring back, and which are in force."""
+    lines = []
+    for name, settings in then.profiles.items():
+        old = now.profiles.get(name) or Settings()
+        key = settings.webhook_api_key
+        if key is None or key == old.webhook_api_key:
+            continue
+        lines.append(
+            f"profile {name} gets the webhook key {key.fingerprint} back; {_in_force(old)}: "
+            f"`opbx validate --profile {name}` compares it with Cloudonix's"
+        )
+    return tuple(lines)
+
+
+def _in_force(settings: Settings) -> str:
+    memory = settings.webhook_key_memory
+    if memory is None or memory.state is KeyState.GENERATED:
+        return "this store does not know which one is in force"
+    if memory.state in (KeyState.SENT, KeyState.SHOWN):
+        return f"as far as this store knows, {memory.fingerprint} is in force"
+    return f"{memory.fingerprint} was sent last, and may be in force"
 
 
 def listed(contents: StoreContents) -> ProfileList:

@@ -189,6 +189,7 @@ class Validation:
             self.client.domain_uuid,
             url.endpoints,
             has_store=self._task.active.profile is not None,
+            profile_option=self._task.active.profile_option,
             rival_urls=self._task.rival_urls,
         )
         self._plan = plan(self._desired, snapshot, self._task.choices)
