@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from opbx_cli.models import Secret
 from opbx_cli.sandbox.server import RunningSandbox
 from support import WEBHOOK_BASE_URL, Opbx
 from validation import computer
@@ -133,3 +134,47 @@ def test_a_save_that_is_brought_back_does_not_bring_its_webhook_key_in_force(
     outcome = configured("validate", "--json")
     assert remote_key(sandbox) == new
     assert outcome.code in (0, 9)
+
+
+@pytest.mark.parametrize("profile", [(), ("-p", "second")], ids=["default", "named"])
+def test_bringing_a_save_back_names_the_webhook_key_that_comes_and_the_one_in_force(
+    configured: Opbx, sandbox: RunningSandbox, profile: tuple[str, ...]
+) -> None:
+    if profile:
+        domain = sandbox.domains[0]
+        argv = ("--domain-uuid", domain.uuid, "--api-key-stdin", "--api-base-url", sandbox.url)
+        url = ("--webhook-base-url", WEBHOOK_BASE_URL)
+        assert configured("configure", *profile, *argv, *url, stdin=domain.api_key).code == 0
+    assert configured("validate", *profile).code == 0
+    key = remote_key(sandbox)
+    given = ("configure", *profile, "--webhook-key-stdin")
+    assert configured(*given, stdin="a-new-webhook-key-0123456789").code == 0
+    name = profile[-1] if profile else "default"
+    asked = configured("profiles", "restore", "--json")
+    assert (asked.code, asked.error["code"]) == (2, "usage.wants_yes")
+    for outcome in (
+        configured("profiles", "restore", "--yes", "--json"),
+        configured("profiles", "restore", "--yes", "--json"),
+    ):
+        assert outcome.code == 0
+        (warning,) = outcome.document["warnings"]
+        assert f"as far as this store knows, {Secret(key).fingerprint} is in force" in warning
+        assert f"`opbx validate --profile {name}`" in warning
+    assert Secret("a-new-webhook-key-0123456789").fingerprint in warning
+    assert remote_key(sandbox) == key
+
+
+@pytest.mark.parametrize("shown", ["masked", "absent"])
+def test_the_command_that_brings_the_key_here_names_its_profile(
+    start_sandbox: StartSandbox, opbx: Opbx, shown: str
+) -> None:
+    sandbox = start_sandbox(variants=[f"webhook-key={shown}"])
+    first, second = (computer(opbx, sandbox, name) for name in ("first", "second"))
+    assert first("validate").code == 0
+    assert second("profiles", "rename", "default", "other").code == 0
+    domain = sandbox.domains[0]
+    argv = ("configure", "-p", "second", "--domain-uuid", domain.uuid, "--api-key-stdin")
+    url = ("--api-base-url", sandbox.url, "--webhook-base-url", WEBHOOK_BASE_URL)
+    assert second(*argv, *url, stdin=domain.api_key).code == 0
+    (warning,) = second("validate", "-p", "second", "--json").document["warnings"]
+    assert "`opbx configure --webhook-key-stdin --profile second`" in warning

@@ -139,15 +139,23 @@ def restore_profiles(
     the backup, so that running it again undoes it.
     """
     from opbx_cli.operations.history import Deed
-    from opbx_cli.operations.profiles import ProfileChange, differences, listed
+    from opbx_cli.operations.profiles import (
+        ProfileChange,
+        differences,
+        keys_brought_back,
+        listed,
+    )
 
-    lines = differences(app.store.read(), app.store.previous())
+    now, then = app.store.read(), app.store.previous()
+    lines = differences(now, then)
     app.warn_of_store()
     if not lines:
         app.ui.show(ProfileChange("Both saves hold the same.", listed(app.store.read())))
         return
     for line in lines:
         app.ui.notice(line)
+    for warning in keys_brought_back(now, then):
+        app.ui.warn(warning)
     app.confirm(
         "Bring the previous save back?",
         yes=yes,
