@@ -18,6 +18,7 @@ import pytest
 
 from opbx_cli.sandbox.server import RunningSandbox
 from support import Opbx
+from terminal import on_terminal
 from validation import configure
 
 StartSandbox = Callable[..., RunningSandbox]
@@ -216,6 +217,23 @@ def test_a_validate_that_is_ended_while_it_waits_for_another_one_prints_its_docu
     assert process.returncode == SIGNALS.get(by, 130)
     assert {one["status"] for one in json.loads(stdout)["steps"]} == {"skipped"}
     assert "no step had changed anything" in stderr
+
+
+@pytest.mark.parametrize("argv", [("validate",), ("webhook-key", "rotate")], ids=" ".join)
+def test_a_terminal_that_goes_away_at_a_question_ends_the_run_as_a_hang_up(
+    configured: Opbx, sandbox: RunningSandbox, tmp_path: Path, argv: tuple[str, ...]
+) -> None:
+    assert configured("validate").code == 0
+    sandbox.state.set_profile_keys({KEY: "somebody-elses-webhook-key-0123456789"})
+    answer = tmp_path / "answer.json"
+    environ = configured.process_environ(NO_COLOR="1")
+    with on_terminal(*argv, "--json", environ=environ, stdout=answer) as terminal:
+        terminal.expect("/N] ")
+        terminal.hang_up()
+        assert terminal.exit_code == 129
+    if argv == ("validate",):
+        assert json.loads(answer.read_text())["result"] == "failed"
+    assert configured("validate", "--keep-webhook-key").code == 0  # the lock is free
 
 
 @pytest.mark.parametrize("by", SIGNALS, ids=lambda number: number.name)

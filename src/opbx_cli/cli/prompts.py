@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Protocol, TypeVar
 
 from opbx_cli.cli.ui import fitted
@@ -135,11 +135,16 @@ def _ending_its_line() -> Iterator[None]:
     """Put what follows an unanswered question (Ctrl-C, Ctrl-D) on a line of its own."""
     try:
         yield
-    except EOFError:
-        print(file=sys.stderr)  # noqa: T201
+    except (EOFError, OSError):  # OSError: the terminal went away
+        _end_line()
         raise UsageError(
             "the input ended at a prompt: nothing was saved", code="usage.end_of_input"
         ) from None
     except KeyboardInterrupt:
-        print(file=sys.stderr)  # noqa: T201
+        _end_line()
         raise
+
+
+def _end_line() -> None:
+    with suppress(OSError):
+        print(file=sys.stderr)  # noqa: T201
