@@ -246,6 +246,20 @@ def rows(outcome: Outcome) -> list[str]:
     return [line.split("\t")[1] for line in outcome.stdout.splitlines()]
 
 
+@pytest.mark.parametrize(("shown", "key"), [("masked", THEIRS), ("echoed", "short")])
+def test_a_key_that_cannot_be_kept_is_said_where_nothing_else_is_to_do(
+    configured: Opbx, sandbox: RunningSandbox, shown: str, key: str
+) -> None:
+    assert configured("validate").code == 0
+    sandbox.set_variants(f"webhook-key={shown}")
+    sandbox.state.set_profile_keys({KEY: key})
+    outcome = configured("validate", "--keep-webhook-key", "--json")
+    (warning,) = outcome.document["warnings"]
+    assert "the domain's webhook key cannot be saved here" in warning
+    assert "`opbx configure --webhook-key-stdin`" in warning
+    assert remote_key(sandbox) == key
+
+
 def test_adopting_is_recorded_and_shown_as_fingerprints(
     configured: Opbx, sandbox: RunningSandbox
 ) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -208,6 +210,25 @@ def test_a_command_says_that_it_waits_for_another_one(
     assert outcome.code == 0
     assert "Another opbx is at work on this domain: waiting for it." in outcome.stderr
     assert stored_key(opbx) == remote_key(sandbox)
+
+
+def test_a_url_that_was_saved_while_a_run_waited_is_the_one_that_counts(
+    configured: Opbx, sandbox: RunningSandbox
+) -> None:
+    assert configured("validate").code == 0
+    (lock,) = (configured.home / "locks").iterdir()
+    with lock.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with started(configured, ["validate"]) as waiting:
+            time.sleep(1.5)  # it has read the profile, and waits for the lock now
+            moved = configured("configure", "--webhook-base-url", "https://other.example.com")
+            assert moved.code == 0
+            fcntl.flock(file, fcntl.LOCK_UN)
+            waiting.communicate(timeout=60)
+    assert waiting.returncode == 0
+    domain: Any = sandbox.state.domain()
+    assert domain["profile"]["cdr-endpoint"].startswith("https://other.example.com/")
+    assert configured("validate", "--check").code == 0
 
 
 def test_many_domains_do_not_wait_for_each_other(start_sandbox: StartSandbox, opbx: Opbx) -> None:

@@ -307,7 +307,7 @@ def test_a_ctrl_c_at_any_moment_loses_no_report_and_shows_none_twice(after: int)
 
     def task(name: str) -> Task:
         active = ActiveSettings(Settings(domain_uuid=name), profile=name)
-        return Task(active, webhook_url=lambda: pytest.fail("not asked for"), profile=None)
+        return Task(active, webhook_url=lambda _now: pytest.fail("not asked for"), profile=None)
 
     batch = Batch({name: task(name) for name in names}, start, workers=3)
     seen = []

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from opbx_cli.operations.plan import Choices
     from opbx_cli.operations.steps import Report
     from opbx_cli.operations.validation import Task
+    from opbx_cli.operations.webhook import WebhookUrl
+    from opbx_cli.settings import ActiveSettings
     from opbx_cli.store import StoreContents
 
     Update = Callable[[Callable[[StoreContents], StoreContents]], None]
@@ -50,7 +52,7 @@ def tasks_of(
         uuid = found.domain_uuid or ""
         tasks[name] = Task(
             active,
-            webhook_url=partial(app.webhook_url_of, active),
+            webhook_url=partial(_webhook_url, app, active),
             profile=StoredProfile(name, uuid, read=app.read_store, update=update),
             check=check,
             choices=choices,
@@ -63,6 +65,10 @@ def tasks_of(
         warning = f"the same domain is in profile {', '.join(others)} too: the last one wins"
         tasks[name] = replace(tasks[name], warnings=(warning,))
     return tasks
+
+
+def _webhook_url(app: App, active: ActiveSettings, now: Settings) -> WebhookUrl:
+    return app.webhook_url_of(replace(active, settings=now))
 
 
 def validate_batch(

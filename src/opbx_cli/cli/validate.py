@@ -161,6 +161,7 @@ def _validate_all(app: App, choices: "Choices", *, check: bool, push: bool) -> N
 
 def _task(app: App, choices: "Choices", *, check: bool, push: bool) -> "Task":
     from contextlib import nullcontext
+    from dataclasses import replace
 
     from opbx_cli.operations.batch import rival_urls
     from opbx_cli.operations.stored_profile import StoredProfile
@@ -175,7 +176,7 @@ def _task(app: App, choices: "Choices", *, check: bool, push: bool) -> "Task":
         rivals = rival_urls(app.read_store().profiles).get(name, ())
     return Task(
         active,
-        webhook_url=lambda: app.webhook_url_of(active),
+        webhook_url=lambda now: app.webhook_url_of(replace(active, settings=now)),
         profile=profile,
         check=check,
         choices=choices,

@@ -446,6 +446,13 @@ def _key_warning(key: KeyPlan, desired: Desired) -> tuple[str, ...]:
             "sent from here, so the domain's is left alone: OPBX may check calls with it. "
             f"`{here}` takes the key that OPBX has; --replace-webhook-key puts this one in force",
         )
+    if key.owner is KeyOwner.FOREIGN and key.action is KeyAction.LEAVE and desired.has_store:
+        return (
+            "the domain's webhook key cannot be saved here, because Cloudonix shows it masked or "
+            "opbx takes no such key. It is left alone; "
+            f"`opbx configure --webhook-key-stdin{desired.profile_option}` takes the key that OPBX "
+            "has",
+        )
     if key.owner is KeyOwner.NOT_ASKED and key.shown is None:
         return (
             "Cloudonix shows no webhook key for this domain and none was given: "

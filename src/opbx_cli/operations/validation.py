@@ -17,7 +17,12 @@ from opbx_cli.operations.converge import (
 from opbx_cli.operations.history import Deed
 from opbx_cli.operations.inspection import failed_before_plan, inspect, preview
 from opbx_cli.operations.instance import InstanceSide, compared_step
-from opbx_cli.operations.key_ownership import KeyAction, after_cut_rotation, is_cut_rotation
+from opbx_cli.operations.key_ownership import (
+    KeyAction,
+    after_cut_rotation,
+    is_cut_rotation,
+    shows_key,
+)
 from opbx_cli.operations.plan import STORED_KEY_PATH, Choices, Desired, KeyPlan, Plan, plan
 from opbx_cli.operations.steps import (
     Report,
@@ -51,7 +56,7 @@ class Task:
     """
 
     active: ActiveSettings
-    webhook_url: Callable[[], WebhookUrl]  # raises ConfigurationError where there is none
+    webhook_url: Callable[[Settings], WebhookUrl]  # ConfigurationError where there is none
     profile: StoredProfile | None
     check: bool = False
     choices: Choices = field(default_factory=Choices)
@@ -180,7 +185,7 @@ class Validation:
         return (step,)
 
     def _compare(self, snapshot: Snapshot) -> None:
-        url = self._task.webhook_url()
+        url = self._task.webhook_url(self._settings)
         self._voice_url = url.endpoints.voice
         self._settle_cut_rotation(snapshot)
         self._snapshot = snapshot
@@ -217,9 +222,10 @@ class Validation:
         except KeyMovedError:  # somebody gave another key meanwhile, which ends the rotation too
             self._refresh()
             return
-        self.warnings.append(
-            f"a rotation of the webhook key was cut off: the key in force is {key}, here too"
-        )
+        said = f"the key in force is {key}, here too"
+        if not shows_key(snapshot.domain.profile):
+            said = f"Cloudonix does not show which key it has, and this run makes it {key}"
+        self.warnings.append(f"a rotation of the webhook key was cut off: {said}")
 
     def _key_at_opbx(self) -> Secret | None:
         """Return the key that a linked OPBX has, where a rotation was cut off."""
