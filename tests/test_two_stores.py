@@ -178,3 +178,52 @@ def test_the_command_that_brings_the_key_here_names_its_profile(
     assert second(*argv, *url, stdin=domain.api_key).code == 0
     (warning,) = second("validate", "-p", "second", "--json").document["warnings"]
     assert "`opbx configure --webhook-key-stdin --profile second`" in warning
+
+
+@pytest.mark.parametrize("shown", ["masked", "absent"])
+def test_the_commands_that_bring_a_hidden_key_here_do_what_they_say(
+    start_sandbox: StartSandbox, opbx: Opbx, shown: str
+) -> None:
+    sandbox = start_sandbox(variants=[f"webhook-key={shown}"])
+    first, second = (computer(opbx, sandbox, name) for name in ("first", "second"))
+    assert first("validate").code == 0
+    key = remote_key(sandbox)
+    assert second("configure", "--no-answer-timeout", "33").code == 0
+    refused = second("validate", "--json")
+    assert refused.code == 9
+    assert "`opbx configure --webhook-key-stdin`" in refused.error["hint"]
+    assert second("configure", "--webhook-key-stdin", stdin=key).code == 0
+    outcome = second("validate", "--json")
+    if shown == "absent":  # nothing tells that it is the same one
+        assert outcome.code == 9
+        assert "`opbx validate --replace-webhook-key`" in outcome.error["hint"]
+        assert "configure" not in outcome.stdout
+        outcome = second("validate", "--replace-webhook-key")
+    assert outcome.code == 0
+    assert (remote_key(sandbox), stored_key(second)) == (key, key)
+    assert second("configure", "--no-answer-timeout", "34").code == 0
+    assert second("validate").code == 0
+
+
+def test_without_a_store_a_hidden_key_is_not_asked_for_again_where_one_is_given(
+    start_sandbox: StartSandbox, opbx: Opbx
+) -> None:
+    sandbox = start_sandbox(variants=["webhook-key=absent"])
+    first = computer(opbx, sandbox, "first")
+    assert first("validate").code == 0
+    domain, key = sandbox.domains[0], remote_key(sandbox)
+    variables = {
+        "CLOUDONIX_API_BASE_URL": sandbox.url,
+        "OPBX_DOMAIN_UUID": domain.uuid,
+        "OPBX_DOMAIN_API_KEY": domain.api_key,
+        "OPBX_WEBHOOK_API_KEY": key,
+        "OPBX_WEBHOOK_BASE_URL": WEBHOOK_BASE_URL,
+        "OPBX_NO_ANSWER_TIMEOUT": "33",
+    }
+    runner = Opbx(opbx.home.parent / "runner")
+    refused = runner("validate", "--json", **variables)
+    assert refused.code == 9
+    assert "OPBX_WEBHOOK_API_KEY" not in refused.stdout + refused.stderr
+    assert "`opbx validate --replace-webhook-key`" in refused.error["hint"]
+    assert runner("validate", "--replace-webhook-key", **variables).code == 0
+    assert remote_key(sandbox) == key

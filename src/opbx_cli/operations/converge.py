@@ -278,7 +278,9 @@ class Convergence:
                 Status.SKIPPED,
                 planned.profile_problem,
                 planned.profile_changes,
-                wants=self._wording.hint_to_bring_key(has_store=self._desired.has_store),
+                wants=self._wording.hint_to_bring_key(
+                    self._desired.given_key, has_store=self._desired.has_store
+                ),
             )
         if planned.profile_changes:
             self._write_profile()

@@ -16,6 +16,7 @@ from opbx_cli.models import (
     DEFAULT_RECORDING_FORMAT,
     ApplicationReference,
     KeyMemory,
+    KeyState,
     RecordingFormat,
     Secret,
     Settings,
@@ -92,6 +93,13 @@ class Desired:
     sent_base_url: str | None = None  # the webhook base URL that this store put in force last
     is_url_chosen: bool = True  # by the profile itself, not by the environment
     rival_urls: tuple[str, ...] = ()  # webhook base URLs of other profiles for this domain
+
+    @property
+    def given_key(self) -> Secret | None:
+        """Return the webhook key, if somebody gave it: one that was made here is nobody's yet."""
+        memory = self.key_memory
+        is_made = memory is not None and memory.state is KeyState.GENERATED
+        return None if is_made else self.webhook_key
 
     @classmethod
     def of(
@@ -437,6 +445,13 @@ def _extras_warning(extras: tuple[VoiceApplication, ...]) -> tuple[str, ...]:
 
 
 def _key_warning(key: KeyPlan, desired: Desired) -> tuple[str, ...]:
+    given = desired.given_key
+    if key.owner is KeyOwner.HIDDEN and key.action is KeyAction.LEAVE and given is not None:
+        return (
+            "Cloudonix does not show which webhook key this domain has, so it cannot be told from "
+            f"the one given here ({given.fingerprint}), and is left alone. If OPBX has the given "
+            f"one, `opbx validate --replace-webhook-key{desired.profile_option}` sends it",
+        )
     if key.owner is KeyOwner.HIDDEN and key.action is KeyAction.LEAVE:
         here = f"opbx configure --webhook-key-stdin{desired.profile_option}"
         if not desired.has_store:

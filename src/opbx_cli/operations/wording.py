@@ -36,11 +36,18 @@ class Wording:
             "OPBX then needs it at once"
         )
         if key.shown is not None and masked_tail(key.shown) is not None:
-            return f"{self.hint_to_bring_key(has_store=True)}; {replacing}"
+            return f"{self.hint_to_bring_key()}; {replacing}"
         keeping = f"`opbx validate --keep-webhook-key{self.profile_option}` keeps the domain's"
         return f"{keeping}; {replacing}"
 
-    def hint_to_bring_key(self, *, has_store: bool) -> str:
+    def hint_to_bring_key(self, given: Secret | None = None, *, has_store: bool = True) -> str:
+        """Say how OPBX's key comes here; or, where one was `given`, how it is put in force."""
+        if given is not None:
+            return (
+                f"if OPBX has the key given here ({given.fingerprint}), "
+                f"`opbx validate --replace-webhook-key{self.profile_option}` sends it, and no call "
+                "is refused"
+            )
         if not has_store:
             return "set OPBX_WEBHOOK_API_KEY to the key that OPBX checks callbacks with"
         return (
