@@ -338,3 +338,40 @@ def test_another_customer_does_not_overwrite_a_third_either(
         assert terminal.exit_code == 2
     assert "that one is about another domain, too: nothing was saved" in shown
     assert configured("profiles", "show", "second", "--json").document == before
+
+
+def test_what_changes_while_a_question_is_open_is_not_written_over(
+    configured: Opbx, sandbox: RunningSandbox
+) -> None:
+    """Another computer rotates the key, and somebody edits the profile, while nobody answers."""
+    assert configured("validate").code == 0
+    another_opbx(sandbox)
+    key = "rotated-on-another-computer-0123456789"
+    with on_terminal("validate", environ=configured.process_environ(NO_COLOR="1")) as terminal:
+        terminal.expect("[y/p/N] ")
+        sandbox.state.set_profile_keys({"authorization-api-key": key, "crm": "edited meanwhile"})
+        terminal.send("y")
+        terminal.expect("[y/p/N] ")
+        terminal.send("y")
+        terminal.expect("[k/r/N] ")
+        terminal.send("k")
+        terminal.finish()
+        assert terminal.exit_code == 0
+    profile = domain(sandbox)["profile"]
+    assert (profile["authorization-api-key"], profile["crm"]) == (key, "edited meanwhile")
+    assert configured("validate", "--check").code == 0
+
+
+def test_a_rotation_writes_nothing_over_that_changed_while_it_asked(
+    configured: Opbx, sandbox: RunningSandbox
+) -> None:
+    assert configured("validate").code == 0
+    sandbox.state.set_profile_keys({"authorization-api-key": "the-key-of-the-other-opbx-0123"})
+    environ = configured.process_environ(NO_COLOR="1")
+    with on_terminal("webhook-key", "rotate", environ=environ) as terminal:
+        terminal.expect("[y/N] ")
+        sandbox.state.set_profile_keys({"crm": "edited meanwhile"})
+        terminal.send("y")
+        terminal.finish()
+        assert terminal.exit_code == 0
+    assert domain(sandbox)["profile"]["crm"] == "edited meanwhile"

@@ -195,7 +195,7 @@ def _carry_out(app: App, validation: "Validation", choices: "Choices") -> None:
         app.ui.step(step)
     for warning in validation.warnings:
         app.ui.warn(warning)
-    steps = validation.settle(_ask(app, validation, choices))
+    steps = validation.settle(_decided(app, validation, choices))
     while True:
         with app.ui.working("Bringing the domain in line"):
             following = next(steps, None)
@@ -204,6 +204,25 @@ def _carry_out(app: App, validation: "Validation", choices: "Choices") -> None:
         app.ui.step(following)
     for warning in validation.warnings:
         app.ui.warn(warning)
+
+
+def _decided(app: App, validation: "Validation", choices: "Choices") -> "Choices":
+    """Ask; look again afterwards, and ask again where it is another question by then."""
+    while True:
+        question = (validation.takeovers, validation.foreign_key)
+        answer = _ask(app, validation, choices)
+        if answer == choices or _writes_nothing(answer):
+            return answer
+        with app.ui.working("Reading the domain"):
+            looked = validation.look()
+        if (validation.takeovers, validation.foreign_key) == question:
+            return answer
+        for step in looked:
+            app.ui.step(step)
+
+
+def _writes_nothing(choices: "Choices") -> bool:
+    return "nothing" in (choices.calls, choices.key)
 
 
 def _ask(app: App, validation: "Validation", choices: "Choices") -> "Choices":

@@ -46,7 +46,7 @@ def rotate_webhook_key(
     from opbx_cli import settings
     from opbx_cli.operations.history import Deed
     from opbx_cli.operations.stored_profile import StoredProfile
-    from opbx_cli.operations.webhook_key import KeyRotation
+    from opbx_cli.operations.webhook_key import NOT_OURS, KeyRotation
     from opbx_cli.values import parse_duration
 
     until = None
@@ -69,6 +69,8 @@ def rotate_webhook_key(
         with app.ui.working("Looking which webhook key is in force"):
             owner = rotation.look()
         _want_yes(app, owner, yes=yes)
+        if owner in NOT_OURS and not yes:
+            rotation.look()  # it may have taken long to answer
         with app.signals.held():  # until what was done is recorded and said
             try:
                 with app.ui.working("Putting a new webhook key in force"):

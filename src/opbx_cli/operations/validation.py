@@ -104,7 +104,8 @@ class Validation:
         return self._plan.key
 
     def look(self) -> tuple[Step, ...]:
-        """Read the domain and compare it; nothing is written there."""
+        """Read the domain and compare it; nothing is written there. May be called again."""
+        self._plan = None
         try:
             self._refresh()
         except OpbxError as error:
