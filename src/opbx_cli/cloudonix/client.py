@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -21,6 +20,7 @@ from opbx_cli.cloudonix.failures import (
     unintelligible,
 )
 from opbx_cli.errors import ConfigurationError, NotFoundError, OpbxError, RemoteError
+from opbx_cli.http.background import InBackground
 from opbx_cli.http.connections import host_of, inner_transport, proxy_name
 from opbx_cli.http.content import ACCEPT_ENCODING, UnreadableAnswerError
 from opbx_cli.http.limiter import Limiters
@@ -129,7 +129,7 @@ class Client:
 
         Raises what reading the domain raises, before what listing applications raises.
         """
-        applications = _InBackground(self.list_applications)
+        applications = InBackground(self.list_applications)
         try:
             domain = self.get_domain()
         except OpbxError:
@@ -320,29 +320,3 @@ def _is_segment(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return text not in ("", ".", "..") and not parse.is_label(text)
-
-
-class _InBackground(Generic[T]):
-    """Runs a function beside the caller; a daemon, so that Ctrl-C need not wait for it."""
-
-    def __init__(self, function: Callable[[], T]) -> None:
-        self._function = function
-        self._value: T
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            self._value = self._function()
-        except BaseException as error:  # noqa: BLE001  # carried over to the waiting thread
-            self._error = error
-
-    def wait(self) -> None:
-        self._thread.join()
-
-    def result(self) -> T:
-        self.wait()
-        if self._error is not None:
-            raise self._error
-        return self._value
