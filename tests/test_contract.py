@@ -71,6 +71,7 @@ def test_every_command_sends_only_what_the_sources_know(
         ["validate"],
         ["trunks", "list"],
         ["trunks", "show", "carrier-main"],
+        ["status"],
         ["webhook-key", "rotate"],
     ):
         assert opbx(*command).code in (0, 8)

@@ -298,6 +298,14 @@ def fits_mask(secret: Secret, mask: Secret) -> bool:
     return value.startswith(head) and value.endswith(match["tail"])
 
 
+def mask_text(mask: Secret) -> str | None:
+    """Return a mask as a screen may show it (`XIf2***e617`); None for a whole key."""
+    match = re.fullmatch(_REMOTE_MASK, mask.reveal())
+    if match is None:
+        return None
+    return f"{mask.reveal()[: match.start('run')]}***{match['tail'][-4:]}"
+
+
 def is_key(secret: Secret) -> bool:
     """Tell whether a value from afar is one that could be given as a key."""
     try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from opbx_cli.callbacks import endpoints
 from opbx_cli.cli.results import Demonstration, KeyFile, ListeningAddress, Received, SandboxAddress
+from opbx_cli.cli.status_text import token_expires
 from opbx_cli.cli.words import utc
 from opbx_cli.models import SETTING_NAMES, ApplicationReference, Secret, Settings
 from opbx_cli.operations.call import CallResult
@@ -17,6 +18,7 @@ from opbx_cli.operations.instance import Compared, Linked
 from opbx_cli.operations.keys import KeyOverview, KeyRotation, KeyRow
 from opbx_cli.operations.plan import Change
 from opbx_cli.operations.profiles import ProfileChange, ProfileDetail, ProfileList
+from opbx_cli.operations.status import Cell, Note, RemoteMask, Status
 from opbx_cli.operations.steps import Report, Step
 from opbx_cli.operations.trunks import TrunkDetail, TrunkList
 from opbx_cli.operations.webhook import WebhookUrl
@@ -226,6 +228,47 @@ def _(result: Compared) -> Json:
         "result": result.result,
         "changes": [change_object(change) for change in result.changes],
     }
+
+
+@document.register
+def _(result: Status) -> Json:
+    calls, link = result.calls, result.link
+    holder = calls.application
+    return {
+        "schema": "opbx.status/1",
+        "profile": result.profile,
+        "domain": {"uuid": result.domain_uuid, "name": result.domain_name},
+        "result": "differs" if result.differs else "ok",
+        "settings": [
+            {
+                "name": row.name,
+                "here": cell_object(row.here),
+                "cloudonix": cell_object(row.cloudonix),
+                "opbx": cell_object(row.opbx),
+                "differs": row.differs,
+            }
+            for row in result.rows
+        ],
+        "calls": {
+            "application": holder and {"id": holder.id, "name": holder.name, "url": holder.url},
+            "url": calls.url,
+            "arrive": calls.arrive,
+        },
+        "last_validated": result.last_validated,
+        "instance": link
+        and {
+            "url": link.url,
+            "organization": link.organization,
+            "token_expires": token_expires(link.token_expires),
+        },
+    }
+
+
+def cell_object(value: Cell) -> object:
+    """Return a value of one place; null where it is not set, not shown or not kept."""
+    if isinstance(value, RemoteMask):
+        return {"set": True, "mask": value.text, "fingerprint": None}
+    return None if isinstance(value, Note) else plain(value)
 
 
 @document.register

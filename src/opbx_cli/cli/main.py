@@ -19,6 +19,7 @@ from opbx_cli.cli import (
     key,
     profiles,
     sandbox,
+    status,
     trunks,
     validate,
     webhook,
@@ -69,6 +70,7 @@ def opbx(
 configure.register(root)
 validate.register(root)
 apply.register(root)
+status.register(root)
 trunks.register(root)
 webhook_url.register(root)
 profiles.register(root)

@@ -22,6 +22,7 @@ from rich.text import Text
 
 from opbx_cli.cli import words
 from opbx_cli.cli.results import Demonstration, KeyFile, SandboxAddress
+from opbx_cli.cli.status_text import screen
 from opbx_cli.cli.ui import wants_colour
 from opbx_cli.operations.call import CallResult
 from opbx_cli.operations.configure import Saved
@@ -30,6 +31,7 @@ from opbx_cli.operations.instance import Compared, Linked
 from opbx_cli.operations.keys import KeyOverview, KeyRotation
 from opbx_cli.operations.plan import Change
 from opbx_cli.operations.profiles import ProfileChange, ProfileDetail, ProfileList
+from opbx_cli.operations.status import Status as SettingsStatus
 from opbx_cli.operations.steps import Report, Result, Status, Step
 from opbx_cli.operations.trunks import TrunkDetail, TrunkList
 from opbx_cli.operations.verdicts import Result as CheckResult
@@ -317,6 +319,26 @@ def _(result: Compared) -> RenderableType:
 
 
 @view.register
+def _(result: SettingsStatus) -> RenderableType:
+    return _StatusScreen(result)
+
+
+class _StatusScreen:
+    """Laid out by hand: what is too long for a line is left whole for the terminal to break."""
+
+    def __init__(self, result: SettingsStatus) -> None:
+        self._result = result
+
+    def __rich_console__(self, console: Console, options: object) -> Iterator[RenderableType]:
+        colours = {"✓": "green", "≠": "yellow", "": "bold"}
+        for mark, rest in screen(self._result, console.width):
+            line = Text(mark, style="", no_wrap=True, overflow="ignore")
+            line.stylize(colours.get(mark, ""))
+            line.append(f" {rest}" if mark else rest)
+            yield line
+
+
+@view.register
 def _(result: KeyOverview) -> RenderableType:
     head = _pairs(
         [
@@ -384,5 +406,5 @@ def _printed(renderable: RenderableType, environ: Mapping[str, str]) -> str:
         soft_wrap=False,
     )
     with console.capture() as capture:
-        console.print(renderable)
+        console.print(renderable, crop=False)  # a URL is never cut
     return capture.get()

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 from opbx_cli.cli import words
 from opbx_cli.cli.results import Demonstration, KeyFile, SandboxAddress
+from opbx_cli.cli.status_text import status_cells
 from opbx_cli.operations.call import CallResult
 from opbx_cli.operations.configure import Saved
 from opbx_cli.operations.history import HistoryList
 from opbx_cli.operations.instance import Compared, Linked
 from opbx_cli.operations.keys import KeyOverview, KeyRotation
 from opbx_cli.operations.profiles import ProfileChange, ProfileDetail, ProfileList
+from opbx_cli.operations.status import Status
 from opbx_cli.operations.steps import Report, Step
 from opbx_cli.operations.trunks import TrunkDetail, TrunkList
 from opbx_cli.operations.webhook import WebhookUrl
@@ -108,6 +110,11 @@ def _(result: Linked) -> list[str]:
 @lines.register
 def _(result: Compared) -> list[str]:
     return words.compared_lines(result)
+
+
+@lines.register
+def _(result: Status) -> list[str]:
+    return [_tabbed(row) for row in status_cells(result)]
 
 
 @lines.register

@@ -160,7 +160,7 @@ def plan_pull(
     changes, missing = [], []
     for name in NAMES_IN_OPBX:
         theirs, ours = getattr(found, name), getattr(here, name)
-        if name == "domain_name" or theirs is None or _same(ours, theirs):
+        if name == "domain_name" or theirs is None or is_same_value(ours, theirs):
             continue
         if isinstance(theirs, Secret) and not is_key(theirs):
             missing.append(name)
@@ -196,7 +196,7 @@ def plan_push(
         if ours is None:
             continue
         sent[their_name] = ours.value if isinstance(ours, RecordingFormat) else ours
-        if not _same(ours, theirs):
+        if not is_same_value(ours, theirs):
             changes.append(Change(INSTANCE_PATH + name, theirs, sent[their_name]))
     sent.setdefault("no_answer_timeout", DEFAULT_NO_ANSWER_TIMEOUT)
     sent.setdefault("recording_format", DEFAULT_RECORDING_FORMAT.value)
@@ -208,7 +208,8 @@ def check_pushed(settings: Settings, after: InstanceSettings) -> None:
     differing = [
         name
         for name in NAMES_IN_OPBX
-        if (ours := getattr(settings, name)) is not None and not _same(ours, getattr(after, name))
+        if (ours := getattr(settings, name)) is not None
+        and not is_same_value(ours, getattr(after, name))
     ]
     if differing:
         raise RemoteError(
@@ -218,7 +219,7 @@ def check_pushed(settings: Settings, after: InstanceSettings) -> None:
         )
 
 
-def _same(ours: object, theirs: object) -> bool:
+def is_same_value(ours: object, theirs: object) -> bool:
     """Compare; a key that OPBX shows masked is the same if the mask can be that of ours."""
     if isinstance(ours, Secret) and isinstance(theirs, Secret):
         return fits_mask(ours, theirs)

@@ -1,0 +1,117 @@
+"""`opbx status`: the settings here, in Cloudonix and in OPBX, on one screen."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from opbx_cli.cli.app import App
+from opbx_cli.cli.options import EnvFilePath, command
+from opbx_cli.errors import DIFFERS, ConfigurationError, OpbxError, StoreError
+
+if TYPE_CHECKING:
+    from opbx_cli.http.background import InBackground
+    from opbx_cli.instance import InstanceClient, InstanceSettings
+    from opbx_cli.remote import Snapshot
+    from opbx_cli.settings import ActiveSettings
+
+EPILOG = "Example: opbx status --profile acme; opbx status --json for a script or for support."
+
+
+def register(root: typer.Typer) -> None:
+    command(root, "status", epilog=EPILOG)(status)
+
+
+def status(app: App, *, env_file: EnvFilePath = None) -> None:
+    """Compare the settings here, in Cloudonix and in OPBX.
+
+    Shows each setting in each place, whether calls arrive, and when the domain was last brought
+    in line from this computer. Changes nothing; exit 8 if something differs.
+    """
+    from opbx_cli.operations.status import status_of
+
+    app.use_env_file(env_file)
+    active = app.settings
+    app.tell_context(active)
+    base_url = _base_url(app, active)
+    with app.ui.working("Reading the settings"):
+        snapshot, remote = _read(app, active)
+    result = status_of(active, base_url, snapshot, remote, _last_validated(app, active))
+    app.ui.show(result)
+    app.exit_code = DIFFERS if result.differs else 0
+
+
+def _base_url(app: App, active: "ActiveSettings") -> str | None:
+    """Return where OPBX is reached; that nothing says so, or it is refused, is a warning here."""
+    try:
+        found = app.webhook_url_of(active)
+    except ConfigurationError as error:
+        if error.code != "configuration.webhook_url":
+            raise
+        app.ui.warn(error.message)
+        return active.settings.webhook_base_url
+    for warning in found.warnings:
+        app.ui.warn(warning)
+    return found.base_url
+
+
+def _read(app: App, active: "ActiveSettings") -> "tuple[Snapshot, InstanceSettings | None]":
+    """Ask both sides at the same time: one round trip to each."""
+    from contextlib import closing
+
+    from opbx_cli.http.background import InBackground
+
+    client = app.client
+    instance = _instance_client(app, active)
+    if instance is None:
+        return client.snapshot(), None
+    with closing(instance):
+        reading = InBackground(instance.read)
+        try:
+            snapshot = client.snapshot()
+        except OpbxError:
+            reading.wait()  # it must not go on while its connections are closed
+            raise
+        return snapshot, _answer(app, reading)
+
+
+def _instance_client(app: App, active: "ActiveSettings") -> "InstanceClient | None":
+    from opbx_cli import settings
+    from opbx_cli.instance import InstanceAccess, InstanceClient
+    from opbx_cli.operations.instance import require_link
+
+    if active.settings.instance_url is None:
+        return None
+    try:
+        url, token = require_link(active.settings, active.profile_option)
+        timeout = settings.api_timeout(app.environ)
+        return InstanceClient(InstanceAccess(url, token, timeout, active.profile_option), app.pace)
+    except ConfigurationError as error:
+        _warn_of_opbx(app, error)
+        return None
+
+
+def _answer(app: App, reading: "InBackground[InstanceSettings]") -> "InstanceSettings | None":
+    """Return what OPBX has; an OPBX that cannot be asked leaves the other two sides to show."""
+    try:
+        return reading.result()
+    except OpbxError as error:
+        _warn_of_opbx(app, error)
+        return None
+
+
+def _warn_of_opbx(app: App, error: OpbxError) -> None:
+    hint = "" if error.hint is None else f" ({error.hint})"
+    app.ui.warn(f"OPBX is left out: {error.message}{hint}")
+
+
+def _last_validated(app: App, active: "ActiveSettings") -> str | None:
+    """Look into the audit trail; without a store no file is read."""
+    from opbx_cli.operations.status import last_validated
+
+    if active.profile is None:
+        return None
+    try:
+        return last_validated(app.history.read().entries, active)
+    except StoreError as error:
+        app.ui.warn(f"the audit trail could not be read: {error.message}")
+        return None
