@@ -6,10 +6,8 @@ imported here.
 
 from __future__ import annotations
 
-from opbx_cli.sandbox.credentials import DomainCredentials, credentials
 from opbx_cli.sandbox.faults import Call, Fault, FaultKind
-from opbx_cli.sandbox.options import HOST, Options
-from opbx_cli.sandbox.variants import Variants
+from opbx_cli.sandbox.options import HOST, DomainCredentials, Options, Variants, credentials
 
 __all__ = [
     "HOST",

@@ -8,12 +8,21 @@ from __future__ import annotations
 
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from opbx_cli.sandbox.answers import Refusal, json_answer
 from opbx_cli.sandbox.cxml import FAILED, HUNG_UP, NotCxmlError, Script, read
-from opbx_cli.sandbox.deliveries import DELIVERED, REFUSED, Callback, Delivery
+from opbx_cli.sandbox.domains import (
+    BUILT_IN_TYPE,
+    WEBHOOK_KEY,
+    Application,
+    Domain,
+    Json,
+    application_view,
+)
+from opbx_cli.sandbox.logs import DELIVERED, REFUSED, Callback, SentCallback
+from opbx_cli.sandbox.options import Variants
 from opbx_cli.sandbox.payloads import (
     DIRECTIONS,
     USER_AGENT,
@@ -25,16 +34,13 @@ from opbx_cli.sandbox.payloads import (
     voice_query,
     voice_request,
 )
-from opbx_cli.sandbox.records import BUILT_IN_TYPE, Application, Domain, Json
-from opbx_cli.sandbox.variants import Variants
-from opbx_cli.sandbox.views import WEBHOOK_KEY, application_view
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-    from opbx_cli.sandbox.clock import Clock
-    from opbx_cli.sandbox.courier import Courier
-    from opbx_cli.sandbox.deliveries import Deliveries
+    from opbx_cli.sandbox.callback_sender import CallbackSender
+    from opbx_cli.sandbox.logs import CallbackLog
+    from opbx_cli.sandbox.state import Clock
 
 SESSION_UPDATE: Final = "session-update-endpoint"
 CDR: Final = "cdr-endpoint"
@@ -120,14 +126,14 @@ class PlacedCall:
         *,
         variants: Variants,
         clock: Clock,
-        deliveries: Deliveries,
+        callback_log: CallbackLog,
     ) -> None:
         """Look at the domain now; the call itself is made without the state's lock."""
         self._setup = Setup.of(domain)
         self._order = order
         self._variants = variants
         self._clock = clock
-        self._deliveries = deliveries
+        self._callback_log = callback_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Make the call and answer."""
@@ -138,20 +144,21 @@ class PlacedCall:
         report = no_call(setup.missing)
         if setup.application is None:
             return report
-        from opbx_cli.sandbox.courier import Courier  # loads an HTTP client: most need none
+        # Loads an HTTP client: most sandboxes need none.
+        from opbx_cli.sandbox.callback_sender import CallbackSender
 
         session = self._session(setup.application)
         key = secrets.token_urlsafe(32) if self._order.wrong_key else setup.key
-        async with Courier(self._variants, key) as courier:
-            conversation = _Conversation(setup, session, courier, self._clock)
-            script = await conversation.hold(setup.application)
-        for delivery in conversation.deliveries:
-            self._deliveries.add(delivery)
+        async with CallbackSender(self._variants, key) as sender:
+            callbacks = _Callbacks(setup, session, sender, self._clock)
+            script = await callbacks.send(setup.application)
+        for callback in callbacks.sent:
+            self._callback_log.add(callback)
         return report | {
             "call": session.token,
             "disposition": script.ending.disposition,
             "application": setup.application.name,
-            "callbacks": [delivery.view for delivery in conversation.deliveries],
+            "callbacks": [callback.view for callback in callbacks.sent],
             "not_followed": list(script.not_followed),
         }
 
@@ -184,18 +191,20 @@ def no_call(missing: tuple[str, ...]) -> Json:
     }
 
 
-class _Conversation:
+class _Callbacks:
     """The callbacks of one call, one after the other."""
 
-    def __init__(self, setup: Setup, session: Session, courier: Courier, clock: Clock) -> None:
-        self.deliveries: list[Delivery] = []
+    def __init__(
+        self, setup: Setup, session: Session, sender: CallbackSender, clock: Clock
+    ) -> None:
+        self.sent: list[SentCallback] = []
         self._setup = setup
         self._session = session
-        self._courier = courier
+        self._sender = sender
         self._clock = clock
         self._answered: int | None = None
 
-    async def hold(self, application: Application) -> Script:
+    async def send(self, application: Application) -> Script:
         """Ask the application, report the session; return how the call ended."""
         script = await self._ask(application)
         is_answered = script.ending is HUNG_UP
@@ -217,11 +226,11 @@ class _Conversation:
             query=voice_query(self._session),
             headers={"User-Agent": USER_AGENT, **voice_headers(self._session)},
         )
-        delivery = await self._courier.deliver(callback, may_repeat=False)
+        sent = await self._sender.send(callback, may_repeat=False)
         script = Script(FAILED)
-        if delivery.result == DELIVERED:
-            script, delivery = _understood(delivery)
-        self.deliveries.append(delivery)
+        if sent.result == DELIVERED:
+            script, sent = _read_script(sent)
+        self.sent.append(sent)
         return script
 
     async def _update(self, status: str) -> None:
@@ -246,25 +255,17 @@ class _Conversation:
             return
         headers = {"User-Agent": USER_AGENT}
         callback = Callback(endpoint, url, fields, event=event, headers=headers)
-        self.deliveries.append(await self._courier.deliver(callback, may_repeat=True))
+        self.sent.append(await self._sender.send(callback, may_repeat=True))
 
 
-def _understood(delivery: Delivery) -> tuple[Script, Delivery]:
+def _read_script(sent: SentCallback) -> tuple[Script, SentCallback]:
     """Read the application's answer; what is no CXML counts as a refusal of the call."""
     try:
-        script = read(delivery.content)
+        script = read(sent.content)
     except NotCxmlError as problem:
-        detail = f"{delivery.detail}, {problem}"
-        refused = Delivery(
-            delivery.callback,
-            REFUSED,
-            detail,
-            delivery.http_status,
-            delivery.attempts,
-            delivery.milliseconds,
-        )
-        return Script(FAILED), refused
-    return script, delivery
+        detail = f"{sent.detail}, {problem}"
+        return Script(FAILED), replace(sent, result=REFUSED, detail=detail, content=b"")
+    return script, sent
 
 
 def _text(value: object) -> str | None:

@@ -16,9 +16,16 @@ from opbx_cli.sandbox.answers import (
     json_answer,
 )
 from opbx_cli.sandbox.calls import CallOrder, PlacedCall
+from opbx_cli.sandbox.domains import (
+    Application,
+    Domain,
+    Json,
+    application_view,
+    domain_view,
+    trunk_view,
+)
 from opbx_cli.sandbox.faults import Call
-from opbx_cli.sandbox.records import Application, Domain, Json
-from opbx_cli.sandbox.variants import (
+from opbx_cli.sandbox.options import (
     ApplicationPatch,
     ApplicationPath,
     DefaultApplicationWrite,
@@ -28,15 +35,14 @@ from opbx_cli.sandbox.variants import (
     Variants,
     WriteAnswer,
 )
-from opbx_cli.sandbox.views import application_view, domain_view, trunk_view
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.types import ASGIApp
 
-    from opbx_cli.sandbox.clock import Clock
-    from opbx_cli.sandbox.deliveries import Deliveries
+    from opbx_cli.sandbox.logs import CallbackLog
+    from opbx_cli.sandbox.state import Clock
 
 Value = TypeVar("Value")
 
@@ -61,7 +67,7 @@ class Incoming:
     body: object
     variants: Variants
     clock: Clock
-    deliveries: Deliveries
+    callback_log: CallbackLog
 
     @property
     def fields(self) -> Json:
@@ -157,7 +163,7 @@ def place_call(incoming: Incoming) -> ASGIApp:
         CallOrder.parse(incoming.fields),
         variants=incoming.variants,
         clock=incoming.clock,
-        deliveries=incoming.deliveries,
+        callback_log=incoming.callback_log,
     )
 
 

@@ -55,7 +55,7 @@ async def slow_body(scope: Scope, receive: Receive, send: Send) -> None:
         gone.cancel()
 
 
-def misbehaviour(fault: Fault, call: Call, api_key: str) -> ASGIApp:
+def faulty_answer(fault: Fault, call: Call, api_key: str) -> ASGIApp:
     """Return what `fault` answers to `call`, which carried `api_key`."""
     if fault.kind is FaultKind.STATUS:
         return failure(fault.status, fault.retry_after)

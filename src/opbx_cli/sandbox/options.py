@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
-from dataclasses import dataclass, field
+import uuid
+from dataclasses import dataclass, field, fields, replace
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from opbx_cli.sandbox.faults import Fault
-from opbx_cli.sandbox.variants import Variants
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,6 +18,221 @@ HOST = "127.0.0.1"  # loopback only: the sandbox is no server for a network
 MAX_DOMAINS = 10_000
 MAX_TRUNKS = 100_000
 MAX_PORT = 65_535
+
+
+class ProfileWrite(StrEnum):
+    """What PUT {"profile": …} does with the keys it does not name (not documented)."""
+
+    MERGE = "merge"
+    REPLACE = "replace"
+
+
+class DefaultApplicationWrite(StrEnum):
+    """Who takes {"defaultApplication": id}: PUT (OPBX's client), PATCH (OpenAPI), both, neither."""
+
+    BOTH = "both"
+    PUT = "put"
+    PATCH = "patch"
+    IGNORED = "ignored"
+
+
+class EmptyList(StrEnum):
+    """How an empty list of trunks or applications is answered: 404 (OpenAPI) or []."""
+
+    NOT_FOUND = "404"
+    LIST = "list"
+
+
+class ApplicationPath(StrEnum):
+    """What names an application in a path: its name (OPBX's client), or "ID or name" (OpenAPI)."""
+
+    BOTH = "both"
+    NAME = "name"
+    ID = "id"
+
+
+class WebhookKey(StrEnum):
+    """How `authorization-api-key` comes back in a domain's profile (not documented)."""
+
+    ECHOED = "echoed"
+    MASKED = "masked"
+    ABSENT = "absent"
+
+
+class Numbers(StrEnum):
+    """Whether numbers come back as they were stored, or always as strings."""
+
+    NUMBER = "number"
+    STRING = "string"
+
+
+class Ids(StrEnum):
+    """Whether ids are numbers or strings."""
+
+    NUMBER = "number"
+    STRING = "string"
+
+
+class Nulls(StrEnum):
+    """With `on` a new domain has no profile, empty profiles are null, and so is `tenant`."""
+
+    OFF = "off"
+    ON = "on"
+
+
+class UuidCase(StrEnum):
+    """Whether the domain's UUID in a path may be in upper case."""
+
+    ANY = "any"
+    EXACT = "exact"
+
+
+class Names(StrEnum):
+    """What a second POST of an application's name does (not documented)."""
+
+    UNIQUE_409 = "unique-409"
+    UNIQUE_500 = "unique-500"
+    DUPLICATE = "duplicate"
+
+
+class WriteAnswer(StrEnum):
+    """What a write answers: 200 with the object, or 204 without a body."""
+
+    OBJECT = "object"
+    EMPTY = "empty"
+
+
+class ApplicationPatch(StrEnum):
+    """Whether the undocumented PATCH of an application exists."""
+
+    ON = "on"
+    OFF = "off"
+
+
+class Fresh(StrEnum):
+    """A domain's first default application: Cloudonix's own, none, or one that carries calls."""
+
+    CLOUDONIX = "cloudonix"
+    NONE = "none"
+    OTHER = "other"
+
+
+class DomainStatus(StrEnum):
+    """Whether the domains are active at the start."""
+
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+
+
+class CallbackRetry(StrEnum):
+    """Which session updates and call records are sent again (not documented)."""
+
+    NEVER = "never"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variants:
+    """One answer to each open question; on the command line `_` in a name is written `-`."""
+
+    profile: ProfileWrite = ProfileWrite.MERGE
+    default_application: DefaultApplicationWrite = DefaultApplicationWrite.BOTH
+    empty_list: EmptyList = EmptyList.NOT_FOUND
+    application_path: ApplicationPath = ApplicationPath.BOTH
+    webhook_key: WebhookKey = WebhookKey.ECHOED
+    numbers: Numbers = Numbers.NUMBER
+    ids: Ids = Ids.NUMBER
+    nulls: Nulls = Nulls.OFF
+    uuid_case: UuidCase = UuidCase.ANY
+    names: Names = Names.UNIQUE_409
+    write_answer: WriteAnswer = WriteAnswer.OBJECT
+    application_patch: ApplicationPatch = ApplicationPatch.ON
+    application_lag: float = 0.0
+    fresh: Fresh = Fresh.CLOUDONIX
+    domain: DomainStatus = DomainStatus.ACTIVE
+    callback_retry: CallbackRetry = CallbackRetry.NEVER
+    callback_retry_wait: float = 1.0
+    callback_timeout: float = 10.0
+
+    @classmethod
+    def choices(cls) -> dict[str, tuple[str, ...]]:
+        """Return each variant's name with its values, the default first; a lag has `SECONDS`."""
+        return {name: _values(default) for name, default in _defaults().items()}
+
+    @classmethod
+    def parse(cls, texts: Iterable[str]) -> Variants:
+        """Read `name=value` texts; raise ValueError, which says what is valid, for a bad one."""
+        return cls().changed(texts)
+
+    def changed(self, texts: Iterable[str]) -> Variants:
+        """Return a copy with these `name=value` texts applied; raise ValueError for a bad one."""
+        values = dict(_parse(text) for text in texts)
+        return replace(self, **values)  # type: ignore[arg-type]
+
+
+def _defaults() -> dict[str, StrEnum | float]:
+    defaults = Variants()
+    names = (field.name for field in fields(Variants))
+    return {name.replace("_", "-"): getattr(defaults, name) for name in names}
+
+
+def _values(default: StrEnum | float) -> tuple[str, ...]:
+    if isinstance(default, StrEnum):
+        return (str(default), *(str(value) for value in type(default) if value != default))
+    return ("SECONDS",)
+
+
+def _parse(text: str) -> tuple[str, StrEnum | float]:
+    name, separator, value = text.partition("=")
+    default = _defaults().get(name)
+    if default is None or not separator:
+        message = f"a variant is written NAME=VALUE, with NAME one of {', '.join(_defaults())}"
+        raise ValueError(message)
+    field = name.replace("-", "_")
+    if isinstance(default, StrEnum):
+        if value not in _values(default):
+            message = f"the variant {name} takes one of {', '.join(_values(default))}"
+            raise ValueError(message)
+        return field, type(default)(value)
+    return field, _seconds(name, value)
+
+
+def _seconds(name: str, value: str) -> float:
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        message = f"the variant {name} takes a number of seconds from 0 up"
+        raise ValueError(message)
+    return seconds
+
+
+API_KEY_LENGTH = 34  # documentation: a key is 34 characters that start with "XI"
+
+
+@dataclass(frozen=True, slots=True)
+class DomainCredentials:
+    """What a client needs to reach one domain of the sandbox."""
+
+    uuid: str
+    name: str
+    api_key: str
+
+
+def credentials(count: int) -> tuple[DomainCredentials, ...]:
+    """Return the credentials of the first `count` domains."""
+    return tuple(_domain(number) for number in range(1, count + 1))
+
+
+def _domain(number: int) -> DomainCredentials:
+    name = "sandbox.cloudonix.net" if number == 1 else f"sandbox-{number}.cloudonix.net"
+    digest = hashlib.sha256(f"opbx sandbox key of {name}".encode()).hexdigest()
+    return DomainCredentials(
+        uuid=str(uuid.uuid5(uuid.NAMESPACE_DNS, name)),
+        name=name,
+        api_key=f"XI{digest}"[:API_KEY_LENGTH],
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from opbx_cli.sandbox.records import Json
+from opbx_cli.sandbox.domains import Json
 
 if TYPE_CHECKING:
     from opbx_cli.sandbox.cxml import Ending

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import defaultdict, deque
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
@@ -13,20 +14,17 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.routing import Route, Router
 
 from opbx_cli.sandbox.answers import Refusal, failure, html_answer
-from opbx_cli.sandbox.clock import Clock
-from opbx_cli.sandbox.deliveries import Deliveries
 from opbx_cli.sandbox.faults import Call, FaultPlan
 from opbx_cli.sandbox.handlers import HANDLERS, Incoming
-from opbx_cli.sandbox.misbehaviour import misbehaviour
-from opbx_cli.sandbox.rate_limit import RateLimit
-from opbx_cli.sandbox.recorder import RecordedRequest, Recorder
-from opbx_cli.sandbox.state import State
+from opbx_cli.sandbox.logs import CallbackLog, RecordedRequest, RequestLog
+from opbx_cli.sandbox.misbehaviour import faulty_answer
+from opbx_cli.sandbox.state import Clock, State
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from opbx_cli.sandbox.domains import Domain
     from opbx_cli.sandbox.options import Options
-    from opbx_cli.sandbox.records import Domain
 
 DOMAIN: Final = "/customers/self/domains/{domain}"
 PATHS: Final = (
@@ -43,7 +41,7 @@ PATHS: Final = (
 )
 
 
-class World:
+class Sandbox:
     """Everything that one running sandbox consists of."""
 
     def __init__(self, options: Options) -> None:
@@ -53,14 +51,16 @@ class World:
         self.state = State(options, self.clock)
         self.faults = FaultPlan(options.faults)
         self.rate_limit = RateLimit()
-        self.recorder = Recorder()
-        self.deliveries = Deliveries()
+        self.request_log = RequestLog()
+        self.callback_log = CallbackLog()
 
 
-def router(world: World) -> ASGIApp:
+def router(sandbox: Sandbox) -> ASGIApp:
     """Return the web application."""
-    unknown = Endpoint(world, Call.UNKNOWN)
-    routes = [Route(path, Endpoint(world, call), methods=[method]) for method, path, call in PATHS]
+    unknown = Endpoint(sandbox, Call.UNKNOWN)
+    routes = [
+        Route(path, Endpoint(sandbox, call), methods=[method]) for method, path, call in PATHS
+    ]
     # The last route also takes known paths with a method that they do not have.
     return Router(
         [*routes, Route("/{path:path}", unknown)], redirect_slashes=False, default=unknown
@@ -71,7 +71,7 @@ def router(world: World) -> ASGIApp:
 class Endpoint:
     """One call, as a web application of its own."""
 
-    world: World
+    sandbox: Sandbox
     call: Call
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,23 +81,23 @@ class Endpoint:
             body = _parsed(await request.body())
         except ClientDisconnect:
             return
-        entry = self.world.recorder.begin(self._record(request, body))
+        entry = self.sandbox.request_log.begin(self._record(request, body))
 
         async def watched_send(message: Message) -> None:
             if message["type"] == "http.response.start":
-                self.world.recorder.end(entry, message["status"])
+                self.sandbox.request_log.end(entry, message["status"])
             await send(message)
 
-        with self.world.state.lock:
+        with self.sandbox.state.lock:
             reaction = self._react(request, body)
         try:
-            await asyncio.sleep(self.world.options.latency)
+            await asyncio.sleep(self.sandbox.options.latency)
             await reaction(scope, receive, watched_send)
         except asyncio.CancelledError:  # the sandbox stops: uvicorn would answer 500 now
             scope["state"]["transport"].abort()
             raise
         finally:
-            self.world.recorder.end(entry, None)
+            self.sandbox.request_log.end(entry, None)
 
     def _record(self, request: Request, body: object) -> RecordedRequest:
         return RecordedRequest(
@@ -112,25 +112,25 @@ class Endpoint:
 
     def _react(self, request: Request, body: object) -> ASGIApp:
         """Decide: first the rate limit, then a planned fault, then the key, then the call."""
-        world = self.world
+        sandbox = self.sandbox
         domain = self._domain(request)
         if (
             domain
-            and world.options.rate_limit
+            and sandbox.options.rate_limit
             and self.call is not Call.PLACE_CALL
-            and not world.rate_limit.accepts(domain.uuid, world.clock.now())
+            and not sandbox.rate_limit.accepts(domain.uuid, sandbox.clock.now())
         ):
             return failure(HTTPStatus.TOO_MANY_REQUESTS)
-        fault = world.faults.take(self.call)
+        fault = sandbox.faults.take(self.call)
         if fault is None:
             return self._answer(request, domain, body)
         if fault.kind.is_after:
             self._answer(request, domain, body)
-        return misbehaviour(fault, self.call, _api_key(request))
+        return faulty_answer(fault, self.call, _api_key(request))
 
     def _domain(self, request: Request) -> Domain | None:
         uuid = request.path_params.get("domain", "")
-        return self.world.state.find(uuid, self.world.options.variants.uuid_case)
+        return self.sandbox.state.find(uuid, self.sandbox.options.variants.uuid_case)
 
     def _answer(self, request: Request, domain: Domain | None, body: object) -> ASGIApp:
         if self.call is Call.UNKNOWN:
@@ -141,9 +141,9 @@ class Endpoint:
                 self._authorised(_api_key(request), domain),
                 request.path_params.get("application", ""),
                 body,
-                self.world.options.variants,
-                self.world.clock,
-                self.world.deliveries,
+                self.sandbox.options.variants,
+                self.sandbox.clock,
+                self.sandbox.callback_log,
             )
             return HANDLERS[self.call](incoming)
         except Refusal as refusal:
@@ -151,7 +151,7 @@ class Endpoint:
 
     def _authorised(self, api_key: str, domain: Domain | None) -> Domain:
         """Documentation: no or a wrong key is 401, another domain's is 403."""
-        if not self.world.state.knows_key(api_key):
+        if not self.sandbox.state.knows_key(api_key):
             raise Refusal(401, "Unauthorized")
         if domain is None and self.call is Call.PLACE_CALL:
             # 404 is how a server that is no sandbox answers to this path.
@@ -174,3 +174,29 @@ def _api_key(request: Request) -> str:
     """Return the bearer token (RFC 6750), or an empty text."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
+
+
+REQUESTS = 10
+WINDOW = 3.0  # seconds
+
+
+class RateLimit:
+    """A sliding window for each domain; refused requests do not count."""
+
+    def __init__(self) -> None:
+        """Start with empty windows."""
+        self._accepted: defaultdict[str, deque[float]] = defaultdict(deque)
+
+    def accepts(self, domain: str, now: float) -> bool:
+        """Tell whether a request at `now` (seconds) is within the limit, and count it if so."""
+        accepted = self._accepted[domain]
+        while accepted and now - accepted[0] >= WINDOW:
+            accepted.popleft()
+        if len(accepted) >= REQUESTS:
+            return False
+        accepted.append(now)
+        return True
+
+    def forget(self) -> None:
+        """Start over with empty windows."""
+        self._accepted.clear()

@@ -17,15 +17,14 @@ from uvicorn.server import HANDLED_SIGNALS, Server
 
 from opbx_cli.sandbox.faults import Fault
 from opbx_cli.sandbox.options import HOST, Options
-from opbx_cli.sandbox.routes import World, router
+from opbx_cli.sandbox.routes import Sandbox, router
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-    from opbx_cli.sandbox.credentials import DomainCredentials
-    from opbx_cli.sandbox.deliveries import Delivery
-    from opbx_cli.sandbox.recorder import RecordedRequest
+    from opbx_cli.sandbox.logs import RecordedRequest, SentCallback
+    from opbx_cli.sandbox.options import DomainCredentials
     from opbx_cli.sandbox.state import State
 
 TICK = 0.5  # seconds between updates of the Date header
@@ -41,65 +40,65 @@ def serve(
 
     `announce` is called with the URL and the domains as soon as requests are accepted.
     """
-    world = World(options)
+    sandbox = Sandbox(options)
     with _listening(options.port) as listener:
         url = _url(listener)
-        server = _SandboxServer(world, lambda: announce(url, world.state.credentials))
+        server = _SandboxServer(sandbox, lambda: announce(url, sandbox.state.credentials))
         server.run(sockets=[listener])
 
 
 class RunningSandbox:
     """A sandbox that runs in a background thread, and the ways to look into it and to change it."""
 
-    def __init__(self, url: str, world: World) -> None:
+    def __init__(self, url: str, sandbox: Sandbox) -> None:
         """Belongs to `running`."""
         self.url = url
-        self._world = world
+        self._sandbox = sandbox
 
     @property
     def domains(self) -> tuple[DomainCredentials, ...]:
         """Return what a client needs to reach each domain."""
-        return self._world.state.credentials
+        return self._sandbox.state.credentials
 
     @property
     def state(self) -> State:
         """Return the domains, to be looked at and changed as somebody in the Cockpit would."""
-        return self._world.state
+        return self._sandbox.state
 
     @property
     def requests(self) -> tuple[RecordedRequest, ...]:
         """Return the requests that came in, in the order of their arrival."""
-        return self._world.recorder.snapshot()
+        return self._sandbox.request_log.snapshot()
 
     @property
-    def callbacks(self) -> tuple[Delivery, ...]:
+    def callbacks(self) -> tuple[SentCallback, ...]:
         """Return the callbacks that went out, in the order of their sending."""
-        return self._world.deliveries.snapshot()
+        return self._sandbox.callback_log.snapshot()
 
     def forget_requests(self) -> None:
         """Forget the recorded requests and callbacks, and start the rate limit over."""
-        self._world.recorder.forget()
-        self._world.deliveries.forget()
+        self._sandbox.request_log.forget()
+        self._sandbox.callback_log.forget()
         with self.state.lock:
-            self._world.rate_limit.forget()
+            self._sandbox.rate_limit.forget()
 
     def set_faults(self, *faults: str | Fault) -> None:
         """Plan these faults and no others; raise ValueError for one that cannot be read."""
         planned = [Fault.parse(one) if isinstance(one, str) else one for one in faults]
-        self._world.faults.plan(planned)
+        self._sandbox.faults.plan(planned)
 
     def set_variants(self, *variants: str) -> None:
         """Change these `NAME=VALUE` variants; raise ValueError for one that cannot be read.
 
         What a domain is made with (`fresh`, `domain`, the empty profile of `nulls`) stays.
         """
-        options = self._world.options
-        self._world.options = replace(options, variants=options.variants.changed(variants))
+        options = self._sandbox.options
+        self._sandbox.options = replace(options, variants=options.variants.changed(variants))
 
     def set_options(self, *, latency: float | None = None, rate_limit: bool | None = None) -> None:
         """Change the latency (seconds) or switch the rate limit."""
-        options = self._world.options
-        self._world.options = replace(
+        options = self._sandbox.options
+        self._sandbox.options = replace(
             options,
             latency=options.latency if latency is None else latency,
             rate_limit=options.rate_limit if rate_limit is None else rate_limit,
@@ -107,25 +106,25 @@ class RunningSandbox:
 
     def advance(self, seconds: float) -> None:
         """Let time pass at once, for the rate limit and for applications that are listed late."""
-        self._world.clock.advance(seconds)
+        self._sandbox.clock.advance(seconds)
 
 
 @contextlib.contextmanager
 def running(options: Options | None = None) -> Iterator[RunningSandbox]:
     """Serve in a background thread while the context lasts; raise OSError without the port."""
     options = Options() if options is None else options
-    world = World(options)
+    sandbox = Sandbox(options)
     with _listening(options.port) as listener:
         url = _url(listener)
         started = threading.Event()
-        server = _SandboxServer(world, started.set)
+        server = _SandboxServer(sandbox, started.set)
         thread = threading.Thread(
             target=server.run_in_thread, args=(listener, started), name="sandbox", daemon=True
         )
         thread.start()
         started.wait()
         try:
-            yield RunningSandbox(url, world)
+            yield RunningSandbox(url, sandbox)
         finally:
             server.stop()
             thread.join()
@@ -156,8 +155,8 @@ class _SandboxProtocol(H11Protocol):
 class _SandboxServer(Server):
     """A uvicorn server that says when it is ready, stops at once, and logs nothing."""
 
-    def __init__(self, world: World, ready: Callable[[], None]) -> None:
-        super().__init__(_config(world))
+    def __init__(self, sandbox: Sandbox, ready: Callable[[], None]) -> None:
+        super().__init__(_config(sandbox))
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -217,9 +216,9 @@ class _SandboxServer(Server):
         self.stop()
 
 
-def _config(world: World) -> Config:
+def _config(sandbox: Sandbox) -> Config:
     return Config(
-        router(world),
+        router(sandbox),
         loop="asyncio",
         http=_SandboxProtocol,
         ws="none",

@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Final, Self
 
 import httpx
 
-from opbx_cli.sandbox.deliveries import DELIVERED, REFUSED, UNREACHABLE, Callback, Delivery
-from opbx_cli.sandbox.variants import CallbackRetry, Variants
+from opbx_cli.sandbox.logs import DELIVERED, REFUSED, UNREACHABLE, Callback, SentCallback
+from opbx_cli.sandbox.options import CallbackRetry, Variants
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -35,8 +35,8 @@ ATTEMPTS: Final = 3  # with `callback-retry=failed`
 WORTH_RETRYING: Final = (429, 500, 502, 503, 504)
 
 
-class Courier:
-    """Delivers the callbacks of one call; its connections are closed with its context."""
+class CallbackSender:
+    """Sends the callbacks of one call; its connections are closed with its context."""
 
     def __init__(self, variants: Variants, key: str | None) -> None:
         """`key` is the bearer token of every callback; None: they have none."""
@@ -61,31 +61,31 @@ class Courier:
         for client in self._clients.values():
             await client.aclose()
 
-    async def deliver(self, callback: Callback, *, may_repeat: bool) -> Delivery:
+    async def send(self, callback: Callback, *, may_repeat: bool) -> SentCallback:
         """Send a callback, as often as the variants say, and tell what became of it."""
         repeats = may_repeat and self._variants.callback_retry is CallbackRetry.FAILED
         started = time.monotonic()
         problem = _unusable(callback.url)
         if problem:
-            return Delivery(callback, UNREACHABLE, problem)
+            return SentCallback(callback, UNREACHABLE, problem)
         for attempt in range(1, ATTEMPTS + 1 if repeats else 2):
             if attempt > 1:
                 await asyncio.sleep(self._variants.callback_retry_wait)
-            delivery = await self._attempt(callback, attempt, started)
-            is_final = delivery.result == DELIVERED or (
-                delivery.http_status is not None and delivery.http_status not in WORTH_RETRYING
+            sent = await self._attempt(callback, attempt, started)
+            is_final = sent.result == DELIVERED or (
+                sent.http_status is not None and sent.http_status not in WORTH_RETRYING
             )
             if is_final:
                 break
-        return delivery
+        return sent
 
-    async def _attempt(self, callback: Callback, attempt: int, started: float) -> Delivery:
+    async def _attempt(self, callback: Callback, attempt: int, started: float) -> SentCallback:
         seconds = min(self._variants.callback_timeout, self._deadline - time.monotonic())
         status: int | None = None
         content: bytes | None = None
         if seconds <= 0:
             detail = f"not sent: the call took {CALL_TIME:.0f} s"
-            return Delivery(callback, UNREACHABLE, detail, attempts=attempt - 1)
+            return SentCallback(callback, UNREACHABLE, detail, attempts=attempt - 1)
         try:
             async with asyncio.timeout(seconds):
                 status, content, detail = await self._exchange(callback)
@@ -95,7 +95,7 @@ class Courier:
         except (httpx.HTTPError, OSError, ValueError) as error:
             result, detail = UNREACHABLE, _why(error)
         took = round((time.monotonic() - started) * 1000)
-        return Delivery(callback, result, detail, status, attempt, took, content or b"")
+        return SentCallback(callback, result, detail, status, attempt, took, content or b"")
 
     async def _exchange(self, callback: Callback) -> tuple[int, bytes | None, str]:
         """Send it; return the status, the content (None: unusable), and that in words."""
