@@ -84,7 +84,7 @@ def test_a_port_in_use_is_said_with_the_way_out(opbx: Opbx) -> None:
 
 def test_without_the_extra_the_install_command_is_named(opbx: Opbx, tmp_path: Path) -> None:
     # A module that cannot be imported stands before the installed one.
-    (tmp_path / "starlette.py").write_text("raise ModuleNotFoundError('starlette')\n")
+    (tmp_path / "h11.py").write_text("raise ModuleNotFoundError('h11')\n")
     for command in (["sandbox"], ["demo"]):
         outcome = opbx.process(*command, "--json", PYTHONPATH=str(tmp_path))
         assert outcome.code == 3

@@ -425,7 +425,7 @@ def test_without_a_key_it_says_how_to_get_one(opbx: Opbx, keyed: Opbx) -> None:
 
 
 def test_without_the_extra_the_install_command_is_named(keyed: Opbx, tmp_path: Path) -> None:
-    (tmp_path / "uvicorn.py").write_text("raise ModuleNotFoundError('uvicorn')\n")
+    (tmp_path / "h11.py").write_text("raise ModuleNotFoundError('h11')\n")
     outcome = keyed.process("webhook", "listen", "--json", PYTHONPATH=str(tmp_path))
     assert outcome.code == 3
     assert outcome.error["code"] == "configuration.sandbox"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 DOMAIN = credentials(1)[0].uuid
+INSTALLED = {one.name.lower().replace("_", "-") for one in metadata.distributions()}
 SOURCE = Path(opbx_cli.sandbox.__file__).parents[2]
 SCRIPT = """
 import sys
@@ -48,6 +51,11 @@ def served(request: pytest.FixtureRequest) -> Iterator[tuple[subprocess.Popen[st
         url, api_key = process.stdout.readline().split()
         yield process, url, api_key
         process.kill()
+
+
+def connected(sandbox: RunningSandbox) -> socket.socket:
+    address = httpx.URL(sandbox.url)
+    return socket.create_connection((address.host, address.port or 0), timeout=10)
 
 
 def get(url: str, api_key: str, path: str, timeout: float = 10) -> httpx.Response:
@@ -188,6 +196,61 @@ def test_a_client_that_leaves_in_the_middle_of_its_body_does_no_harm(
         half.sendall(head.encode() + b'{"active"')
     assert client.get(DOMAIN).json()["active"] is True
     assert [request.call for request in sandbox.requests] == ["get-domain"]
+
+
+@pytest.mark.parametrize(
+    ("request_of", "status"),
+    [
+        (b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n\r\n" + b"x" * 2_000_000, 413),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"x" * 200_000 + b"\r\n\r\n", 431),
+        (b"no HTTP\r\n\r\n", 400),
+    ],
+)
+def test_what_is_too_large_or_no_http_is_refused_and_not_recorded(
+    sandbox: RunningSandbox, request_of: bytes, status: int
+) -> None:
+    with connected(sandbox) as sender:
+        sender.sendall(request_of)
+        assert sender.recv(12) == f"HTTP/1.1 {status}".encode()
+    assert sandbox.requests == ()
+
+
+def test_requests_on_one_connection_are_answered_in_their_order(sandbox: RunningSandbox) -> None:
+    with connected(sandbox) as sender:
+        sender.sendall(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\nGET /b HTTP/1.1\r\nHost: x\r\n\r\n")
+        sender.sendall(b"GET /c HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        answers = b"".join(iter(lambda: sender.recv(65536), b""))
+    assert answers.count(b"HTTP/1.1 404 Not Found\r\n") == 3
+    assert [request.path for request in sandbox.requests] == ["/a", "/b", "/c"]
+
+
+def test_a_client_that_asks_first_may_send_its_body(sandbox: RunningSandbox) -> None:
+    with connected(sandbox) as sender:
+        sender.sendall(b"PUT / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n")
+        sender.sendall(b"Content-Length: 2\r\nConnection: close\r\n\r\n")
+        assert sender.recv(65536).startswith(b"HTTP/1.1 100 ")
+        sender.sendall(b"{}")
+        assert sender.recv(12) == b"HTTP/1.1 404"
+    assert sandbox.requests[-1].body == {}
+
+
+def test_neither_the_package_nor_an_extra_brings_click() -> None:
+    """Next to it httpx loads a command line of its own, whenever it is imported."""
+    needed: set[str] = set()
+    waiting = ["opbx-cli"]
+    while waiting:
+        name = waiting.pop().lower().replace("_", "-")
+        if name not in needed:
+            needed.add(name)
+            required = metadata.requires(name) if name in INSTALLED else None
+            waiting += [
+                found[0]
+                for one in required or ()
+                if ("extra ==" not in one or name == "opbx-cli")
+                and (found := re.match(r"[\w.-]+", one)) is not None
+            ]
+    assert {"httpx", "h11", "keyring"} <= needed
+    assert "click" not in needed
 
 
 def test_answers_carry_the_date_and_no_name_of_the_server(client: httpx.Client) -> None:

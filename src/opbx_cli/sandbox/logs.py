@@ -46,7 +46,6 @@ class RequestLog:
     """The last requests in the order of their arrival."""
 
     def __init__(self) -> None:
-        """Start with nothing."""
         self._lock = Lock()
         self._requests: deque[list[RecordedRequest]] = deque(maxlen=REMEMBERED)
 
@@ -64,12 +63,10 @@ class RequestLog:
                 entry[0] = replace(entry[0], status=status, ended=time.monotonic())
 
     def snapshot(self) -> tuple[RecordedRequest, ...]:
-        """Return what is remembered."""
         with self._lock:
             return tuple(entry[0] for entry in self._requests)
 
     def forget(self) -> None:
-        """Forget everything."""
         with self._lock:
             self._requests.clear()
 
@@ -118,22 +115,18 @@ class CallbackLog:
     """The last callbacks in the order in which they ended."""
 
     def __init__(self) -> None:
-        """Start with nothing."""
         self._lock = Lock()
         self._callbacks: deque[SentCallback] = deque(maxlen=REMEMBERED)
 
     def add(self, callback: SentCallback) -> None:
-        """Remember one."""
         with self._lock:
             self._callbacks.append(callback)
 
     def snapshot(self) -> tuple[SentCallback, ...]:
-        """Return what is remembered."""
         with self._lock:
             return tuple(self._callbacks)
 
     def forget(self) -> None:
-        """Forget everything."""
         with self._lock:
             self._callbacks.clear()
 

@@ -252,7 +252,6 @@ class Options:
     faults: tuple[Fault, ...] = ()
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
         _check_range("port", self.port, 0, MAX_PORT)
         _check_range("number of domains", self.domains, 1, MAX_DOMAINS)
         if self.trunks is not None:

@@ -209,7 +209,6 @@ class Clock:
     """Real time plus what it was advanced by."""
 
     def __init__(self) -> None:
-        """Start in the present."""
         self._ahead = 0.0
 
     def now(self) -> float:
