@@ -36,7 +36,6 @@ from opbx_cli.sandbox.payloads import (
 )
 
 if TYPE_CHECKING:
-    from opbx_cli.sandbox.callback_sender import CallbackSender
     from opbx_cli.sandbox.logs import CallbackLog
     from opbx_cli.sandbox.state import Clock
 
@@ -115,7 +114,7 @@ def _problem(domain: Domain, application: Application | None) -> str:
 
 
 class PlacedCall:
-    """A call to be made."""
+    """A call to be made: its callbacks are sent one after the other."""
 
     def __init__(
         self,
@@ -132,36 +131,39 @@ class PlacedCall:
         self._variants = variants
         self._clock = clock
         self._callback_log = callback_log
+        self._sent: list[SentCallback] = []
+        self._answered: int | None = None
 
     async def answer(self) -> Answer:
         """Make the call, and answer with its report."""
-        return json_answer(await self._report())
-
-    async def _report(self) -> Json:
-        setup = self._setup
-        report = no_call(setup.missing)
-        if setup.application is None:
-            return report
+        application = self._setup.application
+        if application is None:
+            return json_answer(self._report())
         # Loads an HTTP client: most sandboxes need none.
         from opbx_cli.sandbox.callback_sender import CallbackSender
 
-        session = self._session(setup.application)
-        key = secrets.token_urlsafe(32) if self._order.wrong_key else setup.key
-        async with CallbackSender(self._variants, key) as sender:
-            callbacks = _Callbacks(setup, session, sender, self._clock)
-            script = await callbacks.send(setup.application)
-        for callback in callbacks.sent:
+        self._session = self._new_session(application)
+        key = secrets.token_urlsafe(32) if self._order.wrong_key else self._setup.key
+        async with CallbackSender(self._variants, key) as self._sender:
+            script = await self._make(application)
+        for callback in self._sent:
             self._callback_log.add(callback)
-        return report | {
-            "call": session.token,
-            "disposition": script.ending.disposition,
-            "application": setup.application.name,
-            "callbacks": [callback.view for callback in callbacks.sent],
-            "not_followed": list(script.not_followed),
-        }
+        return json_answer(
+            self._report(
+                call=self._session.token,
+                disposition=script.ending.disposition,
+                application=application.name,
+                not_followed=list(script.not_followed),
+            )
+        )
 
-    def _session(self, application: Application) -> Session:
-        view = application_view(application, self._variants)
+    def _report(self, **made: object) -> Json:
+        """Return what is told about the call: what was `made` of it, and what was missing."""
+        report: Json = {"call": None, "disposition": None, "application": None}
+        report |= {"callbacks": [callback.view for callback in self._sent], "not_followed": []}
+        return report | {"missing": list(self._setup.missing)} | made
+
+    def _new_session(self, application: Application) -> Session:
         setup, order = self._setup, self._order
         return Session(
             token=new_token(),
@@ -171,38 +173,12 @@ class PlacedCall:
             caller=order.caller,
             callee=order.callee,
             direction=order.direction,
-            application=view,
+            application=application_view(application, self._variants),
             started=self._clock.milliseconds(),
             created=self._clock.timestamp(),
         )
 
-
-def no_call(missing: tuple[str, ...]) -> Json:
-    """Return the report of a call that was not made, for want of `missing`."""
-    return {
-        "call": None,
-        "disposition": None,
-        "application": None,
-        "callbacks": [],
-        "not_followed": [],
-        "missing": list(missing),
-    }
-
-
-class _Callbacks:
-    """The callbacks of one call, one after the other."""
-
-    def __init__(
-        self, setup: Setup, session: Session, sender: CallbackSender, clock: Clock
-    ) -> None:
-        self.sent: list[SentCallback] = []
-        self._setup = setup
-        self._session = session
-        self._sender = sender
-        self._clock = clock
-        self._answered: int | None = None
-
-    async def send(self, application: Application) -> Script:
+    async def _make(self, application: Application) -> Script:
         """Ask the application, report the session; return how the call ended."""
         script = await self._ask(application)
         is_answered = script.ending is HUNG_UP
@@ -228,7 +204,7 @@ class _Callbacks:
         script = Script(FAILED)
         if sent.result == DELIVERED:
             script, sent = _read_script(sent)
-        self.sent.append(sent)
+        self._sent.append(sent)
         return script
 
     async def _update(self, status: str) -> None:
@@ -253,7 +229,7 @@ class _Callbacks:
             return
         headers = {"User-Agent": USER_AGENT}
         callback = Callback(endpoint, url, fields, event=event, headers=headers)
-        self.sent.append(await self._sender.send(callback, may_repeat=True))
+        self._sent.append(await self._sender.send(callback, may_repeat=True))
 
 
 def _read_script(sent: SentCallback) -> tuple[Script, SentCallback]:

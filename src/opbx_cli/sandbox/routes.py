@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections import defaultdict, deque
@@ -47,21 +46,16 @@ WINDOW: Final = 3.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request; names of headers are in lower case, of a repeated one the first counts."""
+    """One HTTP request; names of headers are in lower case, of a repeated one the first counts.
+
+    `body` is parsed JSON, None without or with a broken one.
+    """
 
     method: str
     path: str
     headers: Mapping[str, str]
-    body: bytes
+    body: object
     client_port: int
-
-    @property
-    def parsed(self) -> object:
-        """Return the body as JSON, None for one that is none."""
-        try:
-            return json.loads(self.body)
-        except (ValueError, RecursionError):
-            return None
 
     @property
     def api_key(self) -> str:
@@ -105,24 +99,21 @@ class Sandbox:
     def take(self, request: Request) -> tuple[list[RecordedRequest], Reaction]:
         """Record a request, and carry out its call; return its entry in the log, to be closed."""
         call, names = _call(request)
-        body = request.parsed
         entry = self.request_log.begin(
             RecordedRequest(
                 call=call,
                 method=request.method,
                 path=request.path,
-                body=body,
+                body=request.body,
                 client_port=request.client_port,
                 started=time.monotonic(),
                 headers=request.headers,
             )
         )
         with self.state.lock:
-            return entry, self._react(request, call, names, body)
+            return entry, self._react(request, call, names)
 
-    def _react(
-        self, request: Request, call: Call, names: Mapping[str, str], body: object
-    ) -> Reaction:
+    def _react(self, request: Request, call: Call, names: Mapping[str, str]) -> Reaction:
         """Decide: first the rate limit, then a planned fault, then the key, then the call."""
         domain = self.state.find(names.get("domain", ""), self.options.variants.uuid_case)
         if (
@@ -133,15 +124,15 @@ class Sandbox:
         ):
             return failure(HTTPStatus.TOO_MANY_REQUESTS)
         fault = self.faults.take(call)
-        reference = names.get("application", "")
+        application = names.get("application", "")
         if fault is None:
-            return self._carry_out(request, call, domain, reference, body)
+            return self._carry_out(request, call, domain, application)
         if fault.kind.is_after:
-            self._carry_out(request, call, domain, reference, body)
+            self._carry_out(request, call, domain, application)
         return faulty_answer(fault, call, request.api_key)
 
     def _carry_out(
-        self, request: Request, call: Call, domain: Domain | None, reference: str, body: object
+        self, request: Request, call: Call, domain: Domain | None, application: str
     ) -> Reaction:
         if call is Call.UNKNOWN:
             return html_answer(404)
@@ -149,8 +140,8 @@ class Sandbox:
             incoming = Incoming(
                 request.method,
                 self._authorised(request.api_key, call, domain),
-                reference,
-                body,
+                application,
+                request.body,
                 self.options.variants,
                 self.clock,
                 self.callback_log,

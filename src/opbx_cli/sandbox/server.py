@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import signal
 import socket
 import threading
@@ -261,7 +262,7 @@ class _Connection:
             method=head.method.decode("ascii"),
             path=unquote(head.target.decode("ascii").partition("?")[0]),
             headers=dict(reversed(names_and_values)),
-            body=bytes(body),
+            body=_parsed(body),
             client_port=peer[1] if peer else 0,
         )
 
@@ -342,6 +343,13 @@ class _Connection:
     def _write(self, *events: h11.Event) -> None:
         """Write in one piece, so that no half waits for an acknowledgement."""
         self._writer.write(b"".join(self._http.send(event) or b"" for event in events))
+
+
+def _parsed(body: bytearray) -> object:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _head(status: int, headers: list[tuple[str, str]]) -> h11.Response:
