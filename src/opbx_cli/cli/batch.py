@@ -97,11 +97,9 @@ def validate_batch(
                 app.ui.show_one_of_many(report)
     except KeyboardInterrupt:
         is_interrupted = True
-        for report in batch.stop():
-            seen.append(report)
-            app.ui.show_one_of_many(report)
-        cut_off = batch.cut_off()
-        for report in cut_off:
+        finished, cut_off = batch.stop(), batch.cut_off()  # before one ends while these are shown
+        seen += finished
+        for report in (*finished, *cut_off):
             app.ui.show_one_of_many(report)
     finally:
         with app.signals.held():
