@@ -81,7 +81,7 @@ def test_an_application_of_ours_that_was_renamed_so_is_addressed_by_its_id(
     with sandbox.state.lock:
         found.applications[0].name = LONG
         found.applications[0].url = "https://somebody.example"
-    assert configured("validate").code == 0
+    assert configured("validate", "--replace-default").code == 0
     (shown,) = sandbox.state.applications()
     assert (shown["name"], shown["url"]) == (LONG, f"{WEBHOOK_BASE_URL}/api/voice/route")
     paths = [request.path for request in sandbox.requests if request.call == "update-application"]
