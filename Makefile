@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # the tests start would compile opbx anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint unit bench clean
+.PHONY: demo test lint unit fuzz bench clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/opbx demo
@@ -25,6 +25,11 @@ lint: $(VENV)/.installed
 unit: $(VENV)/.installed
 	$(BIN)/coverage erase
 	$(BIN)/pytest -n 3 --dist worksteal --cov --cov-branch --cov-report=term
+
+# Feeds every parser of what others wrote with inputs that are nearly right.
+SECONDS ?= 60
+fuzz: $(VENV)/.installed
+	PYTHONPATH=tests $(BIN)/python -m fuzz $(SECONDS)
 
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/run.py

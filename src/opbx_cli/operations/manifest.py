@@ -29,6 +29,7 @@ from opbx_cli.values import (
 Value = TypeVar("Value")
 
 SIZE_MAX = 1024 * 1024  # bytes; some 5,000 profiles
+LINE_MAX = 16 * 1024  # bytes; Python's TOML parser takes time that grows with its square
 PATH_MAX = 4096  # characters of a key file's path
 KEYS = ("domain_api_key", "webhook_api_key")
 PLAIN = (
@@ -177,6 +178,8 @@ def _toml(content: bytes, file: str) -> dict[str, object]:
 
     if len(content) > SIZE_MAX:
         raise ConfigurationError(f"{file}: larger than 1 MiB", code="configuration.manifest")
+    if max(map(len, content.split(b"\n"))) > LINE_MAX:
+        raise refused(file, "the file", "it has a line of more than 16 KiB")
     try:
         return tomllib.loads(content.decode("utf-8"))
     except UnicodeDecodeError:

@@ -31,6 +31,9 @@ from opbx_cli.values import InvalidValue, parse_profile_name
 FORMAT = "opbx-store"
 VERSION = 1
 SIZE_MAX = 16 * 1024 * 1024  # bytes
+# Bytes; the longest value is some hundred characters. Python's TOML parser takes time that grows
+# with the square of a line's length.
+LINE_MAX = 16 * 1024
 GENERATION_MAX = 2**63 - 1  # TOML's own limit for an integer
 
 SEALED_FIELDS = (
@@ -105,6 +108,8 @@ def parse(data: bytes) -> SignedDocument:
     """Return what the bytes say, or raise `UnfitStore`."""
     if len(data) > SIZE_MAX:
         raise UnfitStore("it is larger than the 16 MiB that a store may have")
+    if max(map(len, data.split(b"\n"))) > LINE_MAX:
+        raise UnfitStore("it has a line that is longer than any of a store")
     signed, tag = _split_tag(data)
     try:
         tree: Table = tomllib.loads(data.decode())
