@@ -18,9 +18,11 @@ from contract_check import CONTRACT, Sent, objections
 from opbx_cli.callbacks import endpoints
 from opbx_cli.cloudonix import Access, Client
 from opbx_cli.models import Secret
-from opbx_cli.operations.converge import Circumstances, Convergence, NoInterruptions
+from opbx_cli.operations.converge import Circumstances, Convergence
+from opbx_cli.operations.desired import Choices, Desired
 from opbx_cli.operations.inspection import inspect
-from opbx_cli.operations.plan import Choices, Desired, plan
+from opbx_cli.operations.interruptions import NoInterruptions
+from opbx_cli.operations.plan import plan
 from opbx_cli.operations.steps import Status
 from opbx_cli.sandbox.server import RunningSandbox
 from support import WEBHOOK_BASE_URL, Opbx

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from opbx_cli.callbacks import endpoints
 from opbx_cli.models import RecordingFormat, Secret
+from opbx_cli.operations.desired import Choices, Desired
 from opbx_cli.operations.key_ownership import OPBX_PREFIX, KeyAction, KeyChoice
-from opbx_cli.operations.plan import Choices, Desired, Plan, application_name, plan
+from opbx_cli.operations.plan import Plan, application_name, plan
 from opbx_cli.operations.takeover import CallsChoice, Taken
 from opbx_cli.remote import Domain, DomainProfile, Snapshot, VoiceApplication
 

@@ -17,7 +17,7 @@ from opbx_cli.cloudonix import Access, Client
 from opbx_cli.errors import PartialError, StoreError
 from opbx_cli.models import Secret, Settings
 from opbx_cli.operations.configure import GivenSettings, merge
-from opbx_cli.operations.converge import NoInterruptions
+from opbx_cli.operations.interruptions import NoInterruptions
 from opbx_cli.operations.stored_profile import StoredProfile
 from opbx_cli.operations.webhook_key import KeyRotation
 from opbx_cli.sandbox.server import RunningSandbox

@@ -23,9 +23,9 @@ from opbx_cli.errors import ConfigurationError
 if TYPE_CHECKING:
     from opbx_cli.models import Secret
     from opbx_cli.operations.configure import GivenSettings
+    from opbx_cli.operations.desired import Choices
     from opbx_cli.operations.group_save import GroupSave
     from opbx_cli.operations.manifest import Entry, KeyPlace
-    from opbx_cli.operations.plan import Choices
     from opbx_cli.operations.validation import Task
 
 EPILOG = (

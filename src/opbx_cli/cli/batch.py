@@ -12,9 +12,9 @@ from opbx_cli.cli.app import App
 
 if TYPE_CHECKING:
     from opbx_cli.models import Settings
+    from opbx_cli.operations.desired import Choices
     from opbx_cli.operations.group_save import GroupSave
     from opbx_cli.operations.history import Deed
-    from opbx_cli.operations.plan import Choices
     from opbx_cli.operations.steps import Report
     from opbx_cli.operations.validation import Task
     from opbx_cli.operations.webhook import WebhookUrl

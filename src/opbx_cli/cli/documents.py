@@ -13,10 +13,10 @@ from opbx_cli.cli.words import utc
 from opbx_cli.models import SETTING_NAMES, ApplicationReference, Secret, Settings
 from opbx_cli.operations.call import CallResult
 from opbx_cli.operations.configure import Saved
+from opbx_cli.operations.desired import Change
 from opbx_cli.operations.history import HistoryList
 from opbx_cli.operations.instance import Compared, Linked
 from opbx_cli.operations.keys import KeyOverview, KeyRotation, KeyRow
-from opbx_cli.operations.plan import Change
 from opbx_cli.operations.profiles import ProfileChange, ProfileDetail, ProfileList
 from opbx_cli.operations.status import Cell, Note, RemoteMask, Status
 from opbx_cli.operations.steps import Report, Step

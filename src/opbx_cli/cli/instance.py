@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from opbx_cli.cli.interview import KeyFlags
     from opbx_cli.instance import InstanceClient, InstanceSettings, InstanceUser
     from opbx_cli.models import Secret, Settings
+    from opbx_cli.operations.desired import Change
     from opbx_cli.operations.instance import PullPlan
-    from opbx_cli.operations.plan import Change
     from opbx_cli.settings import ActiveSettings
     from opbx_cli.store import StoreContents
 

@@ -12,7 +12,7 @@ from opbx_cli.values import clean, is_public, masked_tail
 
 if TYPE_CHECKING:
     from opbx_cli.cli.prompts import Prompts
-    from opbx_cli.operations.plan import KeyPlan
+    from opbx_cli.operations.desired import KeyPlan
 
 
 def about_takeovers(prompts: Prompts, takeovers: Sequence[Takeover]) -> CallsChoice:

@@ -26,10 +26,10 @@ from opbx_cli.cli.status_text import screen
 from opbx_cli.cli.ui import wants_colour
 from opbx_cli.operations.call import CallResult
 from opbx_cli.operations.configure import Saved
+from opbx_cli.operations.desired import Change
 from opbx_cli.operations.history import HistoryList
 from opbx_cli.operations.instance import Compared, Linked
 from opbx_cli.operations.keys import KeyOverview, KeyRotation
-from opbx_cli.operations.plan import Change
 from opbx_cli.operations.profiles import ProfileChange, ProfileDetail, ProfileList
 from opbx_cli.operations.status import Status as SettingsStatus
 from opbx_cli.operations.steps import Report, Result, Status, Step

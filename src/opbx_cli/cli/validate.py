@@ -9,7 +9,7 @@ from opbx_cli.cli.options import EnvFilePath, command
 from opbx_cli.errors import DIFFERS, Interrupted, OpbxError, UsageError
 
 if TYPE_CHECKING:
-    from opbx_cli.operations.plan import Choices
+    from opbx_cli.operations.desired import Choices
     from opbx_cli.operations.steps import Report
     from opbx_cli.operations.validation import Task, Validation
 
@@ -97,8 +97,8 @@ def validate(
 
 def choices_of(*, replace_default: bool, keep_key: bool, replace_key: bool, yes: bool) -> "Choices":
     """Return what the flags say; `--yes` says replace where no flag of the key says otherwise."""
+    from opbx_cli.operations.desired import Choices
     from opbx_cli.operations.key_ownership import KeyChoice
-    from opbx_cli.operations.plan import Choices
     from opbx_cli.operations.takeover import CallsChoice
 
     if keep_key and replace_key:

@@ -9,9 +9,9 @@ from opbx_cli.cli.results import Demonstration, ListeningAddress, Received
 from opbx_cli.models import SETTING_NAMES, ApplicationReference, Secret
 from opbx_cli.operations.call import CallResult
 from opbx_cli.operations.configure import Saved
+from opbx_cli.operations.desired import Change
 from opbx_cli.operations.instance import Compared, Linked
 from opbx_cli.operations.keys import KeyRotation, KeyRow
-from opbx_cli.operations.plan import Change
 from opbx_cli.operations.profiles import ProfileDetail
 from opbx_cli.operations.steps import Report, Result, Status, Step, StepId
 from opbx_cli.operations.webhook_check import WebhookCheck

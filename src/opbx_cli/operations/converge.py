@@ -8,33 +8,28 @@ behind it untouched, and running again goes on from wherever this run stopped.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from opbx_cli.errors import Interrupted, NotFoundError, OpbxError, RemoteError
-from opbx_cli.models import KeyMemory, KeyState
+from opbx_cli.errors import NotFoundError, OpbxError, RemoteError
 from opbx_cli.operations import wording
 from opbx_cli.operations.applications import Applications
+from opbx_cli.operations.desired import (
+    KEY_PATH,
+    PROFILE_PATH,
+    Change,
+    Choices,
+    Desired,
+)
+from opbx_cli.operations.interruptions import Interruptions, given_up
 from opbx_cli.operations.key_ownership import (
     KeyAction,
     KeyChoice,
     KeyOwner,
     shows_key,
-    state_in_force,
 )
-from opbx_cli.operations.plan import (
-    KEY_PATH,
-    PROFILE_PATH,
-    STORED_KEY_PATH,
-    Change,
-    Choices,
-    Desired,
-    Plan,
-    application_changes,
-    known_applications,
-    plan,
-)
+from opbx_cli.operations.key_record import KeyRecord
+from opbx_cli.operations.plan import Plan, application_changes, known_applications, plan
 from opbx_cli.operations.steps import (
     Status,
     Step,
@@ -45,7 +40,7 @@ from opbx_cli.operations.steps import (
     not_applied,
     skipped_after,
 )
-from opbx_cli.operations.stored_profile import Facts, KeyMovedError, StoredProfile
+from opbx_cli.operations.stored_profile import Facts, StoredProfile
 from opbx_cli.operations.takeover import CallsChoice, Taken
 from opbx_cli.remote import AUTHORIZATION_API_KEY, Domain, Snapshot, VoiceApplication
 
@@ -54,26 +49,6 @@ if TYPE_CHECKING:
 
 
 BROUGHT = (StepId.VOICE_APPLICATION, StepId.DOMAIN_PROFILE, StepId.DEFAULT_APPLICATION)
-
-
-class Interruptions(Protocol):
-    """Requests to end, which wait while a write is under way."""
-
-    def held(self) -> AbstractContextManager[None]:
-        """Let a request wait until the block ends, some seconds at most."""
-
-    def check(self) -> None:
-        """Raise `KeyboardInterrupt` if a request waits."""
-
-
-class NoInterruptions:
-    """For a thread that no signal reaches."""
-
-    def held(self) -> AbstractContextManager[None]:
-        return nullcontext()
-
-    def check(self) -> None:
-        return
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +80,6 @@ class Convergence:
         circumstances: Circumstances,
     ) -> None:
         self._client = client
-        self._desired = desired
         self._snapshot = snapshot
         self._domain = snapshot.domain
         self._plan = planned
@@ -114,7 +88,7 @@ class Convergence:
         self._profile = circumstances.profile
         self._interruptions = circumstances.interruptions
         self._wording = wording.Wording(circumstances.profile_option)
-        self._memory = desired.key_memory  # as the store has it
+        self._key = KeyRecord(desired, planned.key, circumstances.profile)
         self._wrote = False
         self._left_open: set[StepId] = set()  # not done, for want of a yes
         self._in_line: set[StepId] = set()
@@ -237,7 +211,7 @@ class Convergence:
         applications = Applications(self._client, planned.spec)
         drift = planned.application_drift
         if self._application is None:
-            known = self._desired.application
+            known = self._key.desired.application
             self._application, status = applications.provide(known)
             if status is Status.CREATED:
                 self._wrote = True
@@ -271,7 +245,7 @@ class Convergence:
                 planned.kept_changes,
                 wants=self._wording.hint_about_key(key),
             )
-        adopted = self._adopt_key() if key.action is KeyAction.ADOPT else ()
+        adopted = self._key.adopt() if key.action is KeyAction.ADOPT else ()
         if planned.profile_changes and planned.profile_problem is not None:
             return Step(
                 StepId.DOMAIN_PROFILE,
@@ -279,7 +253,7 @@ class Convergence:
                 planned.profile_problem,
                 planned.profile_changes,
                 wants=self._wording.hint_to_bring_key(
-                    self._desired.given_key, has_store=self._desired.has_store
+                    self._key.desired.given_key, has_store=self._key.desired.has_store
                 ),
             )
         if planned.profile_changes:
@@ -311,31 +285,12 @@ class Convergence:
             wants=wants,
         )
 
-    def _adopt_key(self) -> tuple[Change, ...]:
-        """Save the domain's key here, before anything is written there."""
-        key = self._plan.key
-        found, before = key.wanted, self._desired.webhook_key
-        assert found is not None
-        assert self._profile is not None
-        memory = KeyMemory.of(found, KeyState.SHOWN)
-        self._profile.save(
-            lambda now: replace(
-                now.without_previous_key(), webhook_api_key=found, webhook_key_memory=memory
-            ),
-            expected_key=before,
-        )
-        self._memory = memory
-        self._desired = replace(
-            self._desired, webhook_key=found, key_memory=memory, previous_key=None
-        )
-        return (Change(STORED_KEY_PATH, before, found),)
-
     def _write_profile(self) -> None:
         """Write our keys of the profile, with the webhook key of this moment.
 
         Raises `RemoteError` where Cloudonix did not do what it accepted.
         """
-        self._note_sending()
+        self._key.note_sending()
         try:
             self._domain = self._confirmed(self._send_profile, self._profile_differs)
             differing = self._profile_differs(self._domain)
@@ -344,7 +299,7 @@ class Convergence:
                 raise not_applied(f"the domain's profile still differs in {names}")
         except OpbxError as error:
             if not is_in_doubt(error):
-                self._note_not_sent()
+                self._key.note_not_sent()
             raise
         self._wrote = True
 
@@ -358,50 +313,14 @@ class Convergence:
             raw = self._client.get_domain().profile.raw
         return self._client.update_profile(raw, self._plan.profile_writes)
 
-    def _note_sending(self) -> None:
-        """Have the store say that the key may be in force from now on, whatever happens.
-
-        Raises `KeyMovedError` where the stored key is not the planned one any more.
-        """
-        key = self._desired.webhook_key
-        if self._profile is None:
-            return
-        if self._plan.key.action is not KeyAction.SEND or key is None:
-            if self._profile.now().webhook_api_key != key:
-                raise KeyMovedError
-            return
-        memory = KeyMemory.of(key, KeyState.SENDING)
-        self._profile.save(lambda now: replace(now, webhook_key_memory=memory), expected_key=key)
-        self._memory = memory
-
-    def _note_not_sent(self) -> None:
-        """A key that did not arrive must not be remembered as one that may be in force."""
-        key, before = self._desired.webhook_key, self._desired.key_memory
-        if self._profile is None or self._plan.key.action is not KeyAction.SEND:
-            return
-        self._memory = before
-        try:
-            self._profile.save(
-                lambda now: replace(now, webhook_key_memory=before), expected_key=key
-            )
-        except (OpbxError, KeyMovedError):  # the next run finds out, at the price of a question
-            return
-
     def _profile_differs(self, domain: Domain) -> tuple[Change, ...]:
         """Compare the profile; a key that was just sent and is not shown counts as taken."""
-        after = plan(self._as_sent(), replace(self._snapshot, domain=domain), self._choices)
+        after = plan(self._key.as_sent(), replace(self._snapshot, domain=domain), self._choices)
         written = {change.path for change in self._plan.profile_changes}
         differing = (*after.profile_changes, *after.kept_changes)
         if after.key.owner in (KeyOwner.FOREIGN, KeyOwner.OURS) and KEY_PATH in written:
             differing = (*differing, Change(KEY_PATH, after.key.shown, self._plan.key.wanted))
         return tuple({one.path: one for one in differing if one.path in written}.values())
-
-    def _as_sent(self) -> Desired:
-        key = self._desired.webhook_key
-        if key is None or self._plan.key.action is KeyAction.LEAVE:
-            return self._desired
-        memory = KeyMemory.of(key, KeyState.SENT)
-        return replace(self._desired, key_memory=memory, previous_key=None)
 
     def _confirmed(
         self, write: Callable[[], Domain | None], differs: Callable[[Domain], object]
@@ -475,7 +394,7 @@ class Convergence:
             # Not listed yet; the answer that showed it still counts.
             fresh = Snapshot(fresh.domain, (*fresh.applications, application))
         self._domain = fresh.domain
-        desired = replace(self._as_sent(), application=application.reference)
+        desired = replace(self._key.as_sent(), application=application.reference)
         return plan(desired, fresh, self._choices)
 
     def _contradictions(self, after: Plan) -> list[Step]:
@@ -491,9 +410,9 @@ class Convergence:
         ]
         is_settled = self._plan.key.action not in (KeyAction.LEAVE, KeyAction.ASK)
         if is_settled and after.key.owner is KeyOwner.FOREIGN:
-            key = Change(KEY_PATH, after.key.shown, self._desired.webhook_key)
+            key = Change(KEY_PATH, after.key.shown, self._key.desired.webhook_key)
             lost = self._wording.key_lost(after.key)
-            self._memory = self._desired.key_memory
+            self._key.note_replaced()
             found.append(
                 Step(StepId.DOMAIN_PROFILE, Status.FAILED, lost.message, (key,), lost, wrote=True)
             )
@@ -507,13 +426,16 @@ class Convergence:
             cloudonix_package=self._domain.package,
             voice_application=self._application.reference
             if self._application and StepId.VOICE_APPLICATION not in self._left_open
-            else self._desired.application,
-            webhook_key_memory=self._memory_of_key(),
+            else self._key.desired.application,
+            webhook_key_memory=self._key.memory_after(
+                self._domain.profile,
+                is_in_place=StepId.DOMAIN_PROFILE in self._in_line | self._left_open,
+            ),
             webhook_base_url_sent=self._base_url_in_force(),
         )
         try:
             with self._interruptions.held():
-                changed = self._profile.remember(facts, expected_key=self._desired.webhook_key)
+                changed = self._profile.remember(facts, expected_key=self._key.desired.webhook_key)
         except OpbxError as error:
             return next(iter(failed_steps(StepId.SAVE, error)))
         if changed:
@@ -523,23 +445,5 @@ class Convergence:
     def _base_url_in_force(self) -> str | None:
         """Return where calls and callbacks go for our doing; in part, it is the one from before."""
         if {StepId.VOICE_APPLICATION, StepId.DOMAIN_PROFILE} <= self._in_line:
-            return self._desired.endpoints.base_url
-        return self._desired.sent_base_url
-
-    def _memory_of_key(self) -> KeyMemory | None:
-        """Return how the key that is in force is known; one that did not arrive is not."""
-        key = self._desired.webhook_key
-        known = (KeyAction.NOTHING, KeyAction.SEND, KeyAction.ADOPT)
-        if self._plan.key.action not in known or key is None:
-            return self._memory
-        if StepId.DOMAIN_PROFILE not in self._in_line | self._left_open:
-            return self._memory
-        return KeyMemory.of(key, state_in_force(self._domain.profile))
-
-
-def given_up() -> Interrupted:
-    """Return the error of a step that was cut off while it wrote."""
-    return Interrupted(
-        "interrupted while it was being written: it may have been carried out",
-        hint="run the same command again: it looks first",
-    )
+            return self._key.desired.endpoints.base_url
+        return self._key.desired.sent_base_url

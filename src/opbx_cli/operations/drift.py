@@ -13,7 +13,7 @@ from opbx_cli.models import KeyState
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from opbx_cli.operations.plan import Change, Desired
+    from opbx_cli.operations.desired import Change, Desired
     from opbx_cli.remote import DomainProfile
 
 DEEDS = {

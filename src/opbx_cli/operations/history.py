@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from opbx_cli.models import SETTING_NAMES, Secret, Settings
 
 if TYPE_CHECKING:
-    from opbx_cli.operations.plan import Change
+    from opbx_cli.operations.desired import Change
     from opbx_cli.store.trail import HistoryEntry
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opbx_cli.errors import ConfigurationError, NotFoundError, OpbxError, RemoteError
+from opbx_cli.operations.desired import STORED_KEY_PATH, Change, Choices
 from opbx_cli.operations.key_ownership import KeyAction
-from opbx_cli.operations.plan import STORED_KEY_PATH, Change, Choices, Plan
+from opbx_cli.operations.plan import Plan
 from opbx_cli.operations.steps import Status, Step, StepId, failed_steps
 from opbx_cli.operations.takeover import CallsChoice, Taken
 from opbx_cli.operations.wording import ENDPOINTS, Wording, named, with_drift

@@ -15,7 +15,7 @@ from opbx_cli.models import (
     Settings,
 )
 from opbx_cli.operations.configure import GivenSettings
-from opbx_cli.operations.plan import Change
+from opbx_cli.operations.desired import Change
 from opbx_cli.operations.steps import Status, Step, StepId
 from opbx_cli.values import (
     NO_ANSWER_TIMEOUT,

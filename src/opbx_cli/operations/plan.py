@@ -10,16 +10,20 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from opbx_cli.callbacks import Endpoints
 from opbx_cli.models import (
     DEFAULT_NO_ANSWER_TIMEOUT,
     DEFAULT_RECORDING_FORMAT,
-    ApplicationReference,
-    KeyMemory,
-    KeyState,
     RecordingFormat,
     Secret,
-    Settings,
+)
+from opbx_cli.operations.desired import (
+    KEY_PATH,
+    PROFILE_PATH,
+    Change,
+    Choices,
+    Desired,
+    KeyPlan,
+    Shown,
 )
 from opbx_cli.operations.drift import application_drift, profile_drift
 from opbx_cli.operations.key_ownership import (
@@ -55,98 +59,6 @@ from opbx_cli.remote import (
     VoiceApplication,
 )
 from opbx_cli.values import NO_ANSWER_TIMEOUT, is_key
-
-PROFILE_PATH = "domain_profile."
-KEY_PATH = PROFILE_PATH + AUTHORIZATION_API_KEY
-STORED_KEY_PATH = "settings.webhook_api_key"
-
-Shown = str | int | bool | Secret | None
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One difference: where, what is there, what shall be there.
-
-    `url` is where calls go then, for the one change that sends them somewhere else.
-    """
-
-    path: str
-    before: Shown
-    after: Shown
-    url: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Desired:
-    """What Cloudonix shall hold. Unset timeout and format follow the domain's own."""
-
-    domain_uuid: str
-    endpoints: Endpoints
-    webhook_key: Secret | None = None  # None: leave the domain's key alone
-    key_memory: KeyMemory | None = None
-    previous_key: Secret | None = None
-    has_store: bool = True  # the domain's key could be saved
-    profile_option: str = ""  # what names the profile to another command
-    no_answer_timeout: int | None = None  # seconds
-    recording_format: RecordingFormat | None = None
-    application: ApplicationReference | None = None
-    sent_base_url: str | None = None  # the webhook base URL that this store put in force last
-    is_url_chosen: bool = True  # by the profile itself, not by the environment
-    rival_urls: tuple[str, ...] = ()  # webhook base URLs of other profiles for this domain
-
-    @property
-    def given_key(self) -> Secret | None:
-        """Return the webhook key, if somebody gave it: one that was made here is nobody's yet."""
-        memory = self.key_memory
-        is_made = memory is not None and memory.state is KeyState.GENERATED
-        return None if is_made else self.webhook_key
-
-    @classmethod
-    def of(
-        cls,
-        settings: Settings,
-        domain_uuid: str,
-        endpoints: Endpoints,
-        *,
-        has_store: bool = True,
-        profile_option: str = "",
-        rival_urls: tuple[str, ...] = (),
-    ) -> Desired:
-        return cls(
-            domain_uuid=domain_uuid,
-            endpoints=endpoints,
-            webhook_key=settings.webhook_api_key,
-            key_memory=settings.webhook_key_memory,
-            previous_key=settings.webhook_api_key_previous,
-            has_store=has_store,
-            profile_option=profile_option,
-            no_answer_timeout=settings.no_answer_timeout,
-            recording_format=settings.recording_format,
-            application=settings.voice_application,
-            sent_base_url=settings.webhook_base_url_sent,
-            is_url_chosen=has_store and settings.webhook_base_url is not None,
-            rival_urls=rival_urls,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Choices:
-    """What the user said, by flag or at the terminal, about what is somebody else's."""
-
-    calls: CallsChoice = CallsChoice.UNDECIDED
-    key: KeyChoice = KeyChoice.UNDECIDED
-
-
-@dataclass(frozen=True, slots=True)
-class KeyPlan:
-    """What is done about the webhook key, and why."""
-
-    owner: KeyOwner
-    action: KeyAction
-    shown: Secret | None  # as Cloudonix shows it, perhaps masked
-    own: Secret | None  # as it is given here
-    wanted: Secret | None  # what is to be in force on both sides
-    drift: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,14 +124,11 @@ def plan(desired: Desired, actual: Snapshot, choices: Choices | None = None) -> 
     )
     key = _key_plan(desired, domain, choices.key)
     may_take = choices.calls is CallsChoice.SWITCH
-    profile_changes = _profile_changes(domain.profile, desired_profile(desired, domain.profile))
-    kept = () if may_take else tuple(c for c in profile_changes if _is_taken(c, takeovers))
-    written = tuple(change for change in profile_changes if change not in kept)
-    if key.action is KeyAction.SEND:
-        written = (*written, Change(KEY_PATH, key.shown, key.wanted))
-    elif key.action is KeyAction.ASK:
-        kept = (*kept, *written, Change(KEY_PATH, key.shown, key.wanted))
-        written = ()
+    written, kept = _written_and_kept(
+        _profile_changes(domain.profile, desired_profile(desired, domain.profile)),
+        () if may_take else takeovers,
+        key,
+    )
     return Plan(
         spec=spec,
         application=application,
@@ -362,6 +271,21 @@ def _profile_changes(actual: DomainProfile, wanted: Mapping[str, str | int]) -> 
         for name, value in wanted.items()
         if shown[name] != value
     )
+
+
+def _written_and_kept(
+    changes: Iterable[Change], takeovers: Iterable[Takeover], key: KeyPlan
+) -> tuple[tuple[Change, ...], tuple[Change, ...]]:
+    """Part the profile's changes into what is written, and what is kept for want of a yes."""
+    taken, found = tuple(takeovers), tuple(changes)
+    kept = tuple(change for change in found if _is_taken(change, taken))
+    written = tuple(change for change in found if change not in kept)
+    own = Change(KEY_PATH, key.shown, key.wanted)
+    if key.action is KeyAction.SEND:
+        return (*written, own), kept
+    if key.action is KeyAction.ASK:
+        return (), (*kept, *written, own)
+    return written, kept
 
 
 def _is_taken(change: Change, takeovers: Iterable[Takeover]) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from opbx_cli.errors import OpbxError
 from opbx_cli.models import Settings
 from opbx_cli.operations.configure import GivenSettings, merge
-from opbx_cli.operations.plan import Change
+from opbx_cli.operations.desired import Change
 from opbx_cli.operations.profiles import put
 from opbx_cli.operations.steps import Status, Step, StepId
 

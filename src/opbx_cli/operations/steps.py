@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from opbx_cli.errors import Interrupted, OpbxError, PartialError, RemoteError, UnreachableError
 from opbx_cli.models import Secret
-from opbx_cli.operations.plan import KEY_PATH, Change
+from opbx_cli.operations.desired import KEY_PATH, Change
 
 T = TypeVar("T")
 

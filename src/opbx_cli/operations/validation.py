@@ -8,22 +8,19 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from opbx_cli.errors import ConfigurationError, OpbxError
-from opbx_cli.operations.converge import (
-    Circumstances,
-    Convergence,
-    Interruptions,
-    NoInterruptions,
-)
+from opbx_cli.operations.converge import Circumstances, Convergence
+from opbx_cli.operations.desired import STORED_KEY_PATH, Choices, Desired, KeyPlan
 from opbx_cli.operations.history import Deed
 from opbx_cli.operations.inspection import failed_before_plan, inspect, preview
 from opbx_cli.operations.instance import InstanceSide, compared_step
+from opbx_cli.operations.interruptions import Interruptions, NoInterruptions
 from opbx_cli.operations.key_ownership import (
     KeyAction,
     after_cut_rotation,
     is_cut_rotation,
     shows_key,
 )
-from opbx_cli.operations.plan import STORED_KEY_PATH, Choices, Desired, KeyPlan, Plan, plan
+from opbx_cli.operations.plan import Plan, plan
 from opbx_cli.operations.steps import (
     Report,
     Status,

@@ -24,7 +24,7 @@ from opbx_cli.values import fits_mask, masked_tail
 
 if TYPE_CHECKING:
     from opbx_cli.cloudonix import Client
-    from opbx_cli.operations.converge import Interruptions
+    from opbx_cli.operations.interruptions import Interruptions
 
 NOT_OURS = (KeyOwner.ADOPTABLE, KeyOwner.HIDDEN, KeyOwner.FOREIGN)
 

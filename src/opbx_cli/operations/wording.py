@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from opbx_cli.errors import RemoteError
 from opbx_cli.models import Secret
-from opbx_cli.operations.plan import KeyPlan
+from opbx_cli.operations.desired import KeyPlan
 from opbx_cli.operations.takeover import Taken, Takeover
 from opbx_cli.values import masked_tail
 
