@@ -421,6 +421,34 @@ def test_nothing_is_pushed_while_somebody_elses_application_has_the_calls(
     assert WRITE not in api.calls
 
 
+def test_a_push_does_not_let_opbx_take_somebody_elses_calls_without_a_yes(
+    owner: Opbx, api: OpbxApi, served: Served, sandbox: RunningSandbox
+) -> None:
+    linked(owner, served, sandbox)
+    sandbox.state.add_application("ivr-2019", url="https://ivr.example.com")
+    sandbox.state.set_default_application("ivr-2019")
+    refused = owner("instance", "push", "--yes", "--json")
+    assert (refused.code, refused.error["code"]) == (2, "usage.wants_yes")
+    assert "https://ivr.example.com" in refused.error["message"]
+    assert "`opbx instance push --replace-default`" in refused.error["hint"]
+    assert WRITE not in api.calls
+    assert owner("instance", "push", "--yes", "--replace-default").code == 0
+    assert api.calls.count(WRITE) == 1
+
+
+def test_a_rotation_does_not_let_opbx_take_somebody_elses_calls(
+    owner: Opbx, api: OpbxApi, served: Served, sandbox: RunningSandbox
+) -> None:
+    linked(owner, served, sandbox)
+    sandbox.state.add_application("ivr-2019", url="https://ivr.example.com")
+    sandbox.state.set_default_application("ivr-2019")
+    before = key(owner)
+    outcome = owner("webhook-key", "rotate", "--json")
+    assert (outcome.code, outcome.error["code"]) == (3, "webhook_key.takeover")
+    assert key(owner) == before == remote_key(sandbox)
+    assert WRITE not in api.calls
+
+
 def test_a_profile_without_a_link_has_no_such_step(configured: Opbx) -> None:
     outcome = configured("validate", "--json")
     assert "instance" not in [one["id"] for one in outcome.document["steps"]]

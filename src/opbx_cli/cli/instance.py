@@ -10,7 +10,7 @@ from opbx_cli.cli.options import command
 from opbx_cli.errors import DIFFERS, ConfigurationError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from opbx_cli.cli.interview import KeyFlags
     from opbx_cli.instance import InstanceClient, InstanceSettings, InstanceUser
@@ -142,7 +142,19 @@ def pull(app: App, *, check: Check = False, yes: Yes = False) -> None:
     app.ui.show(replace(shown, result="updated"))
 
 
-def push(app: App, *, check: Check = False, yes: Yes = False) -> None:
+def push(
+    app: App,
+    *,
+    check: Check = False,
+    yes: Yes = False,
+    replace_default: Annotated[
+        bool,
+        typer.Option(
+            "--replace-default",
+            help="Let OPBX take over calls that somebody else's application receives now.",
+        ),
+    ] = False,
+) -> None:
     """Hand this profile's settings to OPBX.
 
     Shows what differs and asks; writes, and reads it back. OPBX writes to Cloudonix in the same
@@ -175,6 +187,7 @@ def push(app: App, *, check: Check = False, yes: Yes = False) -> None:
             app.exit_code = DIFFERS if changes else 0
             return
         _show_changes(app, changes)
+        _allow_takeovers(app, active, sent, yes=replace_default)
         app.confirm(
             "Write these to OPBX? It writes to Cloudonix too.",
             yes=yes,
@@ -188,6 +201,25 @@ def push(app: App, *, check: Check = False, yes: Yes = False) -> None:
     warnings = () if written.warning is None else (f"OPBX says: {written.warning}",)
     app.ui.show(replace(shown, result="updated", warnings=warnings))
     app.signals.check()
+
+
+def _allow_takeovers(
+    app: App, active: "ActiveSettings", sent: "Mapping[str, object]", *, yes: bool
+) -> None:
+    """Want a yes for calls that OPBX would take from somebody by being written to."""
+    from opbx_cli.operations.instance import takeovers_by_push
+    from opbx_cli.operations.wording import Wording
+
+    takeovers = takeovers_by_push(active.settings, app.client.snapshot(), sent)
+    if not takeovers:
+        return
+    now = Wording().taken(takeovers)
+    app.confirm(
+        f"OPBX would take these over: {now}. Let it?",
+        yes=yes,
+        doing=f"having OPBX take over what goes elsewhere ({now})",
+        hint=f"`opbx instance push --replace-default{active.profile_option}` lets it",
+    )
 
 
 def disconnect(app: App) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from opbx_cli.callbacks import endpoints
 from opbx_cli.errors import ConfigurationError, OpbxError, RemoteError
 from opbx_cli.models import (
     DEFAULT_NO_ANSWER_TIMEOUT,
@@ -15,7 +16,8 @@ from opbx_cli.models import (
     Settings,
 )
 from opbx_cli.operations.configure import GivenSettings
-from opbx_cli.operations.desired import Change
+from opbx_cli.operations.desired import Change, Desired
+from opbx_cli.operations.plan import plan
 from opbx_cli.operations.steps import Status, Step, StepId
 from opbx_cli.values import (
     NO_ANSWER_TIMEOUT,
@@ -29,6 +31,8 @@ from opbx_cli.values import (
 
 if TYPE_CHECKING:
     from opbx_cli.instance import InstanceSettings, InstanceUser, Written
+    from opbx_cli.operations.takeover import Takeover
+    from opbx_cli.remote import Snapshot
 
 INSTANCE_PATH = "instance."
 KEYS = ("domain_api_key", "webhook_api_key")
@@ -201,6 +205,17 @@ def plan_push(
     sent.setdefault("no_answer_timeout", DEFAULT_NO_ANSWER_TIMEOUT)
     sent.setdefault("recording_format", DEFAULT_RECORDING_FORMAT.value)
     return tuple(changes), sent
+
+
+def takeovers_by_push(
+    settings: Settings, snapshot: Snapshot, sent: Mapping[str, object]
+) -> tuple[Takeover, ...]:
+    """Return what OPBX would take from somebody: a write makes its application the default one."""
+    base_url = sent.get("webhook_base_url")
+    if not isinstance(base_url, str):
+        return ()  # OPBX's own APP_URL, which nobody here knows
+    desired = Desired.of(settings, snapshot.domain.uuid, endpoints(base_url))
+    return plan(desired, snapshot).takeovers
 
 
 def check_pushed(settings: Settings, after: InstanceSettings) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from opbx_cli.errors import ConfigurationError, Interrupted, OpbxError, PartialError, RemoteError
 from opbx_cli.models import KeyMemory, KeyState, Secret, Settings
 from opbx_cli.operations.configure import new_webhook_key
-from opbx_cli.operations.instance import InstanceSide, plan_push
+from opbx_cli.operations.instance import InstanceSide, plan_push, takeovers_by_push
 from opbx_cli.operations.key_ownership import (
     KeyOwner,
     after_cut_rotation,
@@ -19,7 +19,8 @@ from opbx_cli.operations.key_ownership import (
 )
 from opbx_cli.operations.steps import is_in_doubt
 from opbx_cli.operations.stored_profile import KeyMovedError, StoredProfile
-from opbx_cli.remote import AUTHORIZATION_API_KEY, Domain
+from opbx_cli.operations.wording import Wording
+from opbx_cli.remote import AUTHORIZATION_API_KEY, Domain, Snapshot
 from opbx_cli.values import fits_mask, masked_tail
 
 if TYPE_CHECKING:
@@ -83,7 +84,11 @@ class KeyRotation:
         """
         settings = self._profile.now()
         self._domain = self._client.get_domain()
-        at_opbx = None if self._side is None else self._side.read().webhook_api_key
+        at_opbx = None
+        if self._side is not None:
+            remote = self._side.read()
+            at_opbx = remote.webhook_api_key
+            self._refuse_takeover(settings, remote.webhook_base_url)
         self._settings = after_cut_rotation(settings, self._domain, at_opbx=at_opbx)
         if self._settings != settings:
             self._save(self._settings, expected=settings.webhook_api_key)
@@ -93,6 +98,18 @@ class KeyRotation:
             self._settings.webhook_api_key_previous,
             self._domain,
         )
+
+    def _refuse_takeover(self, settings: Settings, base_url: str | None) -> None:
+        """OPBX puts its own application in charge when it is written to: not over somebody's."""
+        sent = {"webhook_base_url": base_url or settings.webhook_base_url}
+        takeovers = takeovers_by_push(settings, Snapshot(self._domain, ()), sent)
+        if takeovers:
+            raise ConfigurationError(
+                "OPBX would take over what goes elsewhere when it is given the key: "
+                f"{Wording().taken(takeovers)}",
+                hint=f"`opbx validate{self._option}` says what to do about it",
+                code="webhook_key.takeover",
+            )
 
     def run(self, *, old_valid_until: datetime | None = None) -> RotatedKey:
         """Make a key, save it, send it, read it back.
