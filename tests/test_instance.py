@@ -449,6 +449,22 @@ def test_a_rotation_does_not_let_opbx_take_somebody_elses_calls(
     assert WRITE not in api.calls
 
 
+def test_a_new_key_of_a_linked_profile_is_handed_over_by_a_push(
+    owner: Opbx, api: OpbxApi, served: Served, sandbox: RunningSandbox
+) -> None:
+    linked(owner, served, sandbox)
+    given = "another-webhook-key-0123456789abcdef"
+    assert owner("configure", "--webhook-key-stdin", stdin=given).code == 0
+    outcome = owner("validate", "--json")
+    assert outcome.code == 9  # OPBX's copy differs
+    assert "`opbx instance push` hands it over" in outcome.document["warnings"][-1]
+    given = "one-more-webhook-key-0123456789abcdef"
+    assert owner("configure", "--webhook-key-stdin", stdin=given).code == 0
+    pushed = owner("validate", "--push", "--json")
+    assert pushed.code == 0, pushed.stdout
+    assert not any("refuses calls" in warning for warning in pushed.document["warnings"])
+
+
 def test_a_profile_without_a_link_has_no_such_step(configured: Opbx) -> None:
     outcome = configured("validate", "--json")
     assert "instance" not in [one["id"] for one in outcome.document["steps"]]

@@ -124,13 +124,12 @@ def next_after(report: Report) -> tuple[str, ...]:
     """
     option = report.profile_option
     key = report.key_in_force
-    if key is not None:
+    if key is not None and not report.opbx_has_key:
+        steps = [*_handing_over(report), f"opbx webhook-url --check --with-key{option}"]
         return (
             f"A new webhook key ({key.fingerprint}) is in force. OPBX refuses calls until it has "
             "that key too:",
-            f"1. opbx webhook-key reveal{option}" if report.profile else "1. OPBX_WEBHOOK_API_KEY",
-            "2. Save that key in OPBX's settings.",
-            f"3. opbx webhook-url --check --with-key{option}",
+            *(f"{number}. {step}" for number, step in enumerate(steps, start=1)),
         )
     if report.result is not Result.OK or not report.written:
         return ()
@@ -138,16 +137,28 @@ def next_after(report: Report) -> tuple[str, ...]:
     return (f"Prove that calls arrive: opbx webhook-url --check{with_key}{option}",)
 
 
+def _handing_over(report: Report) -> list[str]:
+    """Return how OPBX gets the webhook key."""
+    if report.is_linked:
+        return [f"opbx instance push{report.profile_option}"]
+    if report.profile is None:
+        return ["Save the key of OPBX_WEBHOOK_API_KEY in OPBX's settings."]
+    return [f"opbx webhook-key reveal{report.profile_option}", "Save that key in OPBX's settings."]
+
+
 def key_warning(report: Report) -> str | None:
     """Say in one sentence what `next_after` says in steps, for who reads no terminal."""
     key, option = report.key_in_force, report.profile_option
-    if key is None:
+    if key is None or report.opbx_has_key:
         return None
-    hand_out = f"`opbx webhook-key reveal{option}`" if report.profile else "OPBX_WEBHOOK_API_KEY"
+    how = f"give it the one of `opbx webhook-key reveal{option}`"
+    if report.is_linked:
+        how = f"`opbx instance push{option}` hands it over"
+    elif report.profile is None:
+        how = "give it the one of OPBX_WEBHOOK_API_KEY"
     return (
         f"a new webhook key ({key.fingerprint}) is in force, and OPBX refuses calls until it has "
-        f"that key too: give it the one of {hand_out}, then prove it with "
-        f"`opbx webhook-url --check --with-key{option}`"
+        f"that key too: {how}, then prove it with `opbx webhook-url --check --with-key{option}`"
     )
 
 

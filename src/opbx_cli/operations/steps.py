@@ -76,6 +76,7 @@ class Report:
     warnings: tuple[str, ...] = ()
     was_interrupted: bool = False
     has_key: bool = True  # a webhook key is given, so that it can be proved
+    is_linked: bool = False  # to an OPBX, which can be handed the key
 
     @property
     def failure(self) -> Step | None:
@@ -93,6 +94,14 @@ class Report:
                 if change.path == KEY_PATH and isinstance(change.after, Secret):
                     return change.after if step.status is not Status.FAILED else None
         return None
+
+    @property
+    def opbx_has_key(self) -> bool:
+        """Tell whether a linked OPBX was seen with the same settings, the key included."""
+        return any(
+            step.id is StepId.INSTANCE and step.status in (Status.OK, Status.UPDATED)
+            for step in self.steps
+        )
 
     @property
     def is_doubtful(self) -> bool:

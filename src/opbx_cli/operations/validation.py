@@ -145,6 +145,7 @@ class Validation:
             warnings=tuple(dict.fromkeys(self.warnings)),
             was_interrupted=self.was_interrupted,
             has_key=self._settings.webhook_api_key is not None,
+            is_linked=self._task.instance is not None,
         )
 
     def _refresh(self) -> None:
