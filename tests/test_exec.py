@@ -146,8 +146,9 @@ def signals_of_child(opbx: Opbx, before: str) -> dict[str, set[int]]:
         check=True,
     )
     masks = dict(line.split(":\t") for line in done.stdout.splitlines())
+    # Without what the C library keeps for itself, which the machine may have ignored for all.
     return {
-        name: {number for number in range(1, 65) if int(masks[name], 16) >> (number - 1) & 1}
+        name: {one for one in signal.valid_signals() if int(masks[name], 16) >> (one - 1) & 1}
         for name in ("SigIgn", "SigBlk")
     }
 
