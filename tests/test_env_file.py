@@ -174,6 +174,24 @@ def test_values_that_double_from_line_to_line_do_no_harm(opbx: Opbx, tmp_path: P
     assert f"APP_URL in {path}:66: a URL has at most 255 characters" in done.stderr
 
 
+LONG = {
+    "references without an end": "A=" + "${" * 500_000,
+    "blanks": "A=x" + " " * 1_000_000 + "x",
+    "runs of blanks": "A=" + ("x" + " " * 254) * 4_000,
+    "many references": ("A=" + "${" * 2_000 + "\n") * 20,
+}
+
+
+@pytest.mark.parametrize("text", LONG.values(), ids=LONG)
+def test_lines_that_no_setting_needs_are_passed_over(opbx: Opbx, tmp_path: Path, text: str) -> None:
+    """Their parser takes minutes for the longest of them."""
+    path = tmp_path / ".env"
+    path.write_text(f"{text}\nAPP_URL={BASE}\n")
+    done = opbx("webhook-url", "--env-file", str(path))
+    assert (done.code, done.stdout) == (0, f"{BASE}\n")
+    assert ("passed over" in done.stderr) == any(len(line) > 4096 for line in text.split("\n"))
+
+
 def unreadable(folder: Path) -> dict[str, str]:
     (folder / "binary").write_bytes(b"APP_URL=\xff\xfe\n")
     (folder / "large").write_bytes(b"#" * (1024 * 1024 + 1))

@@ -18,6 +18,7 @@ from opbx_cli.errors import ConfigurationError, OpbxError
 SIZE_MAX = 1024 * 1024  # bytes
 # Characters of a value that are kept; a URL has 255. Lines that double what stands further up
 # (`B=${A}${A}`) would otherwise fill the memory.
+LINE_MAX = 4096  # characters; a key in PEM, on one line, has some two thousand
 VALUE_MAX = 1024
 LINES_SHOWN = 5  # of those that make no sense
 
@@ -77,8 +78,8 @@ def read_env_file(
     known: dict[str, str] = {}
     seen = ChainMap(dict(environ), known)
     assignments: dict[str, Assignment] = {}
-    bad_lines = []
-    for binding in parse_stream(io.StringIO(_text(path, named_by, error))):
+    text, bad_lines = _without_long_lines(_text(path, named_by, error))
+    for binding in parse_stream(io.StringIO(text)):
         line = binding.original.line + _lines_before(binding.original.string)
         if binding.error:
             bad_lines.append(line)
@@ -87,7 +88,19 @@ def read_env_file(
         known[binding.key] = _joined(atom.resolve(seen) for atom in parse_variables(binding.value))
         if binding.key in names:
             assignments[binding.key] = Assignment(known[binding.key], line)
-    return EnvFile(Path(path).absolute(), assignments, tuple(bad_lines))
+    return EnvFile(Path(path).absolute(), assignments, tuple(sorted(bad_lines)))
+
+
+def _without_long_lines(text: str) -> tuple[str, list[int]]:
+    """Leave out lines that no setting needs, and return their numbers.
+
+    The parser takes time that grows with the square of a line's length.
+    """
+    lines = text.split("\n")
+    long = [number for number, line in enumerate(lines, start=1) if len(line) > LINE_MAX]
+    for number in long:
+        lines[number - 1] = ""
+    return "\n".join(lines) if long else text, long
 
 
 def _joined(parts: Iterable[str]) -> str:
