@@ -152,6 +152,7 @@ def test_a_user_who_is_not_the_owner_is_refused_and_nothing_is_saved(
     assert (outcome.code, outcome.error["code"]) == (4, "instance.not_owner")
     assert "only the organisation's owner may see or change" in outcome.error["message"]
     assert not (owner.home / "store.toml").exists()
+    assert api.tokens == []  # the token of somebody who is refused is revoked again
 
 
 def test_a_wrong_password_is_refused_and_never_shown(

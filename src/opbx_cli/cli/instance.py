@@ -246,6 +246,10 @@ def disconnect(app: App) -> None:
 def _signed_in(
     app: App, client: "InstanceClient", email: str | None, passwords: "KeyFlags"
 ) -> "tuple[InstanceUser, Secret, int | None]":
+    from contextlib import suppress
+
+    from opbx_cli.errors import OpbxError
+    from opbx_cli.instance.failures import not_owner
     from opbx_cli.values import parse_password
 
     address = _email(app, email)
@@ -263,7 +267,12 @@ def _signed_in(
     expires = None
     if signed_in.expires_in is not None:
         expires = int(time.time()) + max(0, min(signed_in.expires_in, TOKEN_SECONDS_MAX))
-    return client.who_am_i(), signed_in.token, expires
+    user = client.who_am_i()
+    if not user.is_owner:
+        with suppress(OpbxError):  # no token of somebody who is refused stays behind
+            client.sign_out()
+        raise not_owner(user.role)
+    return user, signed_in.token, expires
 
 
 def _email(app: App, given: str | None) -> str:
