@@ -329,8 +329,12 @@ def test_on_a_terminal_it_asks_for_address_and_password(
         terminal.send(EMAIL)
         terminal.expect("Password (typing stays hidden): ")
         terminal.send(PASSWORD)
-        shown = terminal.finish()
-        assert terminal.exit_code == 0
+        shown = terminal.expect("Take over OPBX's settings now? [Y/n] ")
+        terminal.send("")
+        shown += terminal.expect("Save these here? [y/N] ")
+        terminal.send("n")
+        shown += terminal.finish()
+        assert terminal.exit_code == 2
     assert "is linked to" in shown
     assert PASSWORD not in shown
     with on_terminal("instance", "pull", environ=environ) as terminal:

@@ -326,6 +326,8 @@ def _save_link(
         tell_of_new_store(app, report)
     option = "" if report.contents.default_profile == name else f" --profile {name}"
     app.ui.show(Linked(name, url, user.organization, expires, before is None, option))
+    if app.may_ask and app.prompts.confirm("Take over OPBX's settings now?", default=True):
+        pull(app)
 
 
 def _linked(app: App) -> "ActiveSettings":
