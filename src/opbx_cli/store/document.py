@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from opbx_cli.store import crypto, slots, toml
 from opbx_cli.store.schema import (
+    INTEGERS,
     Table,
     UnfitStore,
     binary_of,
@@ -30,11 +31,11 @@ from opbx_cli.values import InvalidValue, parse_profile_name
 
 FORMAT = "opbx-store"
 VERSION = 1
+VERSIONS = range(1, INTEGERS.stop)  # that there may be one day
 SIZE_MAX = 16 * 1024 * 1024  # bytes
 # Bytes; the longest value is some hundred characters. Python's TOML parser takes time that grows
 # with the square of a line's length.
 LINE_MAX = 16 * 1024
-GENERATION_MAX = 2**63 - 1  # TOML's own limit for an integer
 
 SEALED_FIELDS = (
     "domain_api_key",
@@ -156,7 +157,7 @@ def _document(tree: Table) -> Document:
         slots=slots.slots_of(tree["slot"]),
         profiles=_profiles(table_of(tree, "profile") if "profile" in tree else {}),
     )
-    if not 1 <= document.generation <= GENERATION_MAX:
+    if document.generation < 1:
         raise UnfitStore("its generation is out of range")
     if document.default_profile not in (None, *document.profiles):
         raise UnfitStore("its default profile does not exist")
@@ -166,7 +167,7 @@ def _document(tree: Table) -> Document:
 def _check_version(tree: Table) -> None:
     """Tell a newer format first: its keys are allowed to be unknown here."""
     version = tree.get("version")
-    if tree.get("format") != FORMAT or type(version) is not int or version < 1:
+    if tree.get("format") != FORMAT or type(version) is not int or version not in VERSIONS:
         raise UnfitStore("it does not say that it is a store of opbx")
     if version > VERSION:
         raise UnfitStore(

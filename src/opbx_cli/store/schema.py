@@ -11,6 +11,9 @@ from opbx_cli.store import crypto
 
 Table = Mapping[str, object]
 
+# TOML's own limit; in hexadecimal Python's parser takes more digits than Python turns into text.
+INTEGERS = range(-(2**63), 2**63)
+
 
 class UnfitStore(Exception):
     """Why bytes are no store to work with: a reason without any value, and its error code."""
@@ -48,6 +51,8 @@ def integer_of(table: Table, key: str) -> int:
     value = table[key]
     if type(value) is not int:  # a bool is an int, too
         raise UnfitStore(f"`{key}` is not a whole number")
+    if value not in INTEGERS:
+        raise UnfitStore(f"`{key}` has over 64 bits")
     return value
 
 
