@@ -343,6 +343,20 @@ def test_a_half_closed_connection_gets_its_answers() -> None:
             assert client.rest().startswith(b"HTTP/1.1 400 ")
 
 
+@pytest.mark.parametrize(("length", "status"), [("5", 400), ("9" * 9, 413)])
+def test_the_answer_to_a_head_request_that_is_refused_before_its_end_has_no_body(
+    length: str, status: int
+) -> None:
+    head = f"HEAD {CDR} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"
+    with receiving() as receiver, connected(receiver.port) as client:
+        client.send(head.encode() + b"12")
+        client.socket.shutdown(socket.SHUT_WR)
+        assert client.response(is_head=True).status == status
+        assert client.rest() == b""
+    assert [callback.http_status for callback in receiver.shown] == [status]
+    assert receiver.warnings == []
+
+
 def test_one_who_waits_for_100_continue_hears_it() -> None:
     with receiving() as receiver, connected(receiver.port) as client:
         whole = request(CDR, b"{}", Expect="100-continue", **BEARER)

@@ -181,10 +181,10 @@ class Connection(asyncio.Protocol):
         try:
             answer = self._server.reception.take(request)
         except OpbxError as error:
-            self._fail(error)
+            self._fail(error, request)
             return
         is_last = self._server.is_stopping
-        self._send(answer, is_head=request.method == "HEAD", close=is_last)
+        self._send(answer, request, close=is_last)
         if is_last or self._http.our_state is h11.MUST_CLOSE:
             self._linger()
         elif self._http.our_state is h11.DONE:
@@ -202,24 +202,24 @@ class Connection(asyncio.Protocol):
         try:
             answer = self._server.reception.refuse(request, status, reason)
         except OpbxError as error:
-            self._fail(error)
+            self._fail(error, request)
         else:
-            self._close_behind(answer)
+            self._close_behind(answer, request)
 
-    def _fail(self, error: OpbxError) -> None:
+    def _fail(self, error: OpbxError, request: Request) -> None:
         """End the receiver: nobody could be told of this callback."""
         self._server.fail(error)
-        self._close_behind(failed(503))
+        self._close_behind(failed(503), request)
 
     def _turn_away(self, status: int) -> None:
         """Answer what is no request that could be shown."""
         self._server.turned_away += 1
-        self._close_behind(failed(status))
+        self._close_behind(failed(status), None)
 
-    def _close_behind(self, answer: Answer) -> None:
+    def _close_behind(self, answer: Answer, request: Request | None) -> None:
         is_open = self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE)
         if is_open:
-            self._send(answer, is_head=False, close=True)
+            self._send(answer, request, close=True)
         self._linger()
 
     def _linger(self) -> None:
@@ -233,7 +233,7 @@ class Connection(asyncio.Protocol):
             with contextlib.suppress(OSError):  # gone already: the transport will notice
                 self._transport.write_eof()
 
-    def _send(self, answer: Answer, *, is_head: bool, close: bool) -> None:
+    def _send(self, answer: Answer, request: Request | None, *, close: bool) -> None:
         headers = [
             ("Date", formatdate(usegmt=True)),
             ("Content-Type", answer.content_type),
@@ -245,7 +245,7 @@ class Connection(asyncio.Protocol):
             headers.append(("WWW-Authenticate", "Bearer"))
         if close:
             headers.append(("Connection", "close"))
-        body = b"" if is_head else answer.body
+        body = b"" if request is not None and request.method == "HEAD" else answer.body
         self._write(
             h11.Response(
                 status_code=answer.status,
