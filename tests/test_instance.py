@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -239,6 +240,19 @@ def test_a_refused_value_is_said_in_opbxs_own_sentence(
     assert (outcome.code, outcome.error["code"]) == (6, "instance.invalid")
     assert outcome.error["message"].endswith(": It must answer.")
     assert domain.api_key not in outcome.stderr
+
+
+def test_no_part_of_a_key_is_left_where_a_long_sentence_is_cut_off(
+    owner: Opbx, api: OpbxApi, served: Served
+) -> None:
+    assert connect(owner, served.url).code == 0
+    sentence = "x" * 290 + api.tokens[0]
+    api.instead[SETTINGS] = http(
+        "422 Unprocessable", json.dumps({"message": "No.", "errors": {"a": [sentence]}}).encode()
+    )
+    outcome = owner("instance", "pull", "--json")
+    assert outcome.code == 6
+    assert api.tokens[0][:6] not in outcome.stderr
 
 
 @pytest.mark.parametrize("answer", [b"", http("504 Gateway", b"<html>"), http("500 Oops")])

@@ -24,7 +24,7 @@ from opbx_cli.http.background import InBackground
 from opbx_cli.http.connections import host_of, inner_transport, proxy_name
 from opbx_cli.http.content import ACCEPT_ENCODING, UnreadableAnswerError
 from opbx_cli.http.limiter import Limiters
-from opbx_cli.http.redaction import repeats_a_key
+from opbx_cli.http.redaction import quoted
 from opbx_cli.http.retries import (
     Pace,
     RetryingTransport,
@@ -42,7 +42,7 @@ from opbx_cli.remote import (
     Trunk,
     VoiceApplication,
 )
-from opbx_cli.values import clean, origin
+from opbx_cli.values import origin
 
 T = TypeVar("T")
 
@@ -240,8 +240,7 @@ class Client:
 
     def _shown(self, text: str) -> str:
         """Make a text from afar fit for a screen: short, clean, and none of our keys in it."""
-        text = text[:REPORTED_MAX]
-        return "" if repeats_a_key(text, self._secrets) else clean(text)
+        return quoted(text, self._secrets, length_max=REPORTED_MAX)
 
     def _written_domain(self, call: Call, body: object) -> Domain | None:
         return self._written(call, body, lambda value: parse.parse_domain(value, self.domain_uuid))

@@ -20,7 +20,7 @@ from opbx_cli.errors import (
     UnreachableError,
 )
 from opbx_cli.http.connections import certificate_problem
-from opbx_cli.http.redaction import repeats_a_key
+from opbx_cli.http.redaction import quoted
 from opbx_cli.http.retries import (
     RETRY_AFTER_MAX,
     SERVER_TROUBLE,
@@ -31,7 +31,6 @@ from opbx_cli.http.retries import (
 from opbx_cli.models import Secret
 from opbx_cli.values import clean
 
-MESSAGE_READ = 10_000  # characters of it that are looked at
 MESSAGE_SHOWN = 200  # characters of a server's own message that go into ours
 HINT_NETWORK = "check the network, DNS and HTTPS_PROXY, then run the same command again"
 HINT_LATER = "run the same command again in a minute"
@@ -201,9 +200,5 @@ def _why_not_connected(error: httpx.TransportError) -> tuple[str, str]:
 
 def _quoted_message(body: bytes, secrets: Iterable[Secret]) -> str:
     """Return the server's own words for the end of a sentence, never one of our keys."""
-    message = (remote_message(body) or "")[:MESSAGE_READ]
-    if repeats_a_key(message, secrets):
-        return ""
-    words = " ".join(filter(None, map(clean, message.split())))
-    shown = words if len(words) <= MESSAGE_SHOWN else words[:MESSAGE_SHOWN] + "…"
+    shown = quoted(remote_message(body) or "", secrets, length_max=MESSAGE_SHOWN)
     return f": {shown}" if shown else ""

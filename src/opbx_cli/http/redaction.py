@@ -14,6 +14,21 @@ from urllib.parse import unquote
 from opbx_cli.models import Secret
 from opbx_cli.values import KEY_LENGTH, clean
 
+READ_MAX = 10_000  # characters of a server's words that are looked at
+
+
+def quoted(words: str, secrets: Iterable[Secret], *, length_max: int) -> str:
+    """Return a server's words fit for one line of a screen; nothing where they repeat a key.
+
+    They are searched before they are shortened: what a cut leaves of a key is found by nobody.
+    For the same reason nothing is shown of words that are too many to be searched. `length_max`
+    is in characters, without the "…" that tells of a cut.
+    """
+    if len(words) > READ_MAX or repeats_a_key(words, secrets):
+        return ""
+    line = " ".join(clean(" ".join(words.split())).split())
+    return line if len(line) <= length_max else line[:length_max] + "…"
+
 
 def repeats_a_key(words: str, secrets: Iterable[Secret]) -> bool:
     # Without what is not shown, and without spaces: a key in pieces is still a key.

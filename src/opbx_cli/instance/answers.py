@@ -6,10 +6,9 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import cast
 
-from opbx_cli.http.redaction import repeats_a_key
+from opbx_cli.http.redaction import quoted
 from opbx_cli.instance.models import InstanceSettings, InstanceUser, SignedIn, Written
 from opbx_cli.models import Secret
-from opbx_cli.values import clean
 
 TEXT_MAX = 255  # characters; OPBX's own limit for each of these
 SENTENCE_MAX = 300  # characters of a sentence of OPBX's that is shown
@@ -69,10 +68,8 @@ def parse_written(value: object, secrets: Iterable[Secret]) -> Written:
 
 def sentence(value: object, secrets: Iterable[Secret]) -> str | None:
     """Make a sentence of OPBX's fit for a screen; None where there is none to show."""
-    if not isinstance(value, str) or not value.strip():
-        return None
-    text = " ".join(clean(value[:SENTENCE_MAX]).split())
-    return None if repeats_a_key(text, secrets) else text
+    text = quoted(value, secrets, length_max=SENTENCE_MAX) if isinstance(value, str) else ""
+    return text or None
 
 
 def error_sentences(content: bytes, secrets: Iterable[Secret]) -> tuple[str, ...]:
