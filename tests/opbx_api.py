@@ -27,9 +27,13 @@ class OpbxApi:
     settings: dict[str, Any] | None = None
     cloudonix: RunningSandbox | None = None
     refuses_cloudonix: bool = False
+    app_url: str = "https://app-url.example.com"
+    # In July's state OPBX's own variable for the base URL beats the settings.
+    base_url_variable: str | None = None
     tokens: list[str] = field(default_factory=list)
     calls: list[tuple[str, str]] = field(default_factory=list)
     bodies: list[Any] = field(default_factory=list)
+    hides_after_write: bool = False  # no GET of the settings is answered once they were written
     # Answers in place of its own, by method and path; the call is carried out before or not.
     instead: dict[tuple[str, str], bytes] = field(default_factory=dict)
     after: dict[tuple[str, str], bytes] = field(default_factory=dict)
@@ -39,6 +43,8 @@ class OpbxApi:
         self.calls.append((method, path))
         self.bodies.append(body)
         assert "x-requested-with" not in headers
+        if self.hides_after_write and method == "GET" and ("PUT", path) in self.calls:
+            return http("503 Down")
         if (method, path) in self.instead:
             return self.instead[method, path]
         answered = self._answer(method, path, headers, body)
@@ -60,8 +66,23 @@ class OpbxApi:
         if self.role != "owner":
             return _json("403 Forbidden", {"error": "Forbidden", "message": "Owners only."})
         if method == "GET":
-            return _json("200 OK", {"settings": self.shown, "callback_url": "", "cdr_url": ""})
+            return _json("200 OK", {"settings": self.shown, **self._urls})
         return self._write(body)
+
+    @property
+    def base_url(self) -> str:
+        saved = (self.settings or {}).get("webhook_base_url")
+        return self.base_url_variable or saved or self.app_url
+
+    @property
+    def _urls(self) -> dict[str, str]:
+        base = f"{self.base_url}/api/webhooks/cloudonix"
+        return {"callback_url": f"{base}/session-update", "cdr_url": f"{base}/cdr"}
+
+    def last_body(self, call: tuple[str, str]) -> Any:
+        return next(
+            b for c, b in zip(self.calls[::-1], self.bodies[::-1], strict=True) if c == call
+        )
 
     @property
     def user(self) -> dict[str, Any]:
@@ -99,7 +120,7 @@ class OpbxApi:
             if not (self.state == "july" and isinstance(value, str) and "***" in value)
         }
         self.settings = {**(self.settings or {}), **kept}
-        content: dict[str, Any] = {"message": "Saved", "settings": self.shown}
+        content: dict[str, Any] = {"message": "Saved", "settings": self.shown, **self._urls}
         if self.refuses_cloudonix:
             content["warning"] = "Saved, but Cloudonix refused the API key."
         else:
@@ -111,7 +132,7 @@ class OpbxApi:
         if self.cloudonix is None or self.settings is None:
             return
         state, settings = self.cloudonix.state, self.settings
-        base = settings.get("webhook_base_url") or "https://app-url.example.com"
+        base = self.base_url
         state.set_profile_keys(
             {
                 "call-timeout": settings["no_answer_timeout"],

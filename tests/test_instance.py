@@ -156,6 +156,20 @@ def test_a_user_who_is_not_the_owner_is_refused_and_nothing_is_saved(
     assert api.tokens == []  # the token of somebody who is refused is revoked again
 
 
+@pytest.mark.parametrize("what", ["who", "store"])
+def test_a_sign_in_that_comes_to_nothing_leaves_no_token_behind(
+    owner: Opbx, api: OpbxApi, served: Served, what: str
+) -> None:
+    if what == "who":
+        api.instead["GET", "/auth/me"] = http("500 Oops")
+    else:
+        (owner.home / "store.toml").mkdir(parents=True)
+    outcome = connect(owner, served.url, "--json")
+    assert outcome.code in (7, 10)
+    assert api.tokens == []
+    assert "this user is signed out of OPBX" in outcome.error["message"]
+
+
 def test_a_wrong_password_is_refused_and_never_shown(
     owner: Opbx, api: OpbxApi, served: Served
 ) -> None:
@@ -255,20 +269,68 @@ def test_no_part_of_a_key_is_left_where_a_long_sentence_is_cut_off(
     assert api.tokens[0][:6] not in outcome.stderr
 
 
-@pytest.mark.parametrize("answer", [b"", http("504 Gateway", b"<html>"), http("500 Oops")])
-def test_a_write_that_may_have_happened_is_not_repeated(
-    owner: Opbx, api: OpbxApi, served: Served, answer: bytes
-) -> None:
+LOST = pytest.mark.parametrize(
+    "answer", [b"", http("504 Gateway", b"<html>"), http("500 Oops"), http("200 OK", b"<html>")]
+)
+
+
+def with_something_to_push(owner: Opbx, served: Served) -> None:
     assert connect(owner, served.url).code == 0
     assert owner("instance", "pull", "--yes").code == 0
     assert owner("validate").code == 0
     assert owner("configure", "--no-answer-timeout", "50").code == 0
+
+
+def last_entry(owner: Opbx) -> Any:
+    return owner("profiles", "history", "--json").document["entries"][-1]
+
+
+@LOST
+def test_a_write_whose_answer_is_lost_is_looked_for_and_never_repeated(
+    owner: Opbx, api: OpbxApi, served: Served, sandbox: RunningSandbox, answer: bytes
+) -> None:
+    with_something_to_push(owner, served)
     api.after[WRITE] = answer
     outcome = owner("instance", "push", "--yes", "--json")
-    assert outcome.code == 7
+    assert outcome.code == 0, outcome.stderr
+    assert outcome.document["result"] == "updated"
     assert api.calls.count(WRITE) == 1
-    api.after.clear()
-    assert owner("instance", "push", "--check").code == 0  # it had arrived
+    assert last_entry(owner)["command"] == "instance push"
+    assert remote_profile(sandbox)["call-timeout"] == 50
+    assert owner("instance", "push", "--check").code == 0
+
+
+@LOST
+def test_a_write_that_did_not_arrive_is_said_to_have_failed(
+    owner: Opbx, api: OpbxApi, served: Served, answer: bytes
+) -> None:
+    with_something_to_push(owner, served)
+    api.instead[WRITE] = answer
+    outcome = owner("instance", "push", "--yes", "--json")
+    assert outcome.code in (6, 7)
+    assert api.calls.count(WRITE) == 1
+    assert last_entry(owner)["command"] != "instance push"
+    assert owner("instance", "push", "--check").code == 8
+
+
+@pytest.mark.parametrize("command", ["push", "validate"])
+def test_a_write_that_cannot_be_read_back_is_in_doubt_and_recorded(
+    owner: Opbx, api: OpbxApi, served: Served, sandbox: RunningSandbox, command: str
+) -> None:
+    with_something_to_push(owner, served)
+    api.hides_after_write = True
+    argv = ("instance", "push", "--yes") if command == "push" else ("validate", "--push")
+    outcome = owner(*argv, "--json")
+    assert outcome.code == (7 if command == "push" else 9)
+    assert "OPBX may have the settings all the same" in outcome.error["message"]
+    entry = last_entry(owner)
+    assert entry["result"] in ("in doubt", "partial")
+    assert "instance.no_answer_timeout" in entry["changed"]
+    assert api.calls.count(WRITE) == 1
+    api.hides_after_write = False
+    # OPBX wrote to Cloudonix: its application is adopted by the next run, if not by this one.
+    assert owner("validate", "--json").code == 0
+    assert stored(owner)["voice_application"]["name"] == APPLICATION
 
 
 def test_a_warning_of_opbx_is_passed_on(
@@ -331,6 +393,28 @@ def test_a_mask_of_opbx_is_never_saved_as_a_key(
     masked = owner("configure", "--api-key-stdin", stdin="XIf2***e617")
     assert masked.code == 2
     assert "this is a mask" in masked.stderr
+
+
+def test_a_key_that_opbx_masks_and_that_is_another_one_is_named_as_missing(
+    owner: Opbx, api: OpbxApi, served: Served, sandbox: RunningSandbox
+) -> None:
+    """Neither OPBX nor Cloudonix shows it: what was pulled is saved, and what was not is said."""
+    api.state = "july"
+    linked(owner, served, sandbox)  # with a webhook key of its own
+    outcome = owner("instance", "pull", "--yes", "--json")
+    assert (outcome.code, outcome.error["code"]) == (9, "instance.missing_keys")
+    assert "`opbx configure --webhook-key-stdin`" in outcome.error["hint"]
+    assert stored(owner)["no_answer_timeout"] == 45
+    again = owner("instance", "pull", "--yes", "--json")
+    assert (again.code, again.error["code"]) == (3, "instance.missing_keys")
+    assert again.document["result"] == "differs"
+    with on_terminal("instance", "pull", environ=owner.process_environ(NO_COLOR="1")) as terminal:
+        shown = terminal.expect("Webhook API key (typing stays hidden): ")
+        assert "Save these here?" not in shown
+        terminal.send(OPBX_KEY)
+        terminal.finish()
+        assert terminal.exit_code == 0
+    assert key(owner) == OPBX_KEY
 
 
 def test_on_a_terminal_it_asks_for_address_and_password(
@@ -511,6 +595,66 @@ def test_a_rotation_hands_opbx_the_new_key_in_the_same_run(
     assert owner("validate", "--check").code == 0
 
 
+@STATES
+def test_a_rotation_hands_opbx_the_key_and_nothing_else_of_ours(
+    owner: Opbx, api: OpbxApi, served: Served, sandbox: RunningSandbox, state: str
+) -> None:
+    api.state = state
+    linked(owner, served, sandbox)
+    assert owner("validate", "--push").code == 0
+    assert api.settings is not None
+    api.settings["no_answer_timeout"] = 99  # somebody's, on OPBX's page
+    before = dict(api.settings)
+    assert owner("webhook-key", "rotate").code == 0
+    assert api.settings == before | {"domain_requests_api_key": key(owner)}
+    sent = api.last_body(WRITE)
+    assert "domain_api_key" not in sent  # a mask of it is no key
+
+
+def test_a_rotation_gives_no_key_to_an_opbx_of_another_domain(
+    owner: Opbx, api: OpbxApi, served: Served, sandbox: RunningSandbox
+) -> None:
+    linked(owner, served, sandbox)
+    assert owner("validate", "--push").code == 0
+    assert api.settings is not None
+    api.settings["domain_uuid"] = "0b0f1c3e-0000-4000-8000-000000000000"
+    writes, before = api.calls.count(WRITE), key(owner)
+    outcome = owner("webhook-key", "rotate", "--json")
+    assert (outcome.code, outcome.error["code"]) == (3, "webhook_key.other_domain")
+    assert key(owner) == before == remote_key(sandbox)
+    assert api.calls.count(WRITE) == writes
+
+
+OTHER_URL = "https://other.example.com"
+
+
+def test_where_opbxs_own_variable_names_another_url_nothing_is_written_without_a_yes(
+    owner: Opbx, api: OpbxApi, served: Served, sandbox: RunningSandbox
+) -> None:
+    api.state = "july"
+    linked(owner, served, sandbox)
+    assert owner("validate", "--push").code == 0
+    api.base_url_variable = OTHER_URL
+    before, writes = sandbox.state.domain(), api.calls.count(WRITE)
+    for argv in (("validate", "--push"), ("validate",), ("webhook-key", "rotate")):
+        outcome = owner(*argv, "--json")
+        assert outcome.code in (3, 9)
+        said = outcome.error["message"]
+        assert OTHER_URL in said, said
+        assert WEBHOOK_BASE_URL in said
+    assert owner("validate", "--check").code == 8
+    refused = owner("instance", "push", "--json")
+    assert refused.code in (0, 2)
+    assert (sandbox.state.domain(), api.calls.count(WRITE)) == (before, writes)
+    # Each way out that is named works: OPBX's URL here, too.
+    hint = owner("validate", "--json").error["hint"]
+    command = hint.split("`")[1].removeprefix("opbx ")
+    assert owner(*command.split()).code == 0
+    assert owner("instance", "push", "--yes", "--replace-default").code == 0
+    assert owner("validate", "--replace-default").code == 0
+    assert owner("validate", "--check").code == 0
+
+
 @pytest.mark.parametrize("what", ["expired", "not-owner", "down"])
 def test_a_rotation_that_cannot_reach_opbx_changes_nothing(
     owner: Opbx, api: OpbxApi, served: Served, sandbox: RunningSandbox, what: str
@@ -594,6 +738,10 @@ def test_one_side_alone_with_the_new_key_is_said_and_mended(
     assert owner("validate", "--check").code == 0
 
 
-def remote_key(sandbox: RunningSandbox) -> Any:
+def remote_profile(sandbox: RunningSandbox) -> Any:
     domain: Any = sandbox.state.domain()
-    return domain["profile"].get("authorization-api-key")
+    return domain["profile"]
+
+
+def remote_key(sandbox: RunningSandbox) -> Any:
+    return remote_profile(sandbox).get("authorization-api-key")

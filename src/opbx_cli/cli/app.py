@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from opbx_cli.cli.inherited_signals import InheritedSignals
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from opbx_cli.env_file import EnvFile
     from opbx_cli.models import Secret
     from opbx_cli.operations.history import Deed
-    from opbx_cli.operations.instance import InstanceSide
+    from opbx_cli.operations.instance import OpenInstance
     from opbx_cli.operations.webhook import WebhookUrl
     from opbx_cli.settings import ActiveSettings
     from opbx_cli.store import Store, StoreContents, StorePaths
@@ -250,14 +250,13 @@ class App:
         )
         return Client(access, self.pace, self.limiters)
 
-    def instance_of(self, active: ActiveSettings) -> InstanceSide | None:
-        """Return the OPBX of a linked profile; None where there is no link."""
-        settings = active.settings
-        if settings.instance_url is None or settings.instance_token is None:
+    def instance_of(self, active: ActiveSettings) -> OpenInstance | None:
+        """Return the way to the OPBX of a linked profile; None where there is no link."""
+        if active.settings.instance_url is None:
             return None
-        from opbx_cli.cli.instance_side import instance_side
+        from opbx_cli.cli.instance_side import opened
 
-        return instance_side(self, active, settings.instance_url, settings.instance_token)
+        return partial(opened, self, active)
 
     @cached_property
     def prompts(self) -> Prompts:

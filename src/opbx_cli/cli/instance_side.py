@@ -1,21 +1,19 @@
-"""A linked profile's OPBX, with a client that is made when it is first asked."""
+"""The OPBX of a linked profile, with a client that lives as long as it is asked."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import closing
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
 
 from opbx_cli import settings as source
-from opbx_cli.instance import InstanceAccess, InstanceClient, InstanceSettings, Written
-from opbx_cli.operations.instance import InstanceSide
+from opbx_cli.instance import InstanceAccess, InstanceClient
+from opbx_cli.operations.instance import require_link
 
 if TYPE_CHECKING:
     from opbx_cli.cli.app import App
     from opbx_cli.models import Secret
     from opbx_cli.settings import ActiveSettings
-
-T = TypeVar("T")
 
 
 def client_of(app: App, url: str, token: Secret | None, option: str = "") -> InstanceClient:
@@ -24,18 +22,9 @@ def client_of(app: App, url: str, token: Secret | None, option: str = "") -> Ins
     return InstanceClient(access, app.pace)
 
 
-def instance_side(app: App, active: ActiveSettings, url: str, token: Secret) -> InstanceSide:
-    """Return the OPBX at `url` as a run reads and writes it."""
-    option = active.profile_option
-
-    def asked(question: Callable[[InstanceClient], T]) -> T:
-        with closing(client_of(app, url, token, option)) as client:
-            return question(client)
-
-    def read() -> InstanceSettings:
-        return asked(lambda client: client.read())
-
-    def write(settings: Mapping[str, str | int | Secret | None]) -> Written:
-        return asked(lambda client: client.write(settings))
-
-    return InstanceSide(read, write, f"opbx instance connect {url}{option}")
+@contextmanager
+def opened(app: App, active: ActiveSettings) -> Iterator[InstanceClient]:
+    """Open the way to the OPBX of these settings. Raises `ConfigurationError` without a link."""
+    url, token = require_link(active.settings, active.profile_option)
+    with closing(client_of(app, url, token, active.profile_option)) as client:
+        yield client

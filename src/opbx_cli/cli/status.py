@@ -10,7 +10,7 @@ from opbx_cli.errors import DIFFERS, ConfigurationError, OpbxError, StoreError
 
 if TYPE_CHECKING:
     from opbx_cli.http.background import InBackground
-    from opbx_cli.instance import InstanceClient, InstanceSettings
+    from opbx_cli.instance import InstanceSettings
     from opbx_cli.remote import Snapshot
     from opbx_cli.settings import ActiveSettings
 
@@ -56,38 +56,23 @@ def _base_url(app: App, active: "ActiveSettings") -> str | None:
 
 def _read(app: App, active: "ActiveSettings") -> "tuple[Snapshot, InstanceSettings | None]":
     """Ask both sides at the same time: one round trip to each."""
-    from contextlib import closing
-
     from opbx_cli.http.background import InBackground
 
-    client = app.client
-    instance = _instance_client(app, active)
-    if instance is None:
+    client, opened = app.client, app.instance_of(active)
+    if opened is None:
         return client.snapshot(), None
-    with closing(instance):
-        reading = InBackground(instance.read)
-        try:
-            snapshot = client.snapshot()
-        except OpbxError:
-            reading.wait()  # it must not go on while its connections are closed
-            raise
-        return snapshot, _answer(app, reading)
 
+    def ask() -> "InstanceSettings":
+        with opened() as instance:
+            return instance.read()
 
-def _instance_client(app: App, active: "ActiveSettings") -> "InstanceClient | None":
-    from opbx_cli import settings
-    from opbx_cli.instance import InstanceAccess, InstanceClient
-    from opbx_cli.operations.instance import require_link
-
-    if active.settings.instance_url is None:
-        return None
+    reading = InBackground(ask)
     try:
-        url, token = require_link(active.settings, active.profile_option)
-        timeout = settings.api_timeout(app.environ)
-        return InstanceClient(InstanceAccess(url, token, timeout, active.profile_option), app.pace)
-    except ConfigurationError as error:
-        _warn_of_opbx(app, error)
-        return None
+        snapshot = client.snapshot()
+    except OpbxError:
+        reading.wait()
+        raise
+    return snapshot, _answer(app, reading)
 
 
 def _answer(app: App, reading: "InBackground[InstanceSettings]") -> "InstanceSettings | None":
@@ -95,13 +80,9 @@ def _answer(app: App, reading: "InBackground[InstanceSettings]") -> "InstanceSet
     try:
         return reading.result()
     except OpbxError as error:
-        _warn_of_opbx(app, error)
+        hint = "" if error.hint is None else f" ({error.hint})"
+        app.ui.warn(f"OPBX is left out: {error.message}{hint}")
         return None
-
-
-def _warn_of_opbx(app: App, error: OpbxError) -> None:
-    hint = "" if error.hint is None else f" ({error.hint})"
-    app.ui.warn(f"OPBX is left out: {error.message}{hint}")
 
 
 def _last_validated(app: App, active: "ActiveSettings") -> str | None:

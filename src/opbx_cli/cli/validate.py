@@ -11,7 +11,7 @@ from opbx_cli.errors import DIFFERS, Interrupted, OpbxError, UsageError
 if TYPE_CHECKING:
     from opbx_cli.operations.desired import Choices
     from opbx_cli.operations.steps import Report
-    from opbx_cli.operations.validation import Task, Validation
+    from opbx_cli.operations.validation import Validation
 
 EPILOG = (
     "Running it again is always safe: a second run changes nothing. With --all the exit code is "
@@ -111,12 +111,13 @@ def choices_of(*, replace_default: bool, keep_key: bool, replace_key: bool, yes:
 
 
 def _validate_one(app: App, choices: "Choices", *, check: bool, push: bool) -> None:
+    from opbx_cli.cli.tasks import task_of
     from opbx_cli.operations.steps import Result
     from opbx_cli.operations.validation import Validation
 
     active = app.settings
     app.tell_context(active)
-    task = _task(app, choices, check=check, push=push)
+    task = task_of(app, active, choices, check=check, instance=app.instance_of(active), push=push)
     validation = Validation(app.client, task, app.signals)
     try:
         with task.alone():
@@ -156,34 +157,6 @@ def _validate_all(app: App, choices: "Choices", *, check: bool, push: bool) -> N
         saving,
         command="validate",
         hint="`opbx validate --all` goes on from here",
-    )
-
-
-def _task(app: App, choices: "Choices", *, check: bool, push: bool) -> "Task":
-    from contextlib import nullcontext
-    from dataclasses import replace
-
-    from opbx_cli.operations.batch import rival_urls
-    from opbx_cli.operations.stored_profile import StoredProfile
-    from opbx_cli.operations.validation import Task
-
-    active, name = app.settings, app.settings.profile
-    profile: StoredProfile | None = None
-    rivals: tuple[str, ...] = ()
-    if name is not None:
-        uuid = active.settings.domain_uuid or ""
-        profile = StoredProfile(name, uuid, read=app.read_store, update=app.store.update)
-        rivals = rival_urls(app.read_store().profiles).get(name, ())
-    return Task(
-        active,
-        webhook_url=lambda now: app.webhook_url_of(replace(active, settings=now)),
-        profile=profile,
-        check=check,
-        choices=choices,
-        alone=nullcontext if check else lambda: app.alone_on(active),
-        instance=app.instance_of(active),
-        push=push,
-        rival_urls=rivals,
     )
 
 

@@ -62,7 +62,7 @@ def rotate_webhook_key(
         app.client,
         stored,
         app.signals,
-        side=app.instance_of(active),
+        instance=app.instance_of(active),
         profile_option=active.profile_option,
     )
     with app.alone_on(active):

@@ -316,7 +316,10 @@ def compared_lines(result: Compared) -> list[str]:
         return [saved, *changes, f"Next: opbx validate{option}"]
     if result.result == "updated":
         written = f"Written to OPBX at {result.url}, and read back:"
-        return [written, *changes, f"OPBX wrote to Cloudonix too. Next: opbx validate{option}"]
+        looked = "OPBX wrote to Cloudonix too: looked at again, everything is in line."
+        if not result.is_in_line:
+            looked = f"OPBX wrote to Cloudonix too. Next: opbx validate{option}"
+        return [written, *changes, looked]
     where = "would be saved here" if result.direction == "pull" else "would be written to OPBX"
     how = f"opbx instance {result.direction}{option}"
     return [f"These {where}:", *changes, f"`{how}` does that."]

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import cast
 
+from opbx_cli.callbacks import PATHS, SESSION_UPDATE
 from opbx_cli.http.redaction import quoted
 from opbx_cli.instance.models import InstanceSettings, InstanceUser, SignedIn, Written
 from opbx_cli.models import Secret
@@ -33,7 +34,7 @@ def parse_signed_in(value: object) -> SignedIn:
     token = _text(data.get("access_token"))
     if token is None:
         raise UnintelligibleError("no access token in the answer to signing in")
-    return SignedIn(Secret(token), _number(data.get("expires_in")), _user(data.get("user")))
+    return SignedIn(Secret(token), _number(data.get("expires_in")))
 
 
 def parse_user_answer(value: object) -> InstanceUser:
@@ -45,8 +46,9 @@ def parse_settings_answer(value: object) -> InstanceSettings:
     data = _object(value, "settings")
     if "settings" not in data:
         raise UnintelligibleError("JSON without settings in it")
+    in_use = _base_url_of(_text(data.get("callback_url")))
     if data["settings"] is None:
-        return InstanceSettings()
+        return InstanceSettings(base_url_in_use=in_use)
     raw = _object(data["settings"], "settings")
     return InstanceSettings(
         domain_uuid=_text(raw.get("domain_uuid")),
@@ -56,6 +58,7 @@ def parse_settings_answer(value: object) -> InstanceSettings:
         webhook_base_url=_text(raw.get("webhook_base_url")),
         no_answer_timeout=_number(raw.get("no_answer_timeout")),
         recording_format=_text(raw.get("recording_format")),
+        base_url_in_use=in_use,
         raw=raw,
     )
 
@@ -106,6 +109,14 @@ def _user(value: object) -> InstanceUser:
         role=_text(data.get("role")),
         organization=name or _text(data.get("organization_id")),
     )
+
+
+def _base_url_of(callback_url: str | None) -> str | None:
+    """Return the base of the URL that OPBX says it has session updates sent to."""
+    path = PATHS[SESSION_UPDATE]
+    if callback_url is None or not callback_url.endswith(path):
+        return None
+    return callback_url.removesuffix(path) or None
 
 
 def _object(value: object, what: str) -> Mapping[str, object]:

@@ -33,7 +33,6 @@ class InstanceUser:
 class SignedIn:
     token: Secret
     expires_in: int | None  # seconds
-    user: InstanceUser
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +40,9 @@ class InstanceSettings:
     """The settings that an organisation's page shows.
 
     In the state of July 2026 both keys come masked (`XIf2***e617`): a mask is no key, and is
-    told by `opbx_cli.values.masked_ends`. `raw` is what OPBX sent, for what has to be sent
-    back as it was read.
+    told by `opbx_cli.values.masked_ends`. `base_url_in_use` is the one that OPBX itself follows,
+    which need not be the one that is saved: a variable of its own may come first. `raw` is what
+    OPBX sent, for what has to be sent back as it was read.
     """
 
     domain_uuid: str | None = None
@@ -52,6 +52,7 @@ class InstanceSettings:
     webhook_base_url: str | None = None
     no_answer_timeout: int | None = None  # seconds
     recording_format: str | None = None
+    base_url_in_use: str | None = None
     raw: Mapping[str, object] = field(default_factory=dict, repr=False)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from opbx_cli.callbacks import endpoints
 from opbx_cli.errors import ConfigurationError, OpbxError, RemoteError
@@ -18,7 +19,7 @@ from opbx_cli.models import (
 from opbx_cli.operations.configure import GivenSettings
 from opbx_cli.operations.desired import Change, Desired
 from opbx_cli.operations.plan import plan
-from opbx_cli.operations.steps import Status, Step, StepId
+from opbx_cli.operations.steps import Status, Step, StepId, is_in_doubt
 from opbx_cli.values import (
     NO_ANSWER_TIMEOUT,
     InvalidValue,
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from opbx_cli.remote import Snapshot
 
 INSTANCE_PATH = "instance."
-KEYS = ("domain_api_key", "webhook_api_key")
 # What OPBX's page has, by our names, and what its API calls it.
 NAMES_IN_OPBX: Mapping[str, str] = {
     "domain_uuid": "domain_uuid",
@@ -46,6 +46,7 @@ NAMES_IN_OPBX: Mapping[str, str] = {
     "no_answer_timeout": "no_answer_timeout",
     "recording_format": "recording_format",
 }
+KEYS_IN_OPBX = ("domain_api_key", "domain_requests_api_key")
 # Taken by OPBX's PUT as well; what was read is sent back.
 ALSO_SENT = ("embed_allowed_domains",)
 
@@ -73,6 +74,7 @@ class Compared:
     changes: tuple[Change, ...]
     warnings: tuple[str, ...] = ()
     profile_option: str = ""
+    is_in_line: bool = False  # Cloudonix, looked at again after a push
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,43 +86,115 @@ class PullPlan:
     missing: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class InstanceSide:
-    """The OPBX of a linked profile, as a run reads and writes it.
+class InstanceSide(Protocol):
+    """The OPBX of a profile, as a run reads and writes it.
 
     Both raise an `OpbxError` where OPBX cannot be asked, or the user is not the owner.
     """
 
-    read: Callable[[], InstanceSettings]
-    write: Callable[[Mapping[str, str | int | Secret | None]], Written]
-    connect: str  # the command that signs in again
+    def read(self) -> InstanceSettings:
+        """Return the organisation's settings."""
+
+    def write(self, settings: Mapping[str, str | int | Secret | None], /) -> Written:
+        """Write settings, by OPBX's names; OPBX writes to Cloudonix in the same request."""
+
+
+OpenInstance = Callable[[], AbstractContextManager[InstanceSide]]
+
+
+@dataclass(frozen=True, slots=True)
+class PushPlan:
+    """What a push would change in OPBX, and all that is to be sent.
+
+    `base_url` is the one that OPBX puts in force then, as far as it can be told. `conflict` says
+    that it is another one than this profile's, so that each would overwrite the other's.
+    """
+
+    changes: tuple[Change, ...]
+    sent: Mapping[str, str | int | Secret | None]
+    base_url: str | None = None
+    conflict: str | None = None
+
+
+class HandoverInDoubtError(Exception):
+    """OPBX may have been written to, and to Cloudonix by it: the error that leaves it open."""
+
+    def __init__(self, error: OpbxError) -> None:
+        super().__init__(error.message)
+        self.error = error
 
 
 def compared_step(
-    side: InstanceSide, settings: Settings, *, push: bool, check: bool, option: str
+    opened: OpenInstance,
+    settings: Settings,
+    *,
+    base_url: str | None,
+    push: bool,
+    check: bool,
+    option: str,
 ) -> tuple[Step, str | None]:
     """Compare OPBX's copy, and with `push` bring it in line; return the step, and a warning.
 
     An OPBX that cannot be asked fails nothing: its token lasts a day, and calls go on.
     """
+    is_asked_to_write = push and not check
     try:
-        changes, sent = plan_push(settings, side.read())
-        if not changes:
-            return Step(StepId.INSTANCE, Status.OK, "OPBX has the same settings"), None
-        if check or not push:
-            return _differing(changes, check=check, option=option), None
-        written = side.write(sent)
-        check_pushed(settings, side.read())
+        with opened() as side:
+            planned = plan_push(settings, side.read(), base_url=base_url)
+            if planned.conflict is not None:
+                return _conflicting(planned, check=check, option=option), None
+            if not planned.changes:
+                return Step(StepId.INSTANCE, Status.OK, "OPBX has the same settings"), None
+            if not is_asked_to_write:
+                return _differing(planned.changes, check=check, option=option), None
+            warning = hand_over(side, settings, planned.sent)
+    except HandoverInDoubtError as doubt:
+        error = doubt.error
+        failed = Step(StepId.INSTANCE, Status.FAILED, error.message, planned.changes, error)
+        return replace(failed, wrote=True), None
     except OpbxError as error:
-        if push and not check:
+        if is_asked_to_write:
             return Step(StepId.INSTANCE, Status.FAILED, error.message, error=error), None
         hint = f" ({error.hint})" if error.hint else ""
         why = f"OPBX's copy was not compared: {error.message}{hint}"
         return Step(StepId.INSTANCE, Status.SKIPPED, "OPBX could not be asked"), why
-    warning = None if written.warning is None else f"OPBX says: {written.warning}"
-    count = len(changes)
+    count = len(planned.changes)
     detail = f"{count} setting{'s' if count > 1 else ''} written to OPBX and read back"
-    return Step(StepId.INSTANCE, Status.UPDATED, detail, changes, wrote=True), warning
+    return Step(StepId.INSTANCE, Status.UPDATED, detail, planned.changes, wrote=True), warning
+
+
+def hand_over(
+    side: InstanceSide, settings: Settings, sent: Mapping[str, str | int | Secret | None]
+) -> str | None:
+    """Write OPBX's copy, and read it back; return what OPBX warns of.
+
+    A write whose answer was lost is looked for. Raises an `OpbxError` where OPBX was not written
+    to, `HandoverInDoubtError` where it was, or may have been, and the settings are not as sent.
+    """
+    warning, doubt = None, None
+    try:
+        warning = side.write(sent).warning
+    except OpbxError as error:
+        if not is_in_doubt(error):
+            raise
+        doubt = error
+    try:
+        after = side.read()
+    except OpbxError as error:
+        said = "; OPBX may have the settings all the same"
+        raise HandoverInDoubtError((doubt or error).with_more(said)) from error
+    differing = _names_that_differ(settings, after)
+    if differing and doubt is not None:
+        raise doubt
+    if differing:
+        raise HandoverInDoubtError(
+            RemoteError(
+                f"OPBX took the settings but kept others: {', '.join(differing)}",
+                hint="look at the settings page of OPBX",
+                code="instance.not_applied",
+            )
+        )
+    return None if warning is None else f"OPBX says: {warning}"
 
 
 def _differing(changes: tuple[Change, ...], *, check: bool, option: str) -> Step:
@@ -129,6 +203,13 @@ def _differing(changes: tuple[Change, ...], *, check: bool, option: str) -> Step
         detail += ": it checks calls with another webhook key"
     wants = None if check else f"`opbx validate --push{option}` hands OPBX these settings"
     return Step(StepId.INSTANCE, Status.DIFFERS, detail, changes, wants=wants)
+
+
+def _conflicting(planned: PushPlan, *, check: bool, option: str) -> Step:
+    assert planned.conflict is not None
+    follow = f"`opbx configure --webhook-base-url {planned.base_url}{option}` takes OPBX's URL"
+    wants = None if check else follow
+    return Step(StepId.INSTANCE, Status.DIFFERS, planned.conflict, planned.changes, wants=wants)
 
 
 def link(
@@ -176,12 +257,13 @@ def plan_pull(
 
 
 def plan_push(
-    settings: Settings, remote: InstanceSettings
-) -> tuple[tuple[Change, ...], Mapping[str, str | int | Secret | None]]:
-    """Compare; return what OPBX's copy would become, and all that is to be sent.
+    settings: Settings, remote: InstanceSettings, *, base_url: str | None = None
+) -> PushPlan:
+    """Compare; `base_url` is where this profile says that OPBX is reached.
 
-    Raises `ConfigurationError` where the domain's name is not known: OPBX finds the domain of
-    a call by it, so a write without it makes OPBX refuse every call.
+    Keys are sent only if they are ours: what OPBX shows of its own may be a mask, and what is
+    absent stays as it is. Raises `ConfigurationError` where the domain's name is not known: OPBX
+    finds the domain of a call by it, so a write without it makes OPBX refuse every call.
     """
     if settings.domain_name is None:
         raise ConfigurationError(
@@ -192,7 +274,7 @@ def plan_push(
     sent: dict[str, str | int | Secret | None] = {
         name: value
         for name in (*NAMES_IN_OPBX.values(), *ALSO_SENT)
-        if (value := _sendable(remote.raw.get(name))) is not None
+        if name not in KEYS_IN_OPBX and (value := _sendable(remote.raw.get(name))) is not None
     }
     changes = []
     for name, their_name in NAMES_IN_OPBX.items():
@@ -204,34 +286,53 @@ def plan_push(
             changes.append(Change(INSTANCE_PATH + name, theirs, sent[their_name]))
     sent.setdefault("no_answer_timeout", DEFAULT_NO_ANSWER_TIMEOUT)
     sent.setdefault("recording_format", DEFAULT_RECORDING_FORMAT.value)
-    return tuple(changes), sent
+    theirs = _base_url_after(remote, sent)
+    conflict = None
+    if base_url is not None and theirs is not None and not is_same_value(base_url, theirs):
+        conflict = (
+            f"OPBX's own configuration says that it is reached at {theirs}, and this profile says "
+            f"{base_url}: each would overwrite the other's URLs in Cloudonix"
+        )
+    return PushPlan(tuple(changes), sent, theirs, conflict)
+
+
+def _base_url_after(remote: InstanceSettings, sent: Mapping[str, object]) -> str | None:
+    """Return the base URL that OPBX uses after a write, as far as its answers tell.
+
+    Where it uses another one than it has saved, a variable of its own comes first (July 2026).
+    """
+    saved, used, ours = (
+        remote.webhook_base_url,
+        remote.base_url_in_use,
+        sent.get("webhook_base_url"),
+    )
+    is_overridden = saved is not None and used is not None and not is_same_value(saved, used)
+    if is_overridden or not isinstance(ours, str):
+        return used
+    return ours
 
 
 def takeovers_by_push(
-    settings: Settings, snapshot: Snapshot, sent: Mapping[str, object]
+    settings: Settings, snapshot: Snapshot, base_url: str | None
 ) -> tuple[Takeover, ...]:
-    """Return what OPBX would take from somebody: a write makes its application the default one."""
-    base_url = sent.get("webhook_base_url")
-    if not isinstance(base_url, str):
-        return ()  # OPBX's own APP_URL, which nobody here knows
+    """Return what OPBX would take from somebody: a write makes its application the default one.
+
+    `base_url` is the one that OPBX puts in force; None where that is not known.
+    """
+    if base_url is None:
+        return ()
     desired = Desired.of(settings, snapshot.domain.uuid, endpoints(base_url))
     return plan(desired, snapshot).takeovers
 
 
-def check_pushed(settings: Settings, after: InstanceSettings) -> None:
-    """Raise `RemoteError` where OPBX's copy, read back, is not what was sent."""
-    differing = [
+def _names_that_differ(settings: Settings, after: InstanceSettings) -> list[str]:
+    """Return the settings of which OPBX's copy, read back, is not as sent."""
+    return [
         name
         for name in NAMES_IN_OPBX
         if (ours := getattr(settings, name)) is not None
         and not is_same_value(ours, getattr(after, name))
     ]
-    if differing:
-        raise RemoteError(
-            f"OPBX took the settings but kept others: {', '.join(differing)}",
-            hint="look at the settings page of OPBX",
-            code="instance.not_applied",
-        )
 
 
 def is_same_value(ours: object, theirs: object) -> bool:

@@ -14,7 +14,7 @@ from opbx_cli.operations.desired import KEY_PATH, Change
 T = TypeVar("T")
 
 NOT_SHOWN = "remote.not_shown"
-UNINTELLIGIBLE = "remote.unintelligible"
+UNINTELLIGIBLE = ("remote.unintelligible", "instance.unintelligible")
 
 
 class StepId(StrEnum):
@@ -175,7 +175,7 @@ def is_in_doubt(error: OpbxError) -> bool:
         return error.doubtful
     if isinstance(error, Interrupted):
         return True
-    return error.code in (UNINTELLIGIBLE, NOT_SHOWN)
+    return error.code in (*UNINTELLIGIBLE, NOT_SHOWN)
 
 
 def confirmed(write: Callable[[], T], look: Callable[[], T], differs: Callable[[T], bool]) -> T:

@@ -12,8 +12,8 @@ from opbx_cli.operations.converge import Circumstances, Convergence
 from opbx_cli.operations.desired import STORED_KEY_PATH, Choices, Desired, KeyPlan
 from opbx_cli.operations.history import Deed
 from opbx_cli.operations.inspection import failed_before_plan, inspect, preview
-from opbx_cli.operations.instance import InstanceSide, compared_step
-from opbx_cli.operations.interruptions import Interruptions, NoInterruptions
+from opbx_cli.operations.instance import OpenInstance, compared_step
+from opbx_cli.operations.interruptions import Interruptions, NoInterruptions, given_up
 from opbx_cli.operations.key_ownership import (
     KeyAction,
     after_cut_rotation,
@@ -59,7 +59,7 @@ class Task:
     choices: Choices = field(default_factory=Choices)
     alone: Callable[[], AbstractContextManager[None]] = nullcontext
     provision: Provision | None = None
-    instance: InstanceSide | None = None  # of a linked profile
+    instance: OpenInstance | None = None  # of a linked profile
     push: bool = False  # hand OPBX what differs
     rival_urls: tuple[str, ...] = ()  # webhook base URLs of other profiles for the same domain
     warnings: tuple[str, ...] = ()
@@ -82,7 +82,7 @@ class Validation:
         self._interruptions = interruptions or NoInterruptions()
         self._settings = task.active.settings
         self._domain_name: str | None = None  # as read now: what was stored may be old
-        self._voice_url: str | None = None
+        self._url: WebhookUrl | None = None
         self._desired: Desired | None = None
         self._snapshot: Snapshot | None = None
         self._plan: Plan | None = None
@@ -140,7 +140,7 @@ class Validation:
             domain_uuid=self.client.domain_uuid,
             domain_name=self._domain_name,
             steps=steps,
-            voice_url=self._voice_url,
+            voice_url=None if self._url is None else self._url.endpoints.voice,
             profile_option=self._task.active.profile_option,
             warnings=tuple(dict.fromkeys(self.warnings)),
             was_interrupted=self.was_interrupted,
@@ -184,8 +184,7 @@ class Validation:
         return (step,)
 
     def _compare(self, snapshot: Snapshot) -> None:
-        url = self._task.webhook_url(self._settings)
-        self._voice_url = url.endpoints.voice
+        url = self._url = self._task.webhook_url(self._settings)
         self._settle_cut_rotation(snapshot)
         self._snapshot = snapshot
         self._desired = Desired.of(
@@ -228,11 +227,12 @@ class Validation:
 
     def _key_at_opbx(self) -> Secret | None:
         """Return the key that a linked OPBX has, where a rotation was cut off."""
-        side = self._task.instance
-        if side is None or not is_cut_rotation(self._settings):
+        opened = self._task.instance
+        if opened is None or not is_cut_rotation(self._settings):
             return None
         try:
-            return side.read().webhook_api_key
+            with opened() as side:
+                return side.read().webhook_api_key
         except OpbxError:  # said by the step about OPBX
             return None
 
@@ -263,19 +263,26 @@ class Validation:
         A write makes OPBX write to Cloudonix too, and perhaps put an application of its own in
         charge: so both are looked at again, and that application is adopted.
         """
-        side, task = self._task.instance, self._task
-        if side is None:
+        task = self._task
+        if task.instance is None or self._url is None:
             return
         before = last_words(self.steps)
         if any(step.wants is not None or step.status is Status.FAILED for step in before):
             yield Step(StepId.INSTANCE, Status.SKIPPED, "not compared before the rest is in line")
             return
-        settings = replace(self._settings, domain_name=self._domain_name)
-        option = task.active.profile_option
-        with self._interruptions.held():
-            step, warning = compared_step(
-                side, settings, push=task.push, check=task.check, option=option
-            )
+        try:
+            with self._interruptions.held():
+                step, warning = compared_step(
+                    task.instance,
+                    replace(self._settings, domain_name=self._domain_name),
+                    base_url=self._url.base_url,
+                    push=task.push,
+                    check=task.check,
+                    option=task.active.profile_option,
+                )
+        except KeyboardInterrupt:
+            yield Step(StepId.INSTANCE, Status.FAILED, given_up().message, error=given_up())
+            raise
         self.warnings += [] if warning is None else [warning]
         yield step
         if not step.wrote:

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 from opbx_cli.errors import ConfigurationError, Interrupted, OpbxError, PartialError, RemoteError
 from opbx_cli.models import KeyMemory, KeyState, Secret, Settings
 from opbx_cli.operations.configure import new_webhook_key
-from opbx_cli.operations.instance import InstanceSide, plan_push, takeovers_by_push
+from opbx_cli.operations.instance import (
+    HandoverInDoubtError,
+    OpenInstance,
+    hand_over,
+    is_same_value,
+    plan_push,
+    takeovers_by_push,
+)
 from opbx_cli.operations.key_ownership import (
     KeyOwner,
     after_cut_rotation,
@@ -21,10 +28,12 @@ from opbx_cli.operations.steps import is_in_doubt
 from opbx_cli.operations.stored_profile import KeyMovedError, StoredProfile
 from opbx_cli.operations.wording import Wording
 from opbx_cli.remote import AUTHORIZATION_API_KEY, Domain, Snapshot
-from opbx_cli.values import fits_mask, masked_tail
+from opbx_cli.values import masked_tail
 
 if TYPE_CHECKING:
     from opbx_cli.cloudonix import Client
+    from opbx_cli.instance import InstanceSettings
+    from opbx_cli.operations.instance import PushPlan
     from opbx_cli.operations.interruptions import Interruptions
 
 NOT_OURS = (KeyOwner.ADOPTABLE, KeyOwner.HIDDEN, KeyOwner.FOREIGN)
@@ -58,15 +67,15 @@ class KeyRotation:
         profile: StoredProfile,
         interruptions: Interruptions,
         *,
-        side: InstanceSide | None = None,
+        instance: OpenInstance | None = None,
         profile_option: str = "",
     ) -> None:
-        """`side` is the OPBX of a linked profile."""
+        """`instance` is the OPBX of a linked profile."""
         self.outcome = "failed"  # for the audit trail
         self._client = client
         self._profile = profile
         self._interruptions = interruptions
-        self._side = side
+        self._instance = instance
         self._option = profile_option
         self.saved = Settings()  # as it saved them last
         self._domain: Domain
@@ -85,10 +94,11 @@ class KeyRotation:
         settings = self._profile.now()
         self._domain = self._client.get_domain()
         at_opbx = None
-        if self._side is not None:
-            remote = self._side.read()
+        if self._instance is not None:
+            with self._instance() as side:
+                remote = side.read()
             at_opbx = remote.webhook_api_key
-            self._refuse_takeover(settings, remote.webhook_base_url)
+            self._refuse_to_move_calls(settings, remote)
         self._settings = after_cut_rotation(settings, self._domain, at_opbx=at_opbx)
         if self._settings != settings:
             self._save(self._settings, expected=settings.webhook_api_key)
@@ -99,10 +109,29 @@ class KeyRotation:
             self._domain,
         )
 
-    def _refuse_takeover(self, settings: Settings, base_url: str | None) -> None:
-        """OPBX puts its own application in charge when it is written to: not over somebody's."""
-        sent = {"webhook_base_url": base_url or settings.webhook_base_url}
-        takeovers = takeovers_by_push(settings, Snapshot(self._domain, ()), sent)
+    def _refuse_to_move_calls(self, settings: Settings, remote: InstanceSettings) -> None:
+        """Handed the key, OPBX writes all that it has to Cloudonix: it must move no calls by that.
+
+        Raises `ConfigurationError` where OPBX has another domain, or would put another URL in
+        force, or its application in somebody else's place.
+        """
+        uuid = self._client.domain_uuid
+        if not is_same_value(uuid, remote.domain_uuid):
+            raise ConfigurationError(
+                f"OPBX does not have this domain saved, but {remote.domain_uuid or 'none'}",
+                hint=f"`opbx instance push{self._option}` hands it this profile's settings",
+                code="webhook_key.other_domain",
+            )
+        planned = self._planned_handover(remote, settings.webhook_base_url)
+        if planned.conflict is not None:
+            raise ConfigurationError(
+                planned.conflict,
+                hint=f"`opbx configure --webhook-base-url {planned.base_url}{self._option}` takes "
+                "OPBX's URL",
+                code="webhook_key.conflict",
+            )
+        snapshot = Snapshot(self._domain, ())
+        takeovers = takeovers_by_push(settings, snapshot, planned.base_url)
         if takeovers:
             raise ConfigurationError(
                 "OPBX would take over what goes elsewhere when it is given the key: "
@@ -110,6 +139,13 @@ class KeyRotation:
                 hint=f"`opbx validate{self._option}` says what to do about it",
                 code="webhook_key.takeover",
             )
+
+    def _planned_handover(
+        self, remote: InstanceSettings, base_url: str | None, key: Secret | None = None
+    ) -> PushPlan:
+        """Plan to hand OPBX the key alone: the rest of its copy stays as it was read."""
+        alone = Settings(domain_name=self._domain.name or remote.domain_name, webhook_api_key=key)
+        return plan_push(alone, remote, base_url=base_url)
 
     def run(self, *, old_valid_until: datetime | None = None) -> RotatedKey:
         """Make a key, save it, send it, read it back.
@@ -133,7 +169,7 @@ class KeyRotation:
             raise self._gone_back(Interrupted("interrupted"), new) from None
         try:
             with self._interruptions.held():
-                is_shown = self._send_to_both(begun, new)
+                is_shown = self._send_to_both(new)
         except _InDoubtError as doubt:
             raise self._in_doubt(doubt.error, new, doubt.at_opbx) from doubt.error.__cause__
         except KeyboardInterrupt:
@@ -150,17 +186,17 @@ class KeyRotation:
             old_valid_until=None if old is None else old_valid_until,
             is_shown=is_shown,
             profile_option=self._option,
-            instance_url=None if self._side is None else self._settings.instance_url,
+            instance_url=None if self._instance is None else self._settings.instance_url,
         )
 
-    def _send_to_both(self, begun: Settings, key: Secret) -> bool:
+    def _send_to_both(self, key: Secret) -> bool:
         """Send the key to OPBX first, if it is linked: it writes to Cloudonix in the same request.
 
         What OPBX did not do there is done here. Raises as `_send` does.
         """
-        if self._side is None:
+        if self._instance is None:
             return self._send(key)
-        self._hand_to_opbx(self._side, begun)
+        self._hand_to_opbx(self._instance, key)
         try:
             self._domain = self._client.get_domain()
             if self._domain.profile.authorization_api_key == key:
@@ -170,25 +206,17 @@ class KeyRotation:
             cause = error.error if isinstance(error, _InDoubtError) else error
             raise _InDoubtError(cause, at_opbx=key) from None
 
-    def _hand_to_opbx(self, side: InstanceSide, begun: Settings) -> None:
-        settings = replace(begun, domain_name=self._domain.name or begun.domain_name)
-        try:
-            _changes, sent = plan_push(settings, side.read())
-            side.write(sent)
-        except OpbxError as error:
-            if not is_in_doubt(error):
-                raise
-            if not self._has_arrived(side, begun):
-                raise _InDoubtError(error) from None
-
-    def _has_arrived(self, side: InstanceSide, begun: Settings) -> bool:
-        """Look whether OPBX has the new key after all."""
-        key = begun.webhook_api_key
-        try:
-            found = side.read().webhook_api_key
-        except OpbxError:
-            return False
-        return key is not None and found is not None and fits_mask(key, found)
+    def _hand_to_opbx(self, instance: OpenInstance, key: Secret) -> None:
+        with instance() as side:
+            planned = self._planned_handover(side.read(), None, key)
+            try:
+                hand_over(side, Settings(webhook_api_key=key), planned.sent)
+            except HandoverInDoubtError as doubt:
+                raise _InDoubtError(doubt.error) from None
+            except OpbxError as error:
+                if not is_in_doubt(error):
+                    raise
+                raise _InDoubtError(error) from None  # it may arrive late
 
     def _send(self, key: Secret) -> bool:
         """Send the key; tell whether Cloudonix shows it.

@@ -1,0 +1,47 @@
+"""What a validation of one profile works with, gathered from the App."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from opbx_cli.operations.batch import rival_urls
+from opbx_cli.operations.stored_profile import StoredProfile
+from opbx_cli.operations.validation import Task
+
+if TYPE_CHECKING:
+    from opbx_cli.cli.app import App
+    from opbx_cli.operations.desired import Choices
+    from opbx_cli.operations.instance import OpenInstance
+    from opbx_cli.settings import ActiveSettings
+
+
+def task_of(
+    app: App,
+    active: ActiveSettings,
+    choices: Choices,
+    *,
+    check: bool = False,
+    instance: OpenInstance | None = None,
+    push: bool = False,
+) -> Task:
+    """Return the validation of these settings; without a store their facts are saved nowhere."""
+    profile: StoredProfile | None = None
+    rivals: tuple[str, ...] = ()
+    if active.profile is not None:
+        uuid = active.settings.domain_uuid or ""
+        profile = StoredProfile(active.profile, uuid, read=app.read_store, update=app.store.update)
+        rivals = rival_urls(app.read_store().profiles).get(active.profile, ())
+    return Task(
+        active,
+        webhook_url=lambda now: app.webhook_url_of(replace(active, settings=now)),
+        profile=profile,
+        check=check,
+        choices=choices,
+        alone=nullcontext if check else partial(app.alone_on, active),
+        instance=instance,
+        push=push,
+        rival_urls=rivals,
+    )
