@@ -137,6 +137,9 @@ def test_push_hands_opbx_ours_and_its_application_is_adopted(
     assert api.settings["embed_allowed_domains"] == "https://www.example.com"
     assert api.calls.count(WRITE) == 1
     # OPBX made an application of its own the default one: it is as good as ours.
+    assert stored(owner)["voice_application"]["name"] == APPLICATION
+    (left_over,) = done.document["warnings"]
+    assert left_over.startswith("more applications of OPBX's than one; not used")
     adopted = owner("validate", "--json")
     assert adopted.code == 0
     assert APPLICATION in adopted.stdout
@@ -349,9 +352,11 @@ def test_a_warning_of_opbx_is_passed_on(
 def test_without_a_link_and_without_a_store_it_says_what_to_do(
     configured: Opbx, storeless: Opbx
 ) -> None:
-    for argv in ("pull", "push", "disconnect"):
-        outcome = storeless("instance", argv)
-        assert outcome.code == 2
+    for argv in ("pull", "disconnect"):
+        assert storeless("instance", argv).code == 2
+    outcome = storeless("instance", "push", "--json")
+    assert (outcome.code, outcome.error["code"]) == (3, "instance.not_linked")
+    assert outcome.error["hint"] == "set OPBX_INSTANCE_URL and OPBX_INSTANCE_TOKEN"
     environ = dict.fromkeys(("OPBX_DOMAIN_UUID",), "")
     del configured.environ["OPBX_DOMAIN_API_KEY"]
     outcome = configured("instance", "pull", "--json", **environ)

@@ -20,8 +20,11 @@ from opbx_cli.values import (
     parse_api_base_url,
     parse_api_timeout,
     parse_domain_uuid,
+    parse_email,
+    parse_instance_url,
     parse_key,
     parse_no_answer_timeout,
+    parse_password,
     parse_recording_format,
     parse_webhook_base_url,
 )
@@ -38,7 +41,11 @@ WEBHOOK_API_KEY = "OPBX_WEBHOOK_API_KEY"
 API_BASE_URL = "CLOUDONIX_API_BASE_URL"
 API_TIMEOUT = "CLOUDONIX_API_TIMEOUT"
 STORE_KEY = "OPBX_STORE_KEY"
-KEYS = (DOMAIN_API_KEY, WEBHOOK_API_KEY, STORE_KEY)
+INSTANCE_URL = "OPBX_INSTANCE_URL"
+INSTANCE_TOKEN = "OPBX_INSTANCE_TOKEN"  # noqa: S105  # the name of the variable
+INSTANCE_EMAIL = "OPBX_INSTANCE_EMAIL"
+INSTANCE_PASSWORD = "OPBX_INSTANCE_PASSWORD"  # noqa: S105  # the name of the variable
+KEYS = (DOMAIN_API_KEY, WEBHOOK_API_KEY, STORE_KEY, INSTANCE_TOKEN, INSTANCE_PASSWORD)
 MODE = "OPBX_APPLICATION_MODE"
 DEFAULT_API_TIMEOUT = 30.0  # seconds, as in OPBX
 STORELESS_ONLY = {
@@ -54,12 +61,20 @@ ENV_FILE = "OPBX_ENV_FILE"
 
 
 @dataclass(frozen=True, slots=True)
+class InstanceLogin:
+    """With what a run without a store signs in to OPBX."""
+
+    email: str
+    password: Secret
+
+
+@dataclass(frozen=True, slots=True)
 class ActiveSettings:
     """The settings a command works with, and where each came from.
 
     `profile` is None when they came from the environment alone. `origins` names the
     source of each setting: `profile NAME`, a variable, or `default`. `api_key_place` is where a
-    manifest says that the API key is.
+    manifest says that the API key is. `instance_login` stands in for a token of OPBX's.
     """
 
     settings: Settings
@@ -68,6 +83,7 @@ class ActiveSettings:
     origins: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     api_key_place: str | None = None
+    instance_login: InstanceLogin | None = None
 
     @property
     def profile_option(self) -> str:
@@ -144,6 +160,7 @@ def storeless_settings(environ: MutableMapping[str, str], *, profile: str | None
             f"{missing} is not set: without a store both {DOMAIN_UUID} and "
             f"{DOMAIN_API_KEY} are needed"
         )
+    instance_url, instance_token, login = _instance_variables(environ)
     settings = Settings(
         domain_uuid=from_variable(environ, DOMAIN_UUID, parse_domain_uuid),
         domain_api_key=key,
@@ -158,6 +175,8 @@ def storeless_settings(environ: MutableMapping[str, str], *, profile: str | None
             environ, STORELESS_ONLY["recording_format"], parse_recording_format
         ),
         api_base_url=api_base_url(environ),
+        instance_url=instance_url,
+        instance_token=instance_token,
     )
     variables = {
         "domain_uuid": DOMAIN_UUID,
@@ -166,8 +185,43 @@ def storeless_settings(environ: MutableMapping[str, str], *, profile: str | None
         **STORELESS_ONLY,
     }
     return ActiveSettings(
-        settings, origins=origins_of(settings, variables), warnings=key_warnings(settings)
+        settings,
+        origins=origins_of(settings, variables),
+        warnings=key_warnings(settings),
+        instance_login=login,
     )
+
+
+def _instance_variables(
+    environ: MutableMapping[str, str],
+) -> tuple[str | None, Secret | None, InstanceLogin | None]:
+    """Return OPBX's URL, and a token or what to sign in with; None each where nothing is set.
+
+    Raises `UsageError` where one is set without what belongs to it.
+    """
+    url = from_variable(environ, INSTANCE_URL, parse_instance_url)
+    token = key_from_variable(environ, INSTANCE_TOKEN)
+    password = key_from_variable(environ, INSTANCE_PASSWORD, parse_password)
+    given = [
+        name
+        for name, key in ((INSTANCE_TOKEN, token), (INSTANCE_PASSWORD, password))
+        if key is not None
+    ]
+    if url is None and given:
+        raise UsageError(f"{given[0]} is set, and {INSTANCE_URL} is not: both are needed")
+    if url is None:
+        return None, None, None
+    if len(given) != 1:
+        raise UsageError(
+            f"{INSTANCE_URL} is set: give either {INSTANCE_TOKEN}, or {INSTANCE_EMAIL} with "
+            f"{INSTANCE_PASSWORD}"
+        )
+    if password is None:
+        return url, token, None
+    email = from_variable(environ, INSTANCE_EMAIL, parse_email)
+    if email is None:
+        raise UsageError(f"{INSTANCE_PASSWORD} is set, and {INSTANCE_EMAIL} is not")
+    return url, None, InstanceLogin(email, password)
 
 
 def stored_settings(
@@ -175,9 +229,8 @@ def stored_settings(
 ) -> ActiveSettings:
     """Present a stored profile; variables never reach into it, which is said as a warning."""
     # A key counts as set even when it is empty: that is a secret missing in CI.
-    ignored = [
-        name for name in STORELESS_ONLY.values() if environ.get(name, "") or name == WEBHOOK_API_KEY
-    ]
+    candidates = (*STORELESS_ONLY.values(), INSTANCE_URL, INSTANCE_TOKEN, INSTANCE_PASSWORD)
+    ignored = [name for name in candidates if environ.get(name, "") or name in KEYS]
     warnings = [
         f"{name} is ignored: profile '{profile}' comes from the store"
         for name in ignored

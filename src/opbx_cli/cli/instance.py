@@ -9,6 +9,7 @@ import typer
 from opbx_cli.cli.app import App
 from opbx_cli.cli.options import command
 from opbx_cli.errors import UsageError
+from opbx_cli.settings import INSTANCE_EMAIL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from opbx_cli.instance import InstanceClient, InstanceUser, SignedIn
     from opbx_cli.operations.instance import Linked
 
-EMAIL = "OPBX_INSTANCE_EMAIL"
 TOKEN_SECONDS_MAX = 366 * 86_400  # OPBX says 86,400
 CONNECT_EPILOG = (
     "Example: opbx instance connect https://pbx.example.com --email owner@example.com. The "
@@ -49,7 +49,9 @@ def connect(
     *,
     email: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", help=f"The owner's e-mail address. [env: {EMAIL}]"),
+        typer.Option(
+            metavar="ADDRESS", help=f"The owner's e-mail address. [env: {INSTANCE_EMAIL}]"
+        ),
     ] = None,
     password_stdin: Annotated[
         bool, typer.Option("--password-stdin", help="Read the password from stdin.")
@@ -88,7 +90,8 @@ def connect(
     passwords = KeyFlags("--password", password_stdin, password_file, password_env, parse_password)
     app.protect_memory()
     token = tokens.read(app.environ, app.prompts)
-    with closing(client_of(app, address, token)) as client:
+    renewal = "give another token, or an e-mail address and a password"
+    with closing(client_of(app, address, token, renewal)) as client:
         if token is None:
             signed_in = _signed_in(app, client, email, passwords)
             with _signed_out_on_failure(client):
@@ -136,18 +139,16 @@ def push(
 
 def disconnect(app: App) -> None:
     """Sign out of OPBX, and forget the link."""
-    from contextlib import closing
-
-    from opbx_cli.cli.instance_settings import save_profile, stored_profile
-    from opbx_cli.cli.instance_side import client_of
+    from opbx_cli.cli.instance_settings import linked_settings, save_profile
+    from opbx_cli.cli.instance_side import opened
     from opbx_cli.errors import OpbxError
     from opbx_cli.operations.instance import require_link
     from opbx_cli.operations.profiles import ProfileChange, listed
 
-    active = stored_profile(app)
-    address, token = require_link(active.settings, active.profile_option)
+    active = linked_settings(app, is_saved=True)
+    address = require_link(active)
     try:
-        with closing(client_of(app, address, token, active.profile_option)) as client:
+        with opened(app, active) as client:
             client.sign_out()
     except OpbxError as error:
         app.ui.warn(f"OPBX may still accept the token for a day at most: {error.message}")
@@ -159,11 +160,12 @@ def disconnect(app: App) -> None:
 def _signed_in(
     app: App, client: "InstanceClient", email: str | None, passwords: "KeyFlags"
 ) -> "SignedIn":
+    from opbx_cli.cli.instance_side import SIGNS_OUT_ELSEWHERE
     from opbx_cli.values import parse_password
 
     address = _email(app, email)
     password = passwords.read(app.environ, app.prompts)
-    app.ui.notice("Signing in signs this user out of OPBX everywhere else.")
+    app.ui.notice(SIGNS_OUT_ELSEWHERE)
     if password is None and app.may_ask:
         password = app.prompts.ask_secret("Password", parse_password)
     if password is None:
@@ -200,13 +202,13 @@ def _email(app: App, given: str | None) -> str:
 
     if given is not None:
         return settings.checked(parse_email, given, "--email")
-    found = settings.from_variable(app.environ, EMAIL, parse_email)
+    found = settings.from_variable(app.environ, INSTANCE_EMAIL, parse_email)
     if found is None and app.may_ask:
         found = app.prompts.ask("E-mail address of the owner", parse_email)
     if found is None:
         raise UsageError(
             "the owner's e-mail address is missing",
-            hint=f"give it with `--email ADDRESS` or {EMAIL}",
+            hint=f"give it with `--email ADDRESS` or {INSTANCE_EMAIL}",
             code="usage.missing",
         )
     return found

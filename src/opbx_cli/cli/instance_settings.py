@@ -23,6 +23,7 @@ from opbx_cli.operations.instance import (
     hand_over,
     plan_pull,
     plan_push,
+    require_link,
     takeovers_by_push,
 )
 from opbx_cli.operations.profiles import put
@@ -42,7 +43,7 @@ KEY_FLAGS = {"domain_api_key": "--api-key-stdin", "webhook_api_key": "--webhook-
 
 def pull(app: App, *, check: bool, yes: bool) -> None:
     """Show what differs, ask, and save OPBX's values here."""
-    active = stored_profile(app)
+    active = linked_settings(app, is_saved=not check)
     with opened(app, active) as side:
         remote = side.read()
     planned = plan_pull(active.settings, remote, shown_key=_key_of_cloudonix(app, active, remote))
@@ -70,11 +71,13 @@ def pull(app: App, *, check: bool, yes: bool) -> None:
 
 def push(app: App, *, check: bool, yes: bool, replace_default: bool) -> None:
     """Show what differs, ask, write OPBX, read it back, and look at Cloudonix again."""
-    active = stored_profile(app)
+    active = linked_settings(app, is_saved=False)
     base_url = _base_url(app, active)
     alone = nullcontext() if check else app.alone_on(active)
     with alone, opened(app, active) as side:
-        planned = plan_push(active.settings, side.read(), base_url=base_url)
+        remote = side.read()
+        settings = _with_domain_name(app, active.settings)
+        planned = plan_push(settings, remote, base_url=base_url)
         shown = _compared(
             active, "push", "differs" if planned.changes else "unchanged", planned.changes
         )
@@ -111,15 +114,16 @@ def push(app: App, *, check: bool, yes: bool, replace_default: bool) -> None:
         )
 
 
-def stored_profile(app: App) -> ActiveSettings:
-    """Return the profile that is worked with, and say which on a terminal."""
+def linked_settings(app: App, *, is_saved: bool) -> ActiveSettings:
+    """Return the settings that are worked with; what `is_saved` needs a profile in the store."""
     active = app.settings
-    if active.profile is None:
+    if active.profile is None and is_saved:
         raise UsageError(
-            "a link to OPBX belongs to a stored profile, and the environment gives the settings",
+            "this is saved in a profile of the store, and the environment gives the settings",
             hint="unset OPBX_DOMAIN_UUID and OPBX_DOMAIN_API_KEY, or name a profile",
         )
     app.tell_context(active)
+    require_link(active)
     return active
 
 
@@ -133,7 +137,7 @@ def _compared(
     active: ActiveSettings, direction: str, result: str, changes: tuple[Change, ...]
 ) -> Compared:
     return Compared(
-        active.profile or "",
+        active.profile,
         active.settings.instance_url or "",
         direction,
         result,
@@ -160,6 +164,13 @@ def _base_url(app: App, active: ActiveSettings) -> str | None:
         if error.code != "configuration.webhook_url":
             raise
         return None
+
+
+def _with_domain_name(app: App, settings: Settings) -> Settings:
+    """Return the settings with the domain's name, which OPBX needs, from Cloudonix if need be."""
+    if settings.domain_name is not None:
+        return settings
+    return replace(settings, domain_name=app.client.get_domain().name)
 
 
 def _allow_takeovers(app: App, active: ActiveSettings, base_url: str | None, *, yes: bool) -> None:
@@ -193,7 +204,7 @@ def _handed_over(
         result = "interrupted"
         raise
     finally:
-        if result is not None:
+        if result is not None and active.profile is not None:
             settings = active.settings
             app.record(
                 Deed(

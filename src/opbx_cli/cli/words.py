@@ -310,7 +310,8 @@ def compared_lines(result: Compared) -> list[str]:
     changes = [f"  {change_line(change)}" for change in result.changes]
     option = result.profile_option
     if result.result == "unchanged":
-        return [f"OPBX at {result.url} has the same settings as profile '{result.profile}'."]
+        ours = "the environment" if result.profile is None else f"profile '{result.profile}'"
+        return [f"OPBX at {result.url} has the same settings as {ours}."]
     if result.result == "updated" and result.direction == "pull":
         saved = f"Saved OPBX's settings in profile '{result.profile}':"
         return [saved, *changes, f"Next: opbx validate{option}"]
@@ -321,8 +322,8 @@ def compared_lines(result: Compared) -> list[str]:
             looked = f"OPBX wrote to Cloudonix too. Next: opbx validate{option}"
         return [written, *changes, looked]
     where = "would be saved here" if result.direction == "pull" else "would be written to OPBX"
-    how = f"opbx instance {result.direction}{option}"
-    return [f"These {where}:", *changes, f"`{how}` does that."]
+    how = f"`opbx instance {result.direction}{option}` does that."
+    return [f"These {where}:", *changes, *([how] if result.profile else [])]
 
 
 def delivery_row(one: Delivery) -> tuple[str, ...]:

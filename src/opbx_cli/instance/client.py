@@ -32,12 +32,12 @@ REPEATABLE = frozenset({"GET"})
 
 @dataclass(frozen=True, slots=True)
 class InstanceAccess:
-    """Which OPBX, and with which token. `option` names the profile to another command."""
+    """Which OPBX, and with which token. `renewal` is the hint where that has expired."""
 
     url: str
     token: Secret | None
     timeout: float  # seconds
-    option: str = ""
+    renewal: str = ""
 
 
 class InstanceClient:
@@ -147,8 +147,8 @@ class InstanceClient:
         except httpx.HTTPError as error:
             raise failures.transport_failure(error, call, self._host) from error
         if not response.is_success:
-            connect = f"opbx instance connect {self._access.url}{self._access.option}"
-            raise failures.status_failure(response, call, self._secrets, connect=connect)
+            renewal = self._access.renewal
+            raise failures.status_failure(response, call, self._secrets, renewal=renewal)
         return response.content
 
     def _understood(self, purpose: str, content: bytes, parser: Callable[[object], T]) -> T:

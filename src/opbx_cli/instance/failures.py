@@ -56,14 +56,14 @@ def transport_failure(error: httpx.HTTPError, call: Call, host: str) -> OpbxErro
 
 
 def status_failure(
-    response: httpx.Response, call: Call, secrets: Iterable[Secret], *, connect: str
+    response: httpx.Response, call: Call, secrets: Iterable[Secret], *, renewal: str
 ) -> OpbxError:
-    """Word an answer that is not a success; `connect` is the command that signs in again."""
+    """Word an answer that is not a success; `renewal` is the hint for an expired token."""
     status = response.status_code
     said = error_sentences(response.content, secrets)
     more = f": {'; '.join(said)}" if said else ""
     if status == httpx.codes.UNAUTHORIZED:
-        return _unauthorized(call, connect)
+        return _unauthorized(call, renewal)
     if status == httpx.codes.FORBIDDEN:
         return _forbidden(call, more)
     if status == httpx.codes.UNPROCESSABLE_ENTITY:
@@ -115,7 +115,7 @@ def not_owner(role: str | None) -> CredentialsError:
     )
 
 
-def _unauthorized(call: Call, connect: str) -> CredentialsError:
+def _unauthorized(call: Call, renewal: str) -> CredentialsError:
     if call.path == "/auth/login":
         return CredentialsError(
             "OPBX does not know this e-mail address with this password (401)",
@@ -125,7 +125,7 @@ def _unauthorized(call: Call, connect: str) -> CredentialsError:
         )
     return CredentialsError(
         f"cannot {call.purpose}: the OPBX token has expired or was revoked (401)",
-        hint=f"`{connect}` signs in again",
+        hint=renewal,
         code="instance.signed_out",
         http_status=401,
     )

@@ -20,6 +20,7 @@ from opbx_cli.operations.configure import GivenSettings
 from opbx_cli.operations.desired import Change, Desired
 from opbx_cli.operations.plan import plan
 from opbx_cli.operations.steps import Status, Step, StepId, is_in_doubt
+from opbx_cli.settings import INSTANCE_TOKEN, INSTANCE_URL, ActiveSettings
 from opbx_cli.values import (
     NO_ANSWER_TIMEOUT,
     InvalidValue,
@@ -67,7 +68,7 @@ class Linked:
 class Compared:
     """OPBX's copy beside ours, and what a command made of that."""
 
-    profile: str
+    profile: str | None
     url: str
     direction: str  # `pull` or `push`
     result: str  # `unchanged`, `differs`, `updated`
@@ -225,15 +226,22 @@ def link(
     )
 
 
-def require_link(settings: Settings, option: str) -> tuple[str, Secret]:
-    """Return where OPBX is, and the token. Raises `ConfigurationError` without a link."""
-    if settings.instance_url is None or settings.instance_token is None:
+def require_link(active: ActiveSettings) -> str:
+    """Return where OPBX is. Raises `ConfigurationError` without a link."""
+    url = active.settings.instance_url
+    if url is None and active.profile is None:
         raise ConfigurationError(
-            "this profile is not linked to an OPBX",
-            hint=f"`opbx instance connect URL{option}` links it",
+            "the environment names no OPBX",
+            hint=f"set {INSTANCE_URL} and {INSTANCE_TOKEN}",
             code="instance.not_linked",
         )
-    return settings.instance_url, settings.instance_token
+    if url is None:
+        raise ConfigurationError(
+            "this profile is not linked to an OPBX",
+            hint=f"`opbx instance connect URL{active.profile_option}` links it",
+            code="instance.not_linked",
+        )
+    return url
 
 
 def plan_pull(
