@@ -6,7 +6,7 @@ import contextlib
 import json
 import secrets
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,16 @@ from servers import HANG, Served, http, listening, read_request
 
 JSON = {"Content_Type": "application/json"}
 EMAIL, PASSWORD = "owner@example.com", "correct horse battery staple"
+FAULTS = {
+    "lost": b"",
+    "500": http("500 Oops", b'{"message": "Server Error"}'),
+    "503": http("503 Down", b"<html>"),
+    "429": http("429 Too Many Requests", b'{"message": "Too Many Attempts."}'),
+    "403": http("403 Forbidden", b'{"error": "Forbidden", "message": "Owners only."}'),
+    "422": http("422 Unprocessable", b'{"message": "Invalid.", "errors": {"a": ["It must fit."]}}'),
+    "html": http("200 OK", b"<html>hello</html>"),
+    "302": http("302 Found", Location="https://elsewhere.example/"),
+}
 APPLICATION = "opbx-routing-application-a1b2c3d4"
 
 
@@ -34,6 +44,13 @@ class OpbxApi:
     calls: list[tuple[str, str]] = field(default_factory=list)
     bodies: list[Any] = field(default_factory=list)
     hides_after_write: bool = False  # no GET of the settings is answered once they were written
+    # The fault of the call with this number (from 1, counted since `forget`), by its name.
+    fault: tuple[int, str] | None = None
+    # Told of each call before and after it is carried out.
+    watch: Callable[[int, str], None] = lambda _number, _moment: None
+    echoes: tuple[str, str] | None = None  # a field, and the secret that is shown in it
+    seen_tokens: list[str] = field(default_factory=list)
+    is_busy: bool = False  # with a write, which goes to Cloudonix too
     # Answers in place of its own, by method and path; the call is carried out before or not.
     instead: dict[tuple[str, str], bytes] = field(default_factory=dict)
     after: dict[tuple[str, str], bytes] = field(default_factory=dict)
@@ -43,12 +60,36 @@ class OpbxApi:
         self.calls.append((method, path))
         self.bodies.append(body)
         assert "x-requested-with" not in headers
+        number = len(self.calls)
+        self.watch(number, "before")
+        if self.fault is not None and self.fault[0] == number:
+            return self._faulty(self.fault[1], method, path, headers, body)
         if self.hides_after_write and method == "GET" and ("PUT", path) in self.calls:
             return http("503 Down")
         if (method, path) in self.instead:
             return self.instead[method, path]
         answered = self._answer(method, path, headers, body)
+        self.watch(number, "after")
         return self.after.get((method, path), answered)
+
+    def forget(self) -> None:
+        """Count the calls from 1 again."""
+        self.calls.clear()
+        self.bodies.clear()
+
+    def _faulty(
+        self, fault: str, method: str, path: str, headers: dict[str, str], body: Any
+    ) -> bytes:
+        if fault == "401":  # the token has expired
+            self.tokens.clear()
+        if fault.endswith("-after") or fault == "401":
+            answered = self._answer(method, path, headers, body)
+            if fault == "401":
+                return answered
+        if fault == "echo":
+            words = f"{headers.get('authorization')} {json.dumps(body)}"
+            return _json("422 Unprocessable", {"message": words, "errors": {"a": [words]}})
+        return FAULTS[fault.removesuffix("-after")]
 
     def _answer(self, method: str, path: str, headers: dict[str, str], body: Any) -> bytes:
         if (method, path) == ("POST", "/auth/login"):
@@ -86,15 +127,25 @@ class OpbxApi:
 
     @property
     def user(self) -> dict[str, Any]:
-        organization = {"id": "7", "name": "Acme PBX", "status": "active"}
-        return {"id": "1", "email": EMAIL, "role": self.role, "organization": organization}
+        name = self._echo("organization", "Acme PBX")
+        organization = {"id": "7", "name": name, "status": "active"}
+        role = self._echo("role", self.role)
+        return {"id": "1", "email": EMAIL, "role": role, "organization": organization}
+
+    def _echo(self, place: str, value: str) -> str:
+        if self.echoes is None or self.echoes[0] != place:
+            return value
+        secrets = {"token": (self.tokens or [""])[-1], "password": PASSWORD}
+        return secrets.get(self.echoes[1]) or str((self.settings or {})[self.echoes[1]])
 
     @property
     def shown(self) -> dict[str, Any] | None:
         """The settings as GET shows them: July masks both keys."""
-        if self.settings is None or self.state == "january":
-            return self.settings
-        shown = dict(self.settings)
+        if self.settings is None:
+            return None
+        shown = {name: self._echo(name, value) for name, value in self.settings.items()}
+        if self.state == "january":
+            return shown
         for name in ("domain_api_key", "domain_requests_api_key"):
             if shown.get(name):
                 shown[name] = f"{shown[name][:4]}***{shown[name][-4:]}"
@@ -106,6 +157,7 @@ class OpbxApi:
             error = {"code": "invalid_credentials", "message": "Invalid e-mail or password."}
             return _json("401 Unauthorized", {"error": error})
         self.tokens = [f"3|{secrets.token_hex(20)}"]  # every other one is revoked
+        self.seen_tokens += self.tokens
         content = {"access_token": self.tokens[0], "token_type": "Bearer", "expires_in": 86_400}
         return _json("200 OK", {**content, "user": self.user})
 
@@ -119,12 +171,14 @@ class OpbxApi:
             for name, value in body.items()
             if not (self.state == "july" and isinstance(value, str) and "***" in value)
         }
+        self.is_busy = True
         self.settings = {**(self.settings or {}), **kept}
         content: dict[str, Any] = {"message": "Saved", "settings": self.shown, **self._urls}
         if self.refuses_cloudonix:
             content["warning"] = "Saved, but Cloudonix refused the API key."
         else:
             self._bring_cloudonix_in_line()
+        self.is_busy = False
         return _json("200 OK", content)
 
     def _bring_cloudonix_in_line(self) -> None:

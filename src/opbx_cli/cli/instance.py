@@ -80,9 +80,8 @@ def connect(
     from contextlib import closing
 
     from opbx_cli import settings
-    from opbx_cli.cli.instance_side import client_of
     from opbx_cli.cli.interview import KeyFlags
-    from opbx_cli.instance import SignedIn
+    from opbx_cli.instance import InstanceAccess, InstanceClient, SignedIn
     from opbx_cli.values import parse_instance_url, parse_password
 
     address = settings.checked(parse_instance_url, url, "URL")
@@ -91,7 +90,8 @@ def connect(
     app.protect_memory()
     token = tokens.read(app.environ, app.prompts)
     renewal = "give another token, or an e-mail address and a password"
-    with closing(client_of(app, address, token, renewal)) as client:
+    access = InstanceAccess(address, token, settings.api_timeout(app.environ), renewal)
+    with closing(InstanceClient(access, app.pace)) as client:
         if token is None:
             signed_in = _signed_in(app, client, email, passwords)
             with _signed_out_on_failure(client):

@@ -96,15 +96,15 @@ def push(app: App, *, check: bool, yes: bool, replace_default: bool) -> None:
         )
         with app.signals.held():  # until what was done is recorded and said
             warning = _handed_over(app, active, side, planned)
-            report = None if base_url is None else _cloudonix_again(app, active)
-            app.ui.show(
-                replace(
-                    shown,
-                    result="updated",
-                    warnings=() if warning is None else (warning,),
-                    is_in_line=report is not None and report.result is Result.OK,
+            report = None
+            try:
+                report = None if base_url is None else _cloudonix_again(app, active)
+            finally:
+                is_in_line = report is not None and report.result is Result.OK
+                warnings = () if warning is None else (warning,)
+                app.ui.show(
+                    replace(shown, result="updated", warnings=warnings, is_in_line=is_in_line)
                 )
-            )
     app.signals.check()
     if report is not None and report.error is not None:
         raise PartialError(
@@ -220,7 +220,7 @@ def _handed_over(
 
 def _cloudonix_again(app: App, active: ActiveSettings) -> Report:
     """Look at the domain, which OPBX has written to; adopt its application, and mend the rest."""
-    validation = Validation(app.client, task_of(app, active, Choices()), app.signals)
+    validation = Validation(app.client, task_of(app, active, Choices()))
     with app.ui.working("Looking at Cloudonix again"):
         for _step in validation.run():
             pass

@@ -13,16 +13,9 @@ from opbx_cli.operations.instance import require_link
 
 if TYPE_CHECKING:
     from opbx_cli.cli.app import App
-    from opbx_cli.models import Secret
     from opbx_cli.settings import ActiveSettings
 
 SIGNS_OUT_ELSEWHERE = "Signing in signs this user out of OPBX everywhere else."
-
-
-def client_of(app: App, url: str, token: Secret | None, renewal: str = "") -> InstanceClient:
-    """Return a client for one OPBX; whoever asks for it closes it."""
-    access = InstanceAccess(url, token, source.api_timeout(app.environ), renewal)
-    return InstanceClient(access, app.pace)
 
 
 @contextmanager
@@ -36,7 +29,10 @@ def opened(app: App, active: ActiveSettings) -> Iterator[InstanceClient]:
     renewal = f"`opbx instance connect {url}{active.profile_option}` signs in again"
     if active.profile is None:
         renewal = f"give another {source.INSTANCE_TOKEN}"
-    with closing(client_of(app, url, token, renewal)) as client:
+    keys = (active.settings.domain_api_key, active.settings.webhook_api_key)
+    secrets = tuple(key for key in keys if key is not None)
+    access = InstanceAccess(url, token, source.api_timeout(app.environ), renewal, secrets)
+    with closing(InstanceClient(access, app.pace)) as client:
         if login is None:
             yield client
             return

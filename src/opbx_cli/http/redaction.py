@@ -38,7 +38,7 @@ def repeats_a_key(words: str, secrets: Iterable[Secret]) -> bool:
     # A value shorter than any key is a word that the server has reason to use.
     keys = [secret for secret in secrets if len(secret.reveal()) >= KEY_LENGTH.start]
     return any(
-        any(_folded(key.reveal()) in form for form in forms)
+        any(_folded("".join(key.reveal().split())) in form for form in forms)
         or any(form in encoded for form in _base64_forms(key))
         for key in keys
     )

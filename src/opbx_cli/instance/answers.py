@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import cast
 
 from opbx_cli.callbacks import PATHS, SESSION_UPDATE
-from opbx_cli.http.redaction import quoted
+from opbx_cli.http.redaction import quoted, repeats_a_key
 from opbx_cli.instance.models import InstanceSettings, InstanceUser, SignedIn, Written
 from opbx_cli.models import Secret
 
@@ -37,28 +37,38 @@ def parse_signed_in(value: object) -> SignedIn:
     return SignedIn(Secret(token), _number(data.get("expires_in")))
 
 
-def parse_user_answer(value: object) -> InstanceUser:
+def parse_user_answer(value: object, secrets: Iterable[Secret]) -> InstanceUser:
     data = _object(value, "a user")
-    return _user(data.get("user", data))
+    user = _object(data.get("user", data), "a user")
+    organization = user.get("organization")
+    name = organization.get("name") if isinstance(organization, dict) else None
+    kept = tuple(secrets)
+    return InstanceUser(
+        email=_without(kept, user.get("email")),
+        role=_without(kept, user.get("role")),
+        organization=_without(kept, name) or _without(kept, user.get("organization_id")),
+    )
 
 
-def parse_settings_answer(value: object) -> InstanceSettings:
+def parse_settings_answer(value: object, secrets: Iterable[Secret]) -> InstanceSettings:
+    """Return the settings. A text that repeats a key, typed into the wrong field, is left out."""
     data = _object(value, "settings")
     if "settings" not in data:
         raise UnintelligibleError("JSON without settings in it")
-    in_use = _base_url_of(_text(data.get("callback_url")))
-    if data["settings"] is None:
-        return InstanceSettings(base_url_in_use=in_use)
-    raw = _object(data["settings"], "settings")
+    raw = {} if data["settings"] is None else _object(data["settings"], "settings")
+    api_key, webhook_key = (
+        _secret(raw.get(name)) for name in ("domain_api_key", "domain_requests_api_key")
+    )
+    kept = (*secrets, *(key for key in (api_key, webhook_key) if key is not None))
     return InstanceSettings(
-        domain_uuid=_text(raw.get("domain_uuid")),
-        domain_name=_text(raw.get("domain_name")),
-        domain_api_key=_secret(raw.get("domain_api_key")),
-        webhook_api_key=_secret(raw.get("domain_requests_api_key")),
-        webhook_base_url=_text(raw.get("webhook_base_url")),
+        domain_uuid=_without(kept, raw.get("domain_uuid")),
+        domain_name=_without(kept, raw.get("domain_name")),
+        domain_api_key=api_key,
+        webhook_api_key=webhook_key,
+        webhook_base_url=_without(kept, raw.get("webhook_base_url")),
         no_answer_timeout=_number(raw.get("no_answer_timeout")),
-        recording_format=_text(raw.get("recording_format")),
-        base_url_in_use=in_use,
+        recording_format=_without(kept, raw.get("recording_format")),
+        base_url_in_use=_base_url_of(_without(kept, data.get("callback_url"))),
         raw=raw,
     )
 
@@ -100,17 +110,6 @@ def error_sentences(content: bytes, secrets: Iterable[Secret]) -> tuple[str, ...
     return () if one is None else (one,)
 
 
-def _user(value: object) -> InstanceUser:
-    data = _object(value, "a user")
-    organization = data.get("organization")
-    name = _text(organization.get("name")) if isinstance(organization, dict) else None
-    return InstanceUser(
-        email=_text(data.get("email")),
-        role=_text(data.get("role")),
-        organization=name or _text(data.get("organization_id")),
-    )
-
-
 def _base_url_of(callback_url: str | None) -> str | None:
     """Return the base of the URL that OPBX says it has session updates sent to."""
     path = PATHS[SESSION_UPDATE]
@@ -129,6 +128,12 @@ def _text(value: object) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     return value if isinstance(value, str) and 0 < len(value) <= TEXT_MAX else None
+
+
+def _without(secrets: Iterable[Secret], value: object) -> str | None:
+    """Return a text as it is; None where it repeats a key."""
+    text = _text(value)
+    return None if text is None or repeats_a_key(text, secrets) else text
 
 
 def _secret(value: object) -> Secret | None:

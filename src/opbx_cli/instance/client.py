@@ -32,12 +32,16 @@ REPEATABLE = frozenset({"GET"})
 
 @dataclass(frozen=True, slots=True)
 class InstanceAccess:
-    """Which OPBX, and with which token. `renewal` is the hint where that has expired."""
+    """Which OPBX, and with which token. `renewal` is the hint where that has expired.
+
+    `secrets` are the keys that are known here, so that no answer of OPBX's shows them.
+    """
 
     url: str
     token: Secret | None
     timeout: float  # seconds
     renewal: str = ""
+    secrets: tuple[Secret, ...] = ()
 
 
 class InstanceClient:
@@ -46,7 +50,7 @@ class InstanceClient:
     def __init__(self, access: InstanceAccess, pace: Pace | None = None) -> None:
         self._access = access
         self._token = access.token
-        self._secrets = [] if access.token is None else [access.token]
+        self._secrets = [*access.secrets, *([] if access.token is None else [access.token])]
         base_url = _parse_url(access.url)
         self._host = host_of(base_url)
         self._http = httpx.Client(
@@ -95,13 +99,17 @@ class InstanceClient:
         """Return whom the token speaks for."""
         purpose = "read who is signed in"
         content = self._send(failures.Call("GET", "/auth/me", purpose))
-        return self._understood(purpose, content, answers.parse_user_answer)
+        return self._understood(
+            purpose, content, lambda value: answers.parse_user_answer(value, self._secrets)
+        )
 
     def read(self) -> InstanceSettings:
         """Return the organisation's settings; all are None where it has none yet."""
         purpose = "read the organisation's settings"
         content = self._send(failures.Call("GET", "/settings/cloudonix", purpose))
-        return self._understood(purpose, content, answers.parse_settings_answer)
+        return self._understood(
+            purpose, content, lambda value: answers.parse_settings_answer(value, self._secrets)
+        )
 
     def write(self, settings: Mapping[str, str | int | Secret | None]) -> Written:
         """Write settings, by OPBX's names; what is absent stays, None erases.

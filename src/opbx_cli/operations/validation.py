@@ -16,6 +16,7 @@ from opbx_cli.operations.instance import OpenInstance, compared_step
 from opbx_cli.operations.interruptions import Interruptions, NoInterruptions, given_up
 from opbx_cli.operations.key_ownership import (
     KeyAction,
+    KeyChoice,
     after_cut_rotation,
     is_cut_rotation,
     shows_key,
@@ -274,7 +275,7 @@ class Validation:
             with self._interruptions.held():
                 step, warning = compared_step(
                     task.instance,
-                    replace(self._settings, domain_name=self._domain_name),
+                    self._settings_for_opbx(choices),
                     base_url=self._url.base_url,
                     push=task.push,
                     check=task.check,
@@ -291,6 +292,15 @@ class Validation:
         yield from self.look_again()
         if self._plan is not None:
             yield from self._carrying_out(self._plan, choices)
+
+    def _settings_for_opbx(self, choices: Choices) -> Settings:
+        """Return the settings as this run leaves them: a key that was adopted is another one."""
+        settings = self._settings
+        if self._task.profile is not None and not self._task.check:
+            settings = self._task.profile.now()
+        elif choices.key is KeyChoice.KEEP:  # the domain's, which is saved nowhere
+            settings = replace(settings, webhook_api_key=None)
+        return replace(settings, domain_name=self._domain_name)
 
     def look_again(self) -> tuple[Step, ...]:
         """Read settings and domain anew, because the settings changed under the run."""
