@@ -23,6 +23,7 @@ from support import MEASURED, Opbx
 
 KEY = "webhook-key-of-a-test-0123456789"
 BEARER = {"Authorization": f"Bearer {KEY}"}
+UUID = "6b1f0c2e-0000-4000-8000-000000000001"
 DEADLINE = 30.0  # seconds; only a test that fails ever waits for it
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
 
@@ -118,6 +119,22 @@ def asked(
 
 def as_json(content: object) -> bytes:
     return json.dumps(content).encode()
+
+
+def record(uuid: str = UUID) -> bytes:
+    """Return the body of a call record that OPBX takes."""
+    fields = {"from": "+15551234567", "to": "+15557654321", "disposition": "ANSWER"}
+    numbers = {"timestamp": 1767323045, "duration": 7, "billsec": 5}
+    owner = {"domain": {"uuid": uuid, "name": "d.test"}}
+    return as_json({**fields, **numbers, "call_id": "c1", "owner": owner})
+
+
+RECORD = record()
+
+
+def padded(length: int) -> bytes:
+    """Return the same with blanks behind it, so many bytes in all."""
+    return RECORD + b" " * (length - len(RECORD))
 
 
 @dataclass

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from pbx import CDR
+from pbx import SESSION_UPDATE
 from receiving import BEARER, DEADLINE, KEY, as_json, listener
 from servers import Authority, authority
 from support import Opbx, Outcome
@@ -193,7 +193,7 @@ def test_a_server_that_is_no_opbx_never_sees_the_key(
 
 
 def test_callbacks_come_through_the_proxy_whole(keyed: Opbx, tmp_path: Path) -> None:
-    body = as_json({"session": {"token": "s-1"}, "disposition": "ANSWER", "x": "y" * 300_000})
+    body = as_json({"domain": "d.test", "token": "s-1", "x": "y" * 300_000})
     private = authority(tmp_path, HOST, days=60)
     saved = tmp_path / "saved"
     with listener(keyed, "--save", str(saved)) as running:
@@ -202,7 +202,7 @@ def test_callbacks_come_through_the_proxy_whole(keyed: Opbx, tmp_path: Path) -> 
             context = ssl.create_default_context(cafile=private.certificate)
             connection = http.client.HTTPSConnection(HOST, port, context=context, timeout=DEADLINE)
             with contextlib.closing(connection):
-                connection.request("POST", CDR, body, BEARER)
+                connection.request("POST", SESSION_UPDATE, body, BEARER)
                 assert connection.getresponse().status == 200
         _code, stdout, _stderr = running.stopped(15)
     assert stdout.count("accepted") == 1

@@ -25,10 +25,12 @@ from receiving import (
     DEADLINE,
     KEY,
     NOW,
+    RECORD,
     Receiver,
     as_json,
     asked,
     connected,
+    padded,
     receiving,
     request,
 )
@@ -51,6 +53,10 @@ BODIES = {
         "to": "+15557654321",
         "disposition": "ANSWER",
         "owner": {"domain": {"name": "d.test", "uuid": "u"}},
+        "timestamp": 1767323045,
+        "duration": 7,
+        "billsec": 5,
+        "call_id": "c1",
     },
 }
 
@@ -73,17 +79,14 @@ def test_a_callback_with_the_key_is_taken_and_shown(path: str) -> None:
     assert call.status == ("ANSWER" if path == CDR else "ringing")
 
 
-def test_a_form_is_as_good_as_json_on_the_voice_endpoint() -> None:
+def test_a_form_says_nothing_to_opbx() -> None:
     with receiving() as receiver:
         body = urlencode({**CALL, "Session": "s1"}).encode()
-        assert asked(receiver.port, VOICE, body, **BEARER, **FORM).status == 200
+        voice = asked(receiver.port, VOICE, body, **BEARER, **FORM)
+        assert voice.status == 400
+        assert voice.headers["content-type"].startswith("application/xml")
         assert asked(receiver.port, CDR, body, **BEARER, **FORM).status == 400
-        assert asked(receiver.port, VOICE, b"To=%ff", **BEARER, **FORM).status == 400
-        many = "&".join(f"a{n}=1" for n in range(1001)).encode()
-        assert asked(receiver.port, VOICE, many, **BEARER, **FORM).status == 400
-    assert receiver.shown[0].call.caller == "+15551234567"
-    reasons = [callback.reason for callback in receiver.shown]
-    assert reasons == [None, "bad JSON", "not UTF-8", "bad form"]
+    assert [callback.reason for callback in receiver.shown] == ["bad JSON", "bad JSON"]
 
 
 @pytest.mark.parametrize(
@@ -106,7 +109,7 @@ def test_a_form_is_as_good_as_json_on_the_voice_endpoint() -> None:
 def test_what_is_not_the_key_is_unauthorized(headers: dict[str, str], reason: str) -> None:
     with receiving() as receiver:
         voice = asked(receiver.port, VOICE, as_json(CALL), **headers)
-        others = [asked(receiver.port, path, b"{}", **headers) for path in (SESSION_UPDATE, CDR)]
+        others = [asked(receiver.port, path, RECORD, **headers) for path in (SESSION_UPDATE, CDR)]
     assert voice.status == 401
     assert b"<Response>" in voice.body
     assert voice.body.rstrip().endswith(b"<Hangup/></Response>")
@@ -115,21 +118,6 @@ def test_what_is_not_the_key_is_unauthorized(headers: dict[str, str], reason: st
         assert "error" in other.document
     assert [callback.reason for callback in receiver.shown] == [reason] * 3
     assert receiver.server.reception.tally.refused == 3
-
-
-def test_voice_wants_a_token_then_the_number_and_the_others_judge_the_token_first() -> None:
-    wrong = {"Authorization": "Bearer wrong-token-0123"}
-    with receiving() as receiver:
-        for body in (b"{}", b'{"to": ""}', b'{"To": null, "from": "1"}', b"nonsense", b""):
-            assert asked(receiver.port, VOICE, body).status == 401
-            assert asked(receiver.port, VOICE, body, Authorization=f"bearer {KEY}").status == 401
-            answer = asked(receiver.port, VOICE, body, **wrong)
-            assert (answer.status, "error" in answer.document) == (400, True)
-            assert asked(receiver.port, VOICE, body, **BEARER).status == 400
-        for path in (SESSION_UPDATE, CDR):
-            assert asked(receiver.port, path, b"nonsense").status == 401
-            assert asked(receiver.port, path, b"nonsense", **BEARER).status == 400
-        assert asked(receiver.port, VOICE, b'{"to": "1"}').status == 401
 
 
 @pytest.mark.parametrize(
@@ -148,14 +136,14 @@ def test_voice_wants_a_token_then_the_number_and_the_others_judge_the_token_firs
 def test_a_body_that_cannot_be_read_is_a_bad_request(body: bytes, reason: str) -> None:
     with receiving() as receiver:
         answer = asked(receiver.port, CDR, body, **BEARER)
-        assert asked(receiver.port, CDR, b"{}", **BEARER).status == 200
+        assert asked(receiver.port, CDR, RECORD, **BEARER).status == 200
     assert (answer.status, "error" in answer.document) == (400, True)
     assert receiver.shown[0].reason == reason
 
 
 def test_numbers_of_any_size_are_texts() -> None:
     with receiving() as receiver:
-        body = b'{"token": %s, "callerId": 1e999999}' % (b"9" * 10_000)
+        body = b'{"domain": "d", "token": %s, "callerId": 1e999999}' % (b"9" * 10_000)
         assert asked(receiver.port, SESSION_UPDATE, body, **BEARER).status == 200
     call = receiver.shown[0].call
     assert call.id is not None
@@ -166,7 +154,9 @@ def test_numbers_of_any_size_are_texts() -> None:
 def test_remote_text_is_cleaned_and_bounded() -> None:
     hostile = "\x1b]0;x\x07\u202e\n\r\t\ud800A" + "9" * 100_000
     with receiving() as receiver:
-        body = as_json({"To": hostile, "From": {"a": 1}, "CallStatus": True, "Session": "\n"})
+        body = as_json(
+            {"To": hostile, "Domain": "d", "From": {"a": 1}, "CallStatus": True, "Session": "\n"}
+        )
         assert asked(receiver.port, VOICE, body, **BEARER).status == 200
     call = receiver.shown[0].call
     assert call.callee is not None
@@ -180,11 +170,11 @@ def test_a_second_key_counts_until_it_expires() -> None:
         receiver.keys.append(AcceptedKey(Secret("old-key-1"), "previous", NOW + timedelta(1)))
         receiver.keys.append(AcceptedKey(Secret("old-key-2"), "previous", NOW))
         statuses = [
-            asked(receiver.port, CDR, b"{}", Authorization=f"Bearer {key}").status
+            asked(receiver.port, CDR, RECORD, Authorization=f"Bearer {key}").status
             for key in (KEY, "old-key-1", "old-key-2")
         ]
         receiver.keys.clear()
-        assert asked(receiver.port, CDR, b"{}", **BEARER).status == 401
+        assert asked(receiver.port, CDR, RECORD, **BEARER).status == 401
     assert statuses == [200, 200, 401]
     found = [(callback.key, callback.reason) for callback in receiver.shown]
     assert found == [
@@ -213,8 +203,8 @@ def test_other_methods_and_paths_are_refused(method: str) -> None:
         assert (answer.status, answer.headers["allow"]) == (405, "POST")
         assert asked(receiver.port, "/else", method=method).status == 404
         assert asked(receiver.port, f"{CDR}/", b"{}", **BEARER).status == 404
-        assert asked(receiver.port, f"{CDR}?a=b", b"{}", **BEARER).status == 200
-        assert asked(receiver.port, f"http://x{CDR}", b"{}", **BEARER).status == 200
+        assert asked(receiver.port, f"{CDR}?a=b", RECORD, **BEARER).status == 200
+        assert asked(receiver.port, f"http://x{CDR}", RECORD, **BEARER).status == 200
     reasons = [callback.reason for callback in receiver.shown]
     assert reasons == ["wrong method", "unknown path", "unknown path", None, None]
     assert receiver.shown[1].endpoint is None
@@ -223,8 +213,8 @@ def test_other_methods_and_paths_are_refused(method: str) -> None:
 
 def test_a_body_over_the_limit_is_refused_however_it_comes() -> None:
     with receiving(Limits(body_max=1000)) as receiver:
-        assert asked(receiver.port, CDR, b"{}" + b" " * 998, **BEARER).status == 200
-        answer = asked(receiver.port, CDR, b"{}" + b" " * 999, **BEARER)
+        assert asked(receiver.port, CDR, padded(1000), **BEARER).status == 200
+        answer = asked(receiver.port, CDR, padded(1001), **BEARER)
         assert (answer.status, answer.headers["connection"]) == (413, "close")
         with connected(receiver.port) as client:
             client.send(
@@ -243,8 +233,8 @@ def test_a_body_over_the_limit_is_refused_however_it_comes() -> None:
 
 def test_the_default_limit_is_a_mebibyte() -> None:
     with receiving() as receiver:
-        assert asked(receiver.port, CDR, b"{}" + b" " * (2**20 - 2), **BEARER).status == 200
-        assert asked(receiver.port, CDR, b"{}" + b" " * (2**20 - 1), **BEARER).status == 413
+        assert asked(receiver.port, CDR, padded(2**20), **BEARER).status == 200
+        assert asked(receiver.port, CDR, padded(2**20 + 1), **BEARER).status == 413
 
 
 def test_all_bodies_together_have_a_limit_too() -> None:
@@ -256,8 +246,8 @@ def test_all_bodies_together_have_a_limit_too() -> None:
             other.send(head + b" " * 699)
             assert one.response().status == 503
             other.send(b" ")
-            assert other.response().status == 401
-        assert asked(receiver.port, CDR, b" " * 900).status == 401
+            assert other.response().status == 400
+        assert asked(receiver.port, CDR, b" " * 900).status == 400
 
 
 @pytest.mark.parametrize(
@@ -279,7 +269,7 @@ def test_a_slow_client_is_cut(start: bytes, status: int | None) -> None:
 
 def test_one_that_asks_no_more_is_closed() -> None:
     with receiving(Limits(idle=0.05)) as receiver, connected(receiver.port) as client:
-        client.send(request(CDR, b"{}", **BEARER))
+        client.send(request(CDR, RECORD, **BEARER))
         assert client.response().status == 200
         assert client.rest() == b""
 
@@ -294,7 +284,7 @@ def test_one_that_does_not_read_its_answers_is_cut() -> None:
 
 def test_one_that_reads_late_gets_every_answer() -> None:
     count = 10_000  # more answers than are kept for a client
-    many = request(CDR, b"{}", **BEARER) * count
+    many = request(CDR, RECORD, **BEARER) * count
     limits = Limits(request=DEADLINE)
     with receiving(limits) as receiver, connected(receiver.port, buffer=65536) as client:
         sender = threading.Thread(target=client.send, args=(many,))
@@ -315,7 +305,7 @@ def test_a_request_that_goes_wrong_here_is_one_request() -> None:
 
     with receiving(show=show) as receiver:
         with connected(receiver.port) as client:
-            client.send(request(CDR, b"{}", **BEARER))
+            client.send(request(CDR, RECORD, **BEARER))
             assert client.rest() == b""
         assert asked(receiver.port, HEALTH, method="GET").status == 200
     assert receiver.warnings == ["a request was not answered: unexpected RuntimeError"]
@@ -324,7 +314,7 @@ def test_a_request_that_goes_wrong_here_is_one_request() -> None:
 def test_pipelined_requests_are_answered_in_order() -> None:
     count = 500
     with receiving() as receiver, connected(receiver.port) as client:
-        bodies = [as_json({"token": f"s{number}"}) for number in range(count)]
+        bodies = [as_json({"domain": "d", "token": f"s{number}"}) for number in range(count)]
         client.send(b"".join(request(SESSION_UPDATE, body, **BEARER) for body in bodies))
         assert [client.response().status for _ in range(count)] == [200] * count
         found = [callback.call.id for callback in receiver.shown]
@@ -334,11 +324,11 @@ def test_pipelined_requests_are_answered_in_order() -> None:
 def test_a_half_closed_connection_gets_its_answers() -> None:
     with receiving() as receiver:
         with connected(receiver.port) as client:
-            client.send(request(CDR, b"{}", **BEARER) * 2)
+            client.send(request(CDR, RECORD, **BEARER) * 2)
             client.socket.shutdown(socket.SHUT_WR)
             assert client.rest().count(b"HTTP/1.1 200 ") == 2
         with connected(receiver.port) as client:
-            client.send(request(CDR, b"{}", **BEARER)[:-1])
+            client.send(request(CDR, RECORD, **BEARER)[:-1])
             client.socket.shutdown(socket.SHUT_WR)
             assert client.rest().startswith(b"HTTP/1.1 400 ")
 
@@ -359,7 +349,7 @@ def test_the_answer_to_a_head_request_that_is_refused_before_its_end_has_no_body
 
 def test_one_who_waits_for_100_continue_hears_it() -> None:
     with receiving() as receiver, connected(receiver.port) as client:
-        whole = request(CDR, b"{}", Expect="100-continue", **BEARER)
+        whole = request(CDR, RECORD, Expect="100-continue", **BEARER)
         client.send(whole[:-2])
         assert client.response().status == 100
         client.send(whole[-2:])
@@ -402,7 +392,7 @@ def test_what_is_no_http_is_refused(data: bytes) -> None:
 def test_a_request_whose_end_can_be_read_in_two_ways_is_refused_and_closed(
     version: str, lengths: list[str]
 ) -> None:
-    smuggled = request(CDR, b"{}", **BEARER)
+    smuggled = request(CDR, RECORD, **BEARER)
     head = f"POST {CDR} HTTP/{version}\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\n"
     head += "".join(f"{line}\r\n" for line in lengths) + "\r\n"
     with receiving() as receiver, connected(receiver.port) as client:
@@ -417,7 +407,7 @@ def test_a_request_whose_end_can_be_read_in_two_ways_is_refused_and_closed(
 def test_an_upgrade_is_not_taken_up() -> None:
     with receiving() as receiver, connected(receiver.port) as client:
         wanted = {"Connection": "Upgrade", "Upgrade": "websocket"}
-        client.send(request(CDR, b"{}", **BEARER, **wanted) * 2)
+        client.send(request(CDR, RECORD, **BEARER, **wanted) * 2)
         assert [client.response().status for _ in range(2)] == [200, 200]
 
 
@@ -450,7 +440,7 @@ def running() -> Iterator[Receiver]:
 )
 def test_any_body_is_answered(running: Receiver, path: str, body: bytes, kind: str) -> None:
     answer = asked(running.port, path, body, Content_Type=kind, **BEARER)
-    assert answer.status in (200, 400)
+    assert answer.status in (200, 400, 404, 422)
     assert asked(running.port, HEALTH, method="GET").status == 200
 
 

@@ -15,7 +15,7 @@ from opbx_cli.receiver.archive import Archive
 from opbx_cli.receiver.save_limit import SaveLimit
 from opbx_cli.values import parse_size
 from pbx import CDR, SESSION_UPDATE, VOICE
-from receiving import BEARER, KEY, as_json, asked, connected, receiving, request
+from receiving import BEARER, KEY, RECORD, as_json, asked, connected, receiving, request
 
 CALL = {"To": "+15557654321", "From": "+15551234567", "CallStatus": "ringing", "Domain": "d.test"}
 
@@ -62,7 +62,7 @@ def test_of_a_refused_callback_the_headers_and_why_are_kept_and_not_its_body(
     wrong = {"Authorization": "Bearer wrong-token-sK7q", "Cookie": "sK7q", "User_Agent": "a"}
     with Archive(tmp_path / "saved") as archive, receiving(archive=archive) as receiver:
         asked(receiver.port, VOICE, body)
-        asked(receiver.port, SESSION_UPDATE, as_json(CALL), **wrong)
+        asked(receiver.port, SESSION_UPDATE, RECORD, **wrong)
         asked(receiver.port, CDR, body, **BEARER)
         asked(receiver.port, CDR, method="A" * 9000, X_Copy=KEY, **BEARER)
         asked(receiver.port, CDR, b" " * (2**20 + 1), **BEARER)
@@ -99,7 +99,7 @@ def test_what_is_kept_of_a_refused_callback_is_small_whatever_came(tmp_path: Pat
     long = {"X_Long": "\xff" * 15_000, "X_Short": "1"}
     with Archive(tmp_path / "saved") as archive, receiving(archive=archive) as receiver:
         for headers in (many, long):
-            assert asked(receiver.port, CDR, b"{}", **headers).status == 401
+            assert asked(receiver.port, CDR, RECORD, **headers).status == 401
     first, second = sorted((tmp_path / "saved").iterdir())
     assert max(path.stat().st_size for path in (first, second)) <= 32 * 1024
     document = json.loads(first.read_text())
@@ -127,7 +127,7 @@ def test_files_that_are_there_are_neither_followed_nor_overwritten(tmp_path: Pat
     (folder / "20260102T030405.678000Z-000001-cdr.body").symlink_to(victim)
     (folder / "20260102T030405.678000Z-000002-cdr.body").write_text("old")
     with receiving(archive=archive) as receiver:
-        assert asked(receiver.port, CDR, b"{}", **BEARER).status == 200
+        assert asked(receiver.port, CDR, RECORD, **BEARER).status == 200
     archive.close()
     assert not victim.exists()
     assert (folder / "20260102T030405.678000Z-000002-cdr.body").read_text() == "old"
@@ -141,7 +141,7 @@ def test_a_folder_that_was_swapped_gets_nothing(tmp_path: Path) -> None:
     folder.rename(tmp_path / "moved")
     folder.symlink_to(elsewhere)
     with receiving(archive=archive) as receiver:
-        assert asked(receiver.port, CDR, b"{}", **BEARER).status == 200
+        assert asked(receiver.port, CDR, RECORD, **BEARER).status == 200
     archive.close()
     assert list(elsewhere.iterdir()) == []
     assert len(list((tmp_path / "moved").iterdir())) == 2
@@ -151,7 +151,7 @@ def test_what_cannot_be_saved_is_not_taken_and_ends_it(tmp_path: Path) -> None:
     archive = Archive(tmp_path / "saved")
     archive.close()  # every write to it fails from now on, as on a disk that went away
     with receiving(archive=archive) as receiver:
-        answer = asked(receiver.port, CDR, b"{}", **BEARER)
+        answer = asked(receiver.port, CDR, RECORD, **BEARER)
     assert answer.status == 503
     (failure,) = receiver.failures
     assert failure.message.startswith("the callback could not be saved: ")
@@ -172,7 +172,7 @@ def test_with_as_many_files_as_may_be_nothing_new_is_saved(tmp_path: Path) -> No
         receiving(archive=archive) as receiver,
     ):
         for _ in range(4):
-            assert asked(receiver.port, CDR, b"{}", **BEARER).status == 200
+            assert asked(receiver.port, CDR, RECORD, **BEARER).status == 200
     assert (saved(folder, "*.body"), saved(folder, "*.headers.json")) == (2, 2)
     assert [callback.saved is not None for callback in receiver.shown] == [True, True, False, False]
     (warning,) = warnings
@@ -188,8 +188,8 @@ def test_strangers_do_not_use_up_the_room_of_what_is_accepted(tmp_path: Path) ->
             receiving(archive=archive) as receiver,
         ):
             for _ in range(50):
-                assert asked(receiver.port, CDR, b"{}").status == 401
-            assert asked(receiver.port, CDR, b"{}", **BEARER).status == 200
+                assert asked(receiver.port, CDR, RECORD).status == 401
+            assert asked(receiver.port, CDR, RECORD, **BEARER).status == 200
         assert saved(folder, "*.refused.json") == 4
         assert receiver.shown[-1].saved is not None
     assert len(warnings) == 2
@@ -203,12 +203,12 @@ def test_once_there_is_room_again_saving_goes_on(tmp_path: Path) -> None:
         receiving(archive=archive) as receiver,
     ):
         for _ in range(2):
-            asked(receiver.port, CDR, b"{}", **BEARER)
+            asked(receiver.port, CDR, RECORD, **BEARER)
         for path in folder.iterdir():
             path.unlink()
-        asked(receiver.port, CDR, b"{}", **BEARER)
+        asked(receiver.port, CDR, RECORD, **BEARER)
         seconds[0] = 10.0
-        asked(receiver.port, CDR, b"{}", **BEARER)
+        asked(receiver.port, CDR, RECORD, **BEARER)
     kept = [callback.saved is not None for callback in receiver.shown]
     assert kept == [True, False, False, True]
 
@@ -221,15 +221,15 @@ def test_without_descriptors_callbacks_are_taken_and_not_saved(tmp_path: Path) -
         receiving(archive=archive) as receiver,
         connected(receiver.port) as client,
     ):
-        client.send(request(CDR, b"{}", **BEARER))
+        client.send(request(CDR, RECORD, **BEARER))
         assert client.response().status == 200
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
-            client.send(request(CDR, b"{}", **BEARER))
+            client.send(request(CDR, RECORD, **BEARER))
             assert client.response().status == 200
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        client.send(request(CDR, b"{}", **BEARER))
+        client.send(request(CDR, RECORD, **BEARER))
         assert client.response().status == 200
     kept = [callback.saved is not None for callback in receiver.shown]
     assert (kept, receiver.failures) == ([True, False, True], [])

@@ -11,12 +11,14 @@ import pytest
 
 from opbx_cli.sandbox.server import RunningSandbox
 from pbx import CDR, SESSION_UPDATE, VOICE
+from receiving import listener
 from sandbox_calls import FROM, TO, Receiver, wire
 from servers import HANG, answering, http
 from support import Opbx, Outcome
 from terminal import shown_on_terminal
 
 CALL = ("sandbox", "call")
+SECRET = "the-secret-of-signatures-0123456789"
 
 
 @pytest.fixture
@@ -57,6 +59,65 @@ def test_a_call_after_validate_is_taken_in_order_with_the_key(
     assert [row[1] for row in shown] == ["", "processing", "ringing", "connected", "answer", ""]
     assert {tuple(row[2:5]) for row in shown} == {("delivered", "200", "1")}
     assert [row[6] for row in shown] == [receiver.url + path for path in paths]
+
+
+def test_what_is_sent_is_what_opbx_can_store(
+    wired: Opbx, sandbox: RunningSandbox, receiver: Receiver
+) -> None:
+    assert wired(*CALL).code == 0
+    updates = [arrival.body for arrival in receiver.of(SESSION_UPDATE)]
+    assert all(isinstance(one["reason"], str) and one["reason"] for one in updates)
+    (record,) = receiver.of(CDR)
+    assert record.body["session"]["domainId"] == updates[0]["domainId"]
+    assert isinstance(record.body["timestamp"], int)
+
+
+@pytest.mark.parametrize(
+    ("direction", "session"),
+    [
+        ("inbound", "incoming"),
+        ("subscriber", "outgoing"),
+        ("outbound", "outgoing"),
+        ("application", "application"),
+        ("outbound-api", "application"),
+    ],
+)
+def test_a_call_goes_in_each_direction_that_opbx_routes(
+    wired: Opbx, receiver: Receiver, direction: str, session: str
+) -> None:
+    assert wired(*CALL, "--direction", direction).code == 0
+    assert receiver.of(VOICE)[0].body["Direction"] == direction
+    assert receiver.of(SESSION_UPDATE)[0].body["direction"] == session
+
+
+@pytest.mark.parametrize("environ", [{"CLOUDONIX_WEBHOOK_SECRET": SECRET}, {}])
+def test_januarys_opbx_takes_a_signed_call_and_its_refusal_of_another_blames_no_key(
+    wired: Opbx, sandbox: RunningSandbox, environ: dict[str, str]
+) -> None:
+    with listener(wired, "--as", "january", **environ) as running:
+        url = f"http://127.0.0.1:{running.port}"
+        assert wired("configure", "--webhook-base-url", url).code == 0
+        assert wired("validate", "--replace-default").code == 0
+        refused = wired(*CALL, "--json")
+        assert (refused.code, refused.error["code"]) == (1, "call.refused")
+        assert "session-update" in refused.error["message"]
+        assert "signature" in refused.error["hint"]
+        assert "webhook-key" not in refused.error["hint"]
+        signed = wired(*CALL, "--sign-with-env", "THE_SECRET", "-v", THE_SECRET=SECRET)
+        assert signed.code == (0 if environ else 1), signed.stderr
+        assert SECRET not in refused.stderr + signed.stdout + signed.stderr
+        wrong = wired(*CALL, "--sign-with-env", "THE_SECRET", THE_SECRET="another-secret")
+        assert wrong.code == 1
+
+
+def test_a_secret_for_signing_has_to_be_there(wired: Opbx) -> None:
+    missing = wired(*CALL, "--sign-with-env", "NOT_THERE")
+    assert (missing.code, missing.stderr) == (
+        3,
+        "error: --sign-with-env: no such variable is set\n",
+    )
+    empty = wired(*CALL, "--sign-with-env", "EMPTY", EMPTY="")
+    assert empty.code == 3
 
 
 def test_json_is_one_document(wired: Opbx, sandbox: RunningSandbox, receiver: Receiver) -> None:

@@ -11,21 +11,37 @@ import sys
 import termios
 import time
 from pathlib import Path
-from urllib.parse import urlencode
 
 import pytest
 
 from opbx_cli.sandbox.server import RunningSandbox
 from pbx import CDR, SESSION_UPDATE, VOICE
-from receiving import BEARER, DEADLINE, KEY, Listener, as_json, asked, connected, listener, request
+from receiving import (
+    BEARER,
+    DEADLINE,
+    KEY,
+    RECORD,
+    UUID,
+    Listener,
+    as_json,
+    asked,
+    connected,
+    listener,
+    record,
+    request,
+)
 from support import Opbx
 from terminal import CTRL_C, on_terminal
 
-UUID = "6b1f0c2e-0000-4000-8000-000000000001"
-FORM = {"Content_Type": "application/x-www-form-urlencoded"}
-CALL = urlencode(
-    {"To": "+15557654321", "From": "+15551234567", "CallStatus": "ringing", "Session": "s1"}
-).encode()
+CALL = as_json(
+    {
+        "To": "+15557654321",
+        "From": "+15551234567",
+        "CallStatus": "ringing",
+        "Session": "s1",
+        "Domain": "d.test",
+    }
+)
 FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 
 
@@ -43,9 +59,9 @@ def keyed(opbx: Opbx) -> Opbx:
 def test_each_callback_is_a_line_of_cells(keyed: Opbx) -> None:
     with listener(keyed) as running:
         port = running.port
-        assert asked(port, VOICE, CALL, **BEARER, **FORM).status == 200
+        assert asked(port, VOICE, CALL, **BEARER).status == 200
         line = running.stdout.readline()  # is there as soon as the answer is
-        assert asked(port, SESSION_UPDATE, as_json({"token": "s1\t2"})).status == 401
+        assert asked(port, SESSION_UPDATE, as_json({"token": "s1\t2", "domain": "d"})).status == 401
         code, stdout, stderr = running.stopped(signal.SIGINT)
     cells = line.removesuffix("\n").split("\t")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", cells[0])
@@ -64,7 +80,7 @@ def test_each_callback_is_a_line_of_cells(keyed: Opbx) -> None:
 def test_json_is_one_document_a_line(keyed: Opbx) -> None:
     with listener(keyed, "--json") as running:
         port = running.port
-        asked(port, VOICE, CALL, **BEARER, **FORM)
+        asked(port, VOICE, CALL, **BEARER)
         asked(port, CDR, as_json({"owner": {"domain": {"uuid": UUID}}, "to": "\x1b[1m"}))
         asked(port, "/else", method="GET")
         code, stdout, stderr = running.stopped(signal.SIGTERM)
@@ -75,7 +91,7 @@ def test_json_is_one_document_a_line(keyed: Opbx) -> None:
         "endpoint": "voice",
         "method": "POST",
         "call": "s1",
-        "domain": None,
+        "domain": "d.test",
         "from": "+15551234567",
         "to": "+15557654321",
         "status": "ringing",
@@ -106,10 +122,10 @@ def test_on_a_terminal_each_is_one_line_that_fits(keyed: Opbx, columns: int) -> 
         terminal.expect("127.0.0.1:")
         port = int(terminal.expect("validate").replace("\n", " ").split()[0])
         terminal.expect(".\n")
-        asked(port, VOICE, CALL, **BEARER, **FORM)
-        wide = as_json({"destination": "字" * 100, "token": "x" * 300, "callerId": "[red]"})
-        asked(port, SESSION_UPDATE, wide, **BEARER)
-        asked(port, CDR, b"{}", Authorization="Bearer wrong-token-0123")
+        asked(port, VOICE, CALL, **BEARER)
+        wide = {"destination": "字" * 100, "token": "x" * 300, "callerId": "[red]"}
+        asked(port, SESSION_UPDATE, as_json({"domain": "d", **wide}), **BEARER)
+        asked(port, CDR, RECORD, Authorization="Bearer wrong-token-0123")
         asked(port, CDR, method="OPTIONS")
         terminal.send("", CTRL_C)
         shown = terminal.finish()
@@ -138,25 +154,25 @@ def test_a_rotated_key_is_followed_while_it_runs(configured: Opbx, sandbox: Runn
 
     assert configured("validate").code == 0
     store = configured.home / "store.toml"
-    old = bearer()
+    old, ours = bearer(), record(sandbox.domains[0].uuid)
     with listener(configured) as running:
         port = running.port
-        assert asked(port, CDR, b"{}", **old).status == 200
+        assert asked(port, CDR, ours, **old).status == 200
         assert configured("webhook-key", "rotate").code == 0
-        assert asked(port, CDR, b"{}", **old).status == 401
+        assert asked(port, CDR, ours, **old).status == 401
         new = bearer()
-        assert asked(port, CDR, b"{}", **new).status == 200
+        assert asked(port, CDR, ours, **new).status == 200
         kept = store.read_bytes()
         store.unlink()
-        assert asked(port, CDR, b"{}", **new).status == 200
+        assert asked(port, CDR, ours, **new).status == 200
         store.write_bytes(b"nonsense")
         store.chmod(0o600)
-        assert asked(port, CDR, b"{}", **new).status == 200
-        assert asked(port, CDR, b"{}", **old).status == 401
+        assert asked(port, CDR, ours, **new).status == 200
+        assert asked(port, CDR, ours, **old).status == 401
         store.write_bytes(kept)
         configured("webhook-key", "rotate")
-        assert asked(port, CDR, b"{}", **new).status == 401
-        assert asked(port, CDR, b"{}", **bearer()).status == 200
+        assert asked(port, CDR, ours, **new).status == 401
+        assert asked(port, CDR, ours, **bearer()).status == 200
         code, _stdout, stderr = running.stopped(signal.SIGINT)
     assert code == 0
     assert "of profile 'default'" in running.notices[0]
@@ -177,7 +193,7 @@ def test_a_passphrase_is_not_asked_for_while_it_runs(configured: Opbx) -> None:
         for path in (configured.home / "keys").iterdir():
             path.unlink()
         (configured.home / "store.toml").touch()
-        assert asked(port, CDR, b"{}", Authorization=f"Bearer {key}").status == 200
+        assert asked(port, CDR, RECORD, Authorization=f"Bearer {key}").status == 200
         terminal.send("", CTRL_C)
         shown = terminal.finish()
         assert terminal.exit_code == 0
@@ -192,8 +208,8 @@ def test_no_token_reaches_a_screen_or_a_file(keyed: Opbx, tmp_path: Path) -> Non
     for output in ([], ["--json"]):
         with listener(keyed, "-v", "--save", str(folder), *output) as running:
             port = running.port
-            asked(port, VOICE, CALL, **BEARER, **FORM, X_Cx_Apikey="XIapikey-sK7q")
-            asked(port, VOICE, CALL, **sent, **FORM)
+            asked(port, VOICE, CALL, **BEARER, X_Cx_Apikey="XIapikey-sK7q")
+            asked(port, VOICE, CALL, **sent)
             asked(port, f"{CDR}?token=wrong-token-sK7q", b"{", **sent)
             asked(port, "/wrong-token-sK7q", b"{}", **sent)
             _code, stdout, stderr = running.stopped(signal.SIGINT)
@@ -227,7 +243,7 @@ def test_a_folder_that_is_full_is_one_warning_and_not_the_end(
     with listener(keyed, "--save", str(folder), *size, *output) as running:
         port = running.port
         for number in range(10):
-            body = as_json({"token": f"s{number}", "fill": "x" * 500})
+            body = as_json({"token": f"s{number}", "domain": "d", "fill": "x" * 500})
             assert asked(port, SESSION_UPDATE, body, **BEARER).status == 200
         code, stdout, stderr = running.stopped(signal.SIGINT)
     assert code == 0
@@ -247,12 +263,12 @@ def test_a_disk_that_takes_no_more_is_one_warning_and_not_the_end(
     keyed: Opbx, tmp_path: Path
 ) -> None:
     folder = tmp_path / "saved"
-    large = as_json({"token": "s1", "fill": "x" * 1_000_000})
+    large = as_json({"token": "s1", "domain": "d", "fill": "x" * 1_000_000})
     # No file may be larger than 400 KiB; what the system says then is worded like a full disk's.
     with listener(keyed, "--save", str(folder), shell="ulimit -f 800") as running:
         port = running.port
-        for body in (large, large, b"{}"):
-            assert asked(port, CDR, body, **BEARER).status == 200
+        for body in (large, large, b'{"domain": "d"}'):
+            assert asked(port, SESSION_UPDATE, body, **BEARER).status == 200
         code, stdout, stderr = running.stopped(signal.SIGINT)
     assert (code, len(stdout.splitlines())) == (0, 3)
     assert stderr.count("warning: callbacks are not saved: File too large; they are shown") == 1
@@ -261,10 +277,10 @@ def test_a_disk_that_takes_no_more_is_one_warning_and_not_the_end(
 
 
 def test_answers_under_way_are_finished(keyed: Opbx) -> None:
-    whole = request(CDR, b"{}", **BEARER)
+    whole = request(CDR, RECORD, **BEARER)
     with listener(keyed) as running, connected(running.port) as half, connected(port_of(running)):
         half.send(whole[:-1])
-        asked(port_of(running), CDR, b"{}", **BEARER)  # so the half has come in too
+        asked(port_of(running), CDR, RECORD, **BEARER)  # so the half has come in too
         running.process.send_signal(signal.SIGTERM)
         half.send(whole[-1:])
         assert half.response().status == 200
@@ -281,7 +297,7 @@ def test_each_way_of_ending_it_is_clean_and_tells_how_many_came(
     keyed: Opbx, number: int, exit_code: int
 ) -> None:
     with listener(keyed) as running:
-        assert asked(running.port, CDR, b"{}", **BEARER).status == 200
+        assert asked(running.port, CDR, RECORD, **BEARER).status == 200
         code, stdout, stderr = running.stopped(number)
     assert (code, len(stdout.splitlines())) == (exit_code, 1)
     assert stderr.endswith("\n1 callback, 0 refused.\n")
@@ -290,7 +306,7 @@ def test_each_way_of_ending_it_is_clean_and_tells_how_many_came(
 def test_the_first_signal_says_how_it_ended(keyed: Opbx) -> None:
     with listener(keyed) as running, connected(running.port) as half:
         half.send(b"POST ")  # keeps it from ending at once
-        asked(port_of(running), CDR, b"{}", **BEARER)
+        asked(port_of(running), CDR, RECORD, **BEARER)
         running.process.send_signal(signal.SIGHUP)
         time.sleep(0.2)  # two signals at once would come in the order of their numbers
         running.process.send_signal(signal.SIGTERM)
@@ -301,7 +317,7 @@ def test_under_nohup_the_end_of_the_session_is_not_its_end(keyed: Opbx) -> None:
     with listener(keyed, shell="trap '' HUP") as running:
         port = running.port
         running.process.send_signal(signal.SIGHUP)
-        assert asked(port, CDR, b"{}", **BEARER).status == 200
+        assert asked(port, CDR, RECORD, **BEARER).status == 200
         assert running.stopped(signal.SIGINT)[0] == 0
 
 
@@ -321,7 +337,7 @@ def test_a_reader_who_goes_away_ends_it(keyed: Opbx) -> None:
     with listener(keyed) as running:
         port = running.port
         running.stdout.close()
-        assert asked(port, CDR, b"{}", **BEARER).status == 200
+        assert asked(port, CDR, RECORD, **BEARER).status == 200
         assert running.process.wait(DEADLINE) == 0
         assert running.stderr.read().endswith("1 callback, 0 refused.\n")
 
@@ -338,7 +354,7 @@ def test_a_full_disk_ends_it_with_an_error(keyed: Opbx) -> None:
         )
         assert process.stderr is not None
         port = int(process.stderr.readline().partition("127.0.0.1:")[2].split()[0])
-        asked(port, CDR, b"{}", **BEARER)
+        asked(port, CDR, RECORD, **BEARER)
         _stdout, stderr = process.communicate(timeout=DEADLINE)
     assert process.returncode == 1
     assert "error: the output could not be written: No space left on device\n" in stderr
@@ -443,7 +459,7 @@ def test_being_open_to_other_computers_is_a_warning(keyed: Opbx) -> None:
 def test_in_json_a_warning_is_told_once(keyed: Opbx) -> None:
     with listener(keyed, "--host", "0.0.0.0", "--json") as running:
         listening = json.loads(running.stderr.readline())
-        asked(int(listening["url"].rpartition(":")[2]), CDR, b"{}", **BEARER)
+        asked(int(listening["url"].rpartition(":")[2]), CDR, RECORD, **BEARER)
         assert json.loads(running.stdout.readline())["warnings"] == []
     (warning,) = listening["warnings"]
     assert warning.startswith("other computers can reach this receiver")

@@ -115,12 +115,16 @@ class Trunk:
 
 @dataclass(frozen=True, slots=True)
 class CallOrder:
-    """A call for the sandbox to place; `wrong_key` sends a made-up key with its callbacks."""
+    """A call for the sandbox to place; `wrong_key` sends a made-up key with its callbacks.
+
+    `signature_secret` is what its session updates are signed with.
+    """
 
     caller: str
     callee: str
     direction: str = "inbound"
     wrong_key: bool = False
+    signature_secret: Secret | None = None
 
 
 class DeliveryResult(StrEnum):

@@ -23,7 +23,7 @@ from opbx_cli.http.bounded_network import ANSWER_MAX
 from opbx_cli.http.content import UnreadableAnswerError, read_content
 from opbx_cli.models import Secret
 from opbx_cli.operations import manifest
-from opbx_cli.receiver import payload
+from opbx_cli.receiver import opbx, payload
 from opbx_cli.receiver.callback import ENDPOINTS, SHOWN_MAX, Request
 from opbx_cli.receiver.keys import AcceptedKey
 from opbx_cli.store import crypto, document, sealing
@@ -142,16 +142,25 @@ VOICE_CALL = {"To": "+15557654321", "From": "+15551234567", "Session": "s1", "Do
 RECORD = {"session": {"token": "s1"}, "from": 1, "to": "2", "owner": {"domain": {"name": "d"}}}
 
 
+ORGANIZATION = opbx.Organization("u", "d.test")
+NO_SIGNATURES = opbx.Signatures(are_checked=False)
+
+
 def read_payload(data: bytes) -> Iterator[str]:
     for path, endpoint in ENDPOINTS.items():
-        for kind in (b"application/json", payload.FORM.encode()):
-            callback = Request("POST", path, ((b"content-type", kind),), data)
-            try:
-                content = payload.parsed(callback)
-            except payload.BadBody as problem:
-                yield str(problem)
-                continue
-            payload.has_recipient(content)
+        callback = Request("POST", path, (), data)
+        content: payload.Payload = {}
+        said = ""
+        try:
+            content = payload.parsed(callback)
+        except payload.BadBody as problem:
+            said = str(problem)
+            yield said
+        for state in opbx.State:
+            evidence = opbx.Evidence(callback, content, said, opbx.Token("current", None))
+            judged = opbx.judge(opbx.Played(state, ORGANIZATION, NO_SIGNATURES), evidence)
+            yield str(judged.reason)
+        if content:
             for text in astuple(payload.call(endpoint, content)):
                 assert text is None or (len(text) <= SHOWN_MAX and text.isprintable())
 

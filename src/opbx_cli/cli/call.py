@@ -1,18 +1,22 @@
 """`opbx sandbox call`: what Cloudonix sends to OPBX for a call, sent by the sandbox."""
 
 import re
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from opbx_cli.cli.app import App
-from opbx_cli.errors import UsageError
+from opbx_cli.errors import ConfigurationError, UsageError
+
+if TYPE_CHECKING:
+    from opbx_cli.models import Secret
 
 # Numbers of no one: NANPA keeps 555-0100 to 555-0199 for fiction.
 CALLER = "+12025550143"
 CALLEE = "+12025550100"
 NUMBER = r"\+?[0-9]{1,15}"  # E.164, or an extension: what OPBX takes
-DIRECTIONS = ("inbound", "subscriber", "outbound-api")  # as Cloudonix names them
+# As Cloudonix and OPBX's router name them.
+DIRECTIONS = ("inbound", "subscriber", "outbound", "application", "outbound-api")
 
 
 def call(
@@ -28,6 +32,14 @@ def call(
     wrong_key: Annotated[
         bool, typer.Option("--wrong-key", help="Send a made-up key, to see that it is refused.")
     ] = False,
+    sign_with_env: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Sign session updates with the secret in this variable: OPBX of January 2026 "
+            "wants that.",
+        ),
+    ] = None,
 ) -> None:
     """Place a call in a running sandbox.
 
@@ -41,12 +53,25 @@ def call(
     if direction not in DIRECTIONS:
         raise UsageError(f"--direction: expected one of {', '.join(DIRECTIONS)}")
     active = app.settings
+    secret = _signature_secret(app, sign_with_env)
     from opbx_cli.operations.call import check_sandbox, place_call
     from opbx_cli.remote import CallOrder
 
     check_sandbox(active)
     with app.ui.working("Placing a call"):
-        result = place_call(app.client, active, CallOrder(caller, callee, direction, wrong_key))
+        order = CallOrder(caller, callee, direction, wrong_key, secret)
+        result = place_call(app.client, active, order)
     app.ui.show(result)
     if result.error is not None:
         raise result.error
+
+
+def _signature_secret(app: App, variable: str | None) -> "Secret | None":
+    if variable is None:
+        return None
+    from opbx_cli.settings import key_from_variable
+
+    secret = key_from_variable(app.environ, variable)
+    if secret is None:
+        raise ConfigurationError("--sign-with-env: no such variable is set")
+    return secret

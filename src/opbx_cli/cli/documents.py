@@ -278,6 +278,7 @@ def _(result: ListeningAddress) -> Json:
         "schema": "opbx.listening/1",
         "url": result.url,
         "profile": result.profile,
+        "as": result.played.state.value,
         "webhook_api_key": plain(result.key),
         "endpoints": {
             "voice": points.voice,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from opbx_cli.models import Secret
+    from opbx_cli.receiver.opbx import Played
     from opbx_cli.sandbox import DomainCredentials
 
 
@@ -61,14 +62,16 @@ class ListeningAddress:
     profile_option: str
     key: Secret
     is_open: bool  # other computers may reach it
+    played: Played
 
     @property
     def warnings(self) -> tuple[str, ...]:
         if not self.is_open:
-            return ()
+            return self.played.warnings
         return (
             "other computers can reach this receiver, and nothing on the way is encrypted: whoever "
             "listens in has the webhook key and the call data",
+            *self.played.warnings,
         )
 
 

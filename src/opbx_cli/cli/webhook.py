@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from opbx_cli.operations.callback_keys import Version
     from opbx_cli.receiver.callback import Callback
     from opbx_cli.receiver.keys import AcceptedKey, Keys
+    from opbx_cli.receiver.opbx import Played
     from opbx_cli.receiver.save_limit import SaveLimit
     from opbx_cli.receiver.server import Server
 
 DEFAULT_PORT = 8080
+STATES = ("january", "july")
 PORTS = range(65536)
 ENDED_BY_SIGNAL = 128  # and the signal's number behind it, as shells have it
 LOOPBACK = "127.0.0.1"
@@ -50,6 +52,12 @@ def listen(
     host: Annotated[
         str, typer.Option(metavar="ADDRESS", help="IP address to listen on.")
     ] = LOOPBACK,
+    played_as: Annotated[
+        str,
+        typer.Option(
+            "--as", metavar="STATE", help="Answer as OPBX of january or of july (2026) does."
+        ),
+    ] = "july",
     save: Annotated[
         str | None, typer.Option(metavar="DIR", help="Keep bodies and headers as files there.")
     ] = None,
@@ -64,14 +72,18 @@ def listen(
 ) -> None:
     """Show callbacks as they arrive, in place of OPBX.
 
-    Checks their token against the webhook key and answers as OPBX does; accepted calls are
-    hung up. One line for each callback, until Ctrl-C, which ends it with 0 (SIGTERM with 143,
-    SIGHUP with 129). Follows `opbx webhook-key rotate`.
+    Checks them for this profile's domain and key, and answers as OPBX does: as of July 2026 by the
+    webhook key alone, as of January session updates by a signature (CLOUDONIX_WEBHOOK_SECRET,
+    CLOUDONIX_VERIFY_SIGNATURE) and call records by nothing. Accepted calls are hung up. One line
+    for each callback, until Ctrl-C, which ends it with 0 (SIGTERM with 143, SIGHUP with 129).
+    Follows `opbx webhook-key rotate`.
     """
     from opbx_cli.cli.extras import require_sandbox_extra
 
     if port not in PORTS:
         raise UsageError("--port: expected 0 to 65535")
+    if played_as not in STATES:
+        raise UsageError(f"--as: expected {' or '.join(STATES)}")
     host = _address(host)
     limit = _save_limit(save, save_limit)
     if save is not None and path_looks_like_key(save):
@@ -93,16 +105,34 @@ def listen(
         archive = None
         if save is not None:
             archive = stack.enter_context(Archive(Path(save).absolute(), limit, warn=app.ui.warn))
-        server = Server(Reception(keys, show, archive=archive), warn=app.ui.warn)
-        active = app.settings
+        active, played = app.settings, _played(app, played_as)
+        reception = Reception(keys, show, played=played, archive=archive)
+        server = Server(reception, warn=app.ui.warn)
         address = ListeningAddress(
             url_of(listener),
             active.profile,
             active.profile_option,
             now[0].key,
             not is_loopback(host),
+            played,
         )
         _serve(app, server, listener, lambda: app.ui.show_address(address))
+
+
+def _played(app: App, state: str) -> "Played":
+    """Return the OPBX that is stood in for: the domain's, configured as its variables say."""
+    from opbx_cli import settings
+    from opbx_cli.receiver.opbx import Organization, Played, Signatures, State
+    from opbx_cli.values import parse_switch
+
+    found = app.settings.settings
+    secret = settings.key_from_variable(app.environ, settings.SIGNATURE_SECRET)
+    checks = settings.from_variable(app.environ, settings.VERIFY_SIGNATURE, parse_switch)
+    return Played(
+        State(state),
+        Organization(found.domain_uuid, found.domain_name),
+        Signatures(secret, are_checked=checks is not False),
+    )
 
 
 def _save_limit(folder: str | None, size: str | None) -> "SaveLimit | None":

@@ -215,9 +215,17 @@ class Client:
         self._secrets.extend(secrets)
         path = f"/sandbox/domains/{self.domain_uuid}/calls"
         call = Call("POST", path, "place a call in the sandbox", self._hints)
-        body = {"from": order.caller, "to": order.callee, "direction": order.direction}
+        body = {
+            "from": order.caller,
+            "to": order.callee,
+            "direction": order.direction,
+            "wrong_key": order.wrong_key,
+        }
+        if order.signature_secret is not None:
+            self._secrets.append(order.signature_secret)
+            body["signature_secret"] = order.signature_secret.reveal()
         try:
-            response = self._send(call, {**body, "wrong_key": order.wrong_key})
+            response = self._send(call, body)
         except NotFoundError as error:
             raise ConfigurationError(
                 f"cannot {call}: the server at {self._host} is no opbx sandbox (404)",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from opbx_cli.callbacks import SESSION_UPDATE, VOICE
 from opbx_cli.errors import ConfigurationError, OpbxError
 from opbx_cli.operations.key_ownership import OPBX_PREFIX
 from opbx_cli.remote import CallOrder, Delivery, DeliveryResult, PlacedCall
@@ -97,11 +98,27 @@ class CallResult:
         )
 
     def _hint_of_refusal(self, failed: Delivery) -> str:
+        unsigned = (*KEY_REFUSED, 500)  # the last where OPBX has no secret to check with
+        if failed.endpoint == SESSION_UPDATE and failed.http_status in unsigned and self._key_taken:
+            return (
+                "OPBX of January 2026 wants a signature there, which Cloudonix does not send: its "
+                "CLOUDONIX_VERIFY_SIGNATURE=false takes them without; `opbx sandbox call "
+                f"--sign-with-env NAME{self.profile_option}` signs them with OPBX's "
+                "CLOUDONIX_WEBHOOK_SECRET"
+            )
         if failed.http_status not in KEY_REFUSED:
             return f"`opbx webhook-url{self.profile_option}` shows where calls go: is that OPBX?"
         return (
             f"`opbx validate{self.profile_option}` puts the webhook key in force on the domain, "
             f"and `opbx webhook-key reveal{self.profile_option}` shows it, for OPBX"
+        )
+
+    @property
+    def _key_taken(self) -> bool:
+        """Tell whether OPBX took the voice request, which it checks by the webhook key."""
+        return any(
+            one.endpoint == VOICE and one.result is DeliveryResult.DELIVERED
+            for one in self.placed.callbacks
         )
 
     def _not_set_up(self, so: str) -> OpbxError:

@@ -13,7 +13,14 @@ CXML = "application/xml; charset=utf-8"
 _XML = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 HANG_UP = Answer(200, CXML, f"{_XML}<Response><Hangup/></Response>\n".encode())
-UNAUTHORIZED_VOICE = Answer(401, CXML, f"{_XML}<Response><Hangup/></Response>\n".encode())
+NOT_STORED = Answer(204, JSON, b"")  # a state that OPBX keeps nothing of
+
+
+def cxml(http_status: int) -> Answer:
+    """Return the answer to a call that is refused: it says so, and hangs up."""
+    said = f"<Say>{HTTPStatus(http_status).phrase}</Say>"
+    content = f"{_XML}<Response>{said}<Hangup/></Response>\n"
+    return Answer(http_status, CXML, content.encode())
 
 
 def in_json(http_status: int, *, allow: str | None = None, **content: str) -> Answer:
@@ -26,5 +33,4 @@ def failed(http_status: int, detail: str = "", *, allow: str | None = None) -> A
 
 
 TAKEN = in_json(200, status="ok")
-UNAUTHORIZED = failed(401)
 HEALTHY = in_json(200, status="ok")

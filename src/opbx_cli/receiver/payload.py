@@ -1,17 +1,13 @@
-"""Bodies of callbacks: JSON or a form in, what they say of their call out."""
+"""Bodies of callbacks: JSON in, what they say of their call out."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from typing import NoReturn
-from urllib.parse import parse_qsl
 
 from opbx_cli.callbacks import CDR, SESSION_UPDATE, VOICE
 from opbx_cli.receiver.callback import Call, Request, shown
-
-FORM = "application/x-www-form-urlencoded"
-FIELDS_MAX = 1000  # of a form; a real one has a dozen
 
 Payload = Mapping[str, object]
 Path = tuple[str, ...]
@@ -55,10 +51,6 @@ def parsed(request: Request) -> Payload:
         raise BadBody("empty body")
     try:
         text = request.body.decode("utf-8-sig")
-        content_types = request.header(b"content-type")
-        is_form = content_types and content_types[0].split(";")[0].strip().lower() == FORM
-        if request.endpoint == VOICE and is_form:
-            return _form(text)
         # Numbers stay the texts they are: no size is too large for that, and none is rounded.
         content = json.loads(text, parse_int=str, parse_float=str, parse_constant=_no_number)
     except UnicodeDecodeError:
@@ -77,19 +69,12 @@ def call(endpoint: str, payload: Payload) -> Call:
     return Call(**{name: _first(payload, places) for name, places in _PLACES[endpoint].items()})
 
 
-def has_recipient(payload: Payload) -> bool:
-    return any(payload.get(name) not in (None, "") for name in ("to", "To"))
-
-
-def _form(text: str) -> Payload:
-    try:
-        return dict(
-            parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=FIELDS_MAX)
-        )
-    except UnicodeDecodeError:
-        raise
-    except ValueError:
-        raise BadBody("bad form") from None
+def value_at(payload: Payload, place: Path) -> object:
+    """Return what stands at a place; None where nothing does."""
+    value: object = payload
+    for name in place:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
 
 
 def _no_number(_text: str) -> NoReturn:
@@ -98,9 +83,7 @@ def _no_number(_text: str) -> NoReturn:
 
 def _first(payload: Payload, places: tuple[Path, ...]) -> str | None:
     for place in places:
-        value: object = payload
-        for name in place:
-            value = value.get(name) if isinstance(value, dict) else None
+        value = value_at(payload, place)
         if isinstance(value, str) and (text := shown(value)):
             return text
     return None

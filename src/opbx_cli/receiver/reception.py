@@ -1,4 +1,4 @@
-"""Deciding about one callback, as OPBX would: whether it is taken, and what it is answered."""
+"""One callback after the other: judged, shown, saved, answered."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from opbx_cli.callbacks import HEALTH_PATH, VOICE
+from opbx_cli.callbacks import HEALTH_PATH
 from opbx_cli.receiver import answers
 from opbx_cli.receiver.archive import Archive, Refusal, secrets_of
 from opbx_cli.receiver.callback import METHOD_MAX, Answer, Call, Callback, Request, shown
 from opbx_cli.receiver.keys import AcceptedKey, Keys, has_expired, matching
-from opbx_cli.receiver.payload import BadBody, Payload, call, has_recipient, parsed
+from opbx_cli.receiver.opbx import Evidence, Judgement, Played, Token, judge
+from opbx_cli.receiver.payload import BadBody, Payload, call, parsed
 
-NO_TOKEN, NOT_BEARER = "no token", "not a bearer"
+BEARER = "Bearer "  # in these letters alone, as OPBX has it; RFC 9110 would take any
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +23,6 @@ class Tally:
 
     callbacks: int = 0
     refused: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Verdict:
-    answer: Answer
-    reason: str | None = None
-    key: str | None = None
 
 
 def now() -> datetime:
@@ -47,11 +41,13 @@ class Reception:
         keys: Keys,
         show: Callable[[Callback], None],
         *,
+        played: Played | None = None,
         archive: Archive | None = None,
         clock: Callable[[], datetime] = now,
     ) -> None:
         self._keys = keys
         self._show = show
+        self._played = played or Played()
         self._archive = archive
         self._clock = clock
         self.tally = Tally()
@@ -66,38 +62,39 @@ class Reception:
         received = self._clock()
         endpoint = request.endpoint
         if endpoint is None:
-            return self._told(request, received, _Verdict(answers.failed(404), "unknown path"))
+            return self._told(request, received, Judgement(answers.failed(404), "unknown path"))
         if request.method != "POST":
-            verdict = _Verdict(answers.failed(405, allow="POST"), "wrong method")
-            return self._told(request, received, verdict)
+            judgement = Judgement(answers.failed(405, allow="POST"), "wrong method")
+            return self._told(request, received, judgement)
         payload, problem = _read(request)
         keys = self._keys()
-        verdict = _judged(request, payload, problem, _key_of(request, keys, received))
-        known = Call() if payload is None else call(endpoint, payload)
-        return self._told(request, received, verdict, known.without(_secrets(request, keys)))
+        token = _token_of(request, keys, received)
+        judgement = judge(self._played, Evidence(request, payload, problem, token))
+        known = call(endpoint, payload)
+        return self._told(request, received, judgement, known.without(_secrets(request, keys)))
 
     def refuse(self, request: Request, status: int, reason: str) -> Answer:
         """Refuse a request of which not all came, or too much."""
-        return self._told(request, self._clock(), _Verdict(answers.failed(status), reason))
+        return self._told(request, self._clock(), Judgement(answers.failed(status), reason))
 
     def _told(
         self,
         request: Request,
         received: datetime,
-        verdict: _Verdict,
+        judgement: Judgement,
         known: Call | None = None,
     ) -> Answer:
-        saved = self._saved(request, received, verdict)
-        refused = verdict.reason is not None
+        saved = self._saved(request, received, judgement)
+        refused = judgement.reason is not None
         self.tally = Tally(self.tally.callbacks + 1, self.tally.refused + refused)
         callback = Callback(
             received=received,
             endpoint=request.endpoint,
             method=shown(request.method, METHOD_MAX),
             call=known or Call(),
-            http_status=verdict.answer.status,
-            reason=verdict.reason,
-            key=verdict.key,
+            http_status=judgement.answer.status,
+            reason=judgement.reason,
+            key=judgement.key,
             saved=saved,
         )
         self.is_showing = True
@@ -105,16 +102,16 @@ class Reception:
             self._show(callback)
         finally:
             self.is_showing = False
-        return verdict.answer
+        return judgement.answer
 
-    def _saved(self, request: Request, received: datetime, verdict: _Verdict) -> str | None:
+    def _saved(self, request: Request, received: datetime, judgement: Judgement) -> str | None:
         """Save what is to be kept of a callback; return where its body is, if that was kept."""
         if self._archive is None or request.endpoint is None:
             return None
         secrets = _secrets(request, self._keys())
-        if verdict.reason is None:
+        if judgement.reason is None:
             return self._archive.keep(request, received, secrets)
-        refusal = Refusal(verdict.answer.status, verdict.reason)
+        refusal = Refusal(judgement.answer.status, judgement.reason)
         self._archive.keep_refused(request, received, secrets, refusal)
         return None
 
@@ -127,51 +124,24 @@ def _secrets(request: Request, keys: tuple[AcceptedKey, ...]) -> frozenset[str]:
     return secrets_of(request) | {one.key.reveal() for one in keys}
 
 
-def _judged(
-    request: Request,
-    payload: Payload | None,
-    problem: str,
-    found: tuple[str | None, str | None],
-) -> _Verdict:
-    """Look at body and token in OPBX's order, which is not the same on all endpoints."""
-    is_voice = request.endpoint == VOICE
-    if is_voice and not problem and payload is not None and not has_recipient(payload):
-        problem = "no 'to'"
-    key, reason = found
-    is_without_token = reason in (NO_TOKEN, NOT_BEARER)
-    if is_voice and problem and not is_without_token:
-        return _Verdict(answers.failed(400, problem), problem)
-    if reason is not None:
-        unauthorized = answers.UNAUTHORIZED_VOICE if is_voice else answers.UNAUTHORIZED
-        return _Verdict(unauthorized, reason)
-    if problem:
-        return _Verdict(answers.failed(400, problem), problem, key)
-    return _Verdict(answers.HANG_UP if is_voice else answers.TAKEN, key=key)
-
-
-def _key_of(
-    request: Request, keys: tuple[AcceptedKey, ...], received: datetime
-) -> tuple[str | None, str | None]:
-    """Return the name of the key that the request carries, or why it carries none."""
+def _token_of(request: Request, keys: tuple[AcceptedKey, ...], received: datetime) -> Token:
     values = request.header(b"authorization")
     if not values:
-        return None, NO_TOKEN
+        return Token(None, "no token", is_absent=True)
     if len(values) > 1:
-        return None, "two tokens"
-    scheme, _, token = values[0].partition(" ")
-    if scheme != "Bearer":  # in these letters alone, as OPBX has it; RFC 9110 would take any
-        return None, NOT_BEARER
-    if not token.strip():
-        return None, NO_TOKEN
-    key = matching(token.strip(), keys)
+        return Token(None, "two tokens")
+    if not values[0].startswith(BEARER):
+        is_empty = values[0] == BEARER.strip()
+        return Token(None, "no token" if is_empty else "not a bearer", is_absent=True)
+    key = matching(values[0].removeprefix(BEARER), keys)
     if key is None:
-        return None, "wrong token"
-    return (None, "expired key") if has_expired(key, received) else (key.name, None)
+        return Token(None, "wrong token")
+    return Token(None, "expired key") if has_expired(key, received) else Token(key.name, None)
 
 
-def _read(request: Request) -> tuple[Payload | None, str]:
-    """Return the payload, or what is wrong with it."""
+def _read(request: Request) -> tuple[Payload, str]:
+    """Return the payload; or an empty one, as OPBX has it then, and what is wrong with the body."""
     try:
         return parsed(request), ""
     except BadBody as problem:
-        return None, str(problem)
+        return {}, str(problem)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from opbx_cli.sandbox.answers import Answer, Refusal, json_answer
@@ -50,12 +50,13 @@ STATES: Final = ("processing", "ringing", "connected")
 
 @dataclass(frozen=True, slots=True)
 class CallOrder:
-    """The call that is asked for."""
+    """The call that is asked for; `signature_secret` is what session updates are signed with."""
 
     caller: str
     callee: str
     direction: str
     wrong_key: bool
+    signature_secret: str | None = field(default=None, repr=False)
 
     @classmethod
     def parse(cls, fields: Json) -> CallOrder:
@@ -66,7 +67,9 @@ class CallOrder:
             raise Refusal(400, "from and to are numbers: at most 15 digits, perhaps behind a +")
         if not isinstance(direction, str) or direction not in DIRECTIONS:
             raise Refusal(400, f"direction is one of {', '.join(DIRECTIONS)}")
-        return cls(str(caller), str(callee), direction, fields.get("wrong_key") is True)
+        secret = _text(fields.get("signature_secret"))
+        wrong_key = fields.get("wrong_key") is True
+        return cls(str(caller), str(callee), direction, wrong_key, secret)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +147,8 @@ class PlacedCall:
 
         self._session = self._new_session(application)
         key = secrets.token_urlsafe(32) if self._order.wrong_key else self._setup.key
-        async with CallbackSender(self._variants, key) as self._sender:
+        secret = self._order.signature_secret
+        async with CallbackSender(self._variants, key, secret) as self._sender:
             script = await self._make(application)
         for callback in self._sent:
             self._callback_log.add(callback)

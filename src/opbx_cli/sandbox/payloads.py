@@ -23,12 +23,15 @@ from opbx_cli.sandbox.domains import Json
 if TYPE_CHECKING:
     from opbx_cli.sandbox.cxml import Ending
 
-# Documentation, voiceApplication/Request: the values of `Direction`. Behind each is how a session
-# calls it (OPBX takes incoming, outgoing, internal, application), and the header `X-Cx-Source`, of
-# which only a subscriber's was seen; the others are assumed.
+# Documentation, voiceApplication/Request: the values of `Direction`; OPBX's router knows `outbound`
+# and `application` beside them, and takes `outbound-api`, as all else, for inbound. Behind each is
+# how a session calls it (OPBX takes incoming, outgoing, internal, application), and the header
+# `X-Cx-Source`, of which only a subscriber's was seen; the others are assumed.
 DIRECTIONS: Final = {
     "inbound": ("incoming", "TRUNK"),
     "subscriber": ("outgoing", "SUBSCRIBER"),
+    "outbound": ("outgoing", "SUBSCRIBER"),
+    "application": ("application", "API"),
     "outbound-api": ("application", "API"),
 }
 # Seen: `Cloudonix APP.Core/5.3.673`. This one says too that it is not the real one.
@@ -133,7 +136,8 @@ def session_update(
 
     Documentation: callerId, destination, domain, direction, token and the three times. OPBX demands
     id, destination, createdAt, modifiedAt and action, and reads the others; a repetition carries
-    the same `eventId`. What `action` may say is not documented: OPBX's own example has `call`.
+    the same `eventId`. What `action` may say is not documented: OPBX's own example has `call`. Nor
+    is what `reason` says; OPBX's database takes no null for it, so it is the state once more.
     """
     has_ended = status not in ("processing", "ringing", "connected")
     return {
@@ -156,7 +160,7 @@ def session_update(
         "timeLimit": None,
         "vappServer": "127.0.0.1",
         "action": "call",
-        "reason": None,
+        "reason": status,
         "lastError": None,
         "callIds": [session.call_id],
         "profile": {},
@@ -174,6 +178,7 @@ def call_record(session: Session, ending: Ending, *, now: int, answered: int | N
         "timestamp": session.started // 1000,
         "session": {
             "id": session.id,
+            "domainId": session.domain_id,  # without it OPBX loses the call's final state
             "token": session.token,
             "callStartTime": session.started,
             "callAnswerTime": answered or 0,
