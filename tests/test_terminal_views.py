@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from opbx_cli.cli.output import VIEWS
 from opbx_cli.sandbox.server import RunningSandbox
 from support import WEBHOOK_BASE_URL, Opbx
 from terminal import on_terminal, shown_on_terminal
@@ -117,3 +119,38 @@ def test_the_end_of_input_at_that_question_changes_nothing(
         terminal.finish()
         assert terminal.exit_code == 2
     assert [request for request in sandbox.requests if request.method != "GET"] == []
+
+
+@pytest.mark.parametrize("columns", [20, 30, 39, 40, 42, 48, 54, 60])
+def test_a_narrow_terminal_keeps_names_and_addresses(
+    owner: Opbx, sandbox: RunningSandbox, columns: int
+) -> None:
+    environ = owner.process_environ(NO_COLOR="1")
+    errors = owner.home.parent / "stderr"
+    argv = ("trunks", "list")
+    with on_terminal(*argv, environ=environ, columns=columns, stderr=errors) as terminal:
+        text = plain(terminal.finish())
+    assert terminal.exit_code == 0
+    joined = "".join(text.split())
+    for name in ("carrier-main", "198.51.100.10:5060", "NAME", "ADDRESS"):
+        assert name in (joined if columns < 30 else text)
+    assert max(map(len, text.splitlines())) <= columns
+    # No heading is read from top to bottom.
+    assert not re.search(r"^ *[A-Z]\n *[A-Z]$", text, re.MULTILINE)
+    assert ("METRIC" in text) == (columns < 40)
+
+
+@pytest.mark.parametrize("columns", ["0", "x", "-5"])
+def test_a_width_that_makes_no_sense_is_no_width(owner: Opbx, columns: str) -> None:
+    environ = owner.process_environ(NO_COLOR="1", COLUMNS=columns)
+    for argv, seen in ((("trunks", "list"), "carrier-main"), (("validate",), "Done: calls for")):
+        code, shown = shown_on_terminal(*argv, environ=environ)
+        assert code == 0
+        assert seen in shown
+
+
+def test_every_result_has_a_view() -> None:
+    for place in VIEWS.values():
+        module, _, name = place.partition(".")
+        view = getattr(import_module(f"opbx_cli.cli.output.{module}"), name)
+        assert view.__annotations__["return"] == "View"

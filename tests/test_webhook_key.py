@@ -97,10 +97,13 @@ def test_the_text_names_the_grace_and_the_order(configured: Opbx) -> None:
     assert configured("webhook-key", "rotate", "--json").document["before_valid_until"] is None
 
 
-def test_the_old_key_is_taken_for_its_grace_by_a_listener_that_runs(configured: Opbx) -> None:
+def test_the_old_key_is_taken_for_its_grace_by_a_listener_that_runs(
+    configured: Opbx, sandbox: RunningSandbox
+) -> None:
     assert configured("validate").code == 0
     old = configured("webhook-key", "reveal", "--yes").stdout.strip()
-    call = as_json({"To": "+15557654321", "From": "+15551234567", "Session": "s1"})
+    name = sandbox.domains[0].name
+    call = as_json({"To": "+15557654321", "From": "+15551234567", "Domain": name})
     with listener(configured, "--json") as running:
         port = running.port
         assert configured("webhook-key", "rotate", "--grace", "1h").code == 0

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from opbx_cli import settings as source
 from opbx_cli.cli.app import App
 from opbx_cli.cli.instance_side import opened
+from opbx_cli.cli.output.text import change_line
 from opbx_cli.cli.tasks import task_of
-from opbx_cli.cli.words import change_line
 from opbx_cli.errors import DIFFERS, ConfigurationError, OpbxError, PartialError, UsageError
 from opbx_cli.models import Secret, Settings
 from opbx_cli.operations.configure import GivenSettings, merge

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Protocol, TypeVar
 
-from opbx_cli.cli.ui import fitted
+from opbx_cli.cli.terminals import fitted
 from opbx_cli.errors import UsageError
 from opbx_cli.models import Secret
 from opbx_cli.settings import checked

@@ -1,8 +1,8 @@
 """Everything that reaches a screen or a pipe goes through here.
 
 stdout carries the answer and nothing else; stderr carries prompts, progress, warnings
-and errors. What a result looks like is decided in `documents` (JSON), `text` (lines and
-CSV, off a terminal) and `tables` (a terminal's width and colours).
+and errors. What a result says is decided in its view (`output`), and how that looks by the
+renderers: `output.lines` off a terminal, `output.terminal` on one.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, TextIO
 
 import typer
 
+from opbx_cli.cli.output import view_of
+from opbx_cli.cli.terminals import fitted, is_terminal, wants_colour
 from opbx_cli.errors import OpbxError
 
 if TYPE_CHECKING:
-    from opbx_cli.cli.results import ListeningAddress, Received
+    from opbx_cli.cli.output.parts import View
     from opbx_cli.operations.batch import Tally
     from opbx_cli.operations.steps import Report, Step
     from opbx_cli.receiver.callback import Callback
@@ -48,36 +50,45 @@ class Ui:
 
     @property
     def can_prompt(self) -> bool:
-        return _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
+        return is_terminal(sys.stdin) and is_terminal(sys.stderr)
 
     @property
     def is_rich(self) -> bool:
         """Tell whether the answer goes to a person: text on a terminal."""
-        return self.output == "text" and _is_terminal(sys.stdout)
+        return self.output == "text" and is_terminal(sys.stdout)
 
     def show(self, result: object) -> None:
         """Show a command's result in the chosen form."""
         for warning in getattr(result, "warnings", ()):
             self.warn(warning)
+        self._show_view(view_of(result), indent=2)
+
+    def _show_view(self, view: View, *, indent: int | None = None) -> None:
         if self.output == "json":
-            import json
-
-            from opbx_cli.cli.documents import document
-
-            content = {**document(result), "warnings": self.warnings}
-            self._write("stdout", json.dumps(content, indent=2, allow_nan=False) + "\n")
-        elif self.output == "csv":
-            from opbx_cli.cli.text import csv_text
-
-            self._write("stdout", csv_text(result))
-        elif self.is_rich:
-            from opbx_cli.cli.tables import render
-
-            self._write("stdout", render(result, self._environ))
+            self._write("stdout", self._document(view, self.warnings, indent=indent))
         else:
-            from opbx_cli.cli.text import lines
+            self._write("stdout", self._text(view))
 
-            self._write("stdout", "".join(f"{line}\n" for line in lines(result)))
+    def _text(self, view: View) -> str:
+        """Return a view for whoever reads text: CSV, a terminal, or lines."""
+        if self.output == "csv":
+            from opbx_cli.cli.output.lines import csv_of
+
+            return csv_of(view)
+        if self.is_rich:
+            from opbx_cli.cli.output.terminal import render
+
+            return render(view, self._environ)
+        from opbx_cli.cli.output.lines import lines_of
+
+        return "".join(f"{line}\n" for line in lines_of(view))
+
+    @staticmethod
+    def _document(view: View, warnings: list[str], *, indent: int | None = None) -> str:
+        import json
+
+        content = {**view.document, "warnings": warnings}
+        return json.dumps(content, indent=indent, allow_nan=False) + "\n"
 
     def show_line(self, line: str) -> None:
         """Show a bare line, on a terminal or not, and whatever format errors shall have."""
@@ -116,20 +127,12 @@ class Ui:
 
     def step(self, step: Step) -> None:
         """Show one step of `validate` as it ends; JSON waits for the whole report."""
-        if self.output == "json":
-            return
-        if self.is_rich:
-            from opbx_cli.cli.tables import render_step
-
-            self._write("stdout", render_step(step, self._environ))
-        else:
-            from opbx_cli.cli.text import step_line
-
-            self._write("stdout", step_line(step) + "\n")
+        if self.output != "json":
+            self._write("stdout", self._text(view_of(step)))
 
     def show_report(self, report: Report) -> None:
         """Show how a validation ended; that another webhook key is in force comes last."""
-        from opbx_cli.cli.words import key_warning
+        from opbx_cli.cli.output.validate import key_warning
 
         warning = key_warning(report)
         if warning is not None and self.output == "json":
@@ -140,28 +143,16 @@ class Ui:
 
     def show_one_of_many(self, report: Report) -> None:
         """Show one profile's validation: a line of JSON, or a block of text; warnings with it."""
-        from opbx_cli.cli.words import key_warning
+        from opbx_cli.cli.output.validate import key_warning, one_of_many_view
 
-        last = key_warning(report)
+        view, last = one_of_many_view(report), key_warning(report)
         if self.output == "json":
-            import json
-
-            from opbx_cli.cli.documents import document
-
             found = [*self.warnings, *report.warnings, *([last] if last else [])]
-            content = {**document(report), "warnings": found}
-            self._write("stdout", json.dumps(content, allow_nan=False) + "\n")
+            self._write("stdout", self._document(view, found))
             return
         for warning in report.warnings:
             self._say("warning", f"{report.profile}: {warning}", typer.colors.YELLOW)
-        if self.is_rich:
-            from opbx_cli.cli.tables import render_one_of_many
-
-            self._write("stdout", render_one_of_many(report, self._environ))
-        else:
-            from opbx_cli.cli.text import report_lines
-
-            self._write("stdout", "".join(f"{line}\n" for line in report_lines(report)))
+        self._write("stdout", self._text(view))
         if last is not None:
             self._say("warning", f"{report.profile}: {last}", typer.colors.YELLOW)
 
@@ -170,57 +161,41 @@ class Ui:
         if self.output == "json":
             import json
 
-            from opbx_cli.cli.documents import callback_document
+            from opbx_cli.cli.output.callbacks import callback_document
 
             # It has no end to tell them at: each goes with the callback that it came before.
             content = {**callback_document(callback), "warnings": [*self.warnings]}
             self.warnings.clear()
             self._write("stdout", json.dumps(content, allow_nan=False) + "\n")
         elif self.is_rich:
-            from opbx_cli.cli.tables import callback_line
+            from opbx_cli.cli.output.terminal import callback_line
 
             self._write("stdout", callback_line(callback, self._environ) + "\n")
         else:
-            from opbx_cli.cli.text import callback_line as plain_line
+            from opbx_cli.cli.output.callbacks import callback_row
+            from opbx_cli.cli.output.lines import tabbed
 
-            self._write("stdout", plain_line(callback) + "\n")
+            self._write("stdout", tabbed(callback_row(callback)) + "\n")
         return "stdout" not in self._muted and sys.stdout is not None
 
-    def show_address(self, address: ListeningAddress) -> None:
-        """Say where callbacks are taken: a notice, for stdout has callbacks and nothing else."""
-        for warning in address.warnings:
+    def show_beside(self, result: object) -> None:
+        """Show a result on stderr, as a notice: stdout has callbacks and nothing else."""
+        for warning in getattr(result, "warnings", ()):
             self.warn(warning)
-        if self.output == "json":
-            self._note_document(address)
-            return
-        from opbx_cli.cli.words import address_lines
+        view = view_of(result)
+        if self.output != "json":
+            from opbx_cli.cli.output.lines import lines_of
 
-        for line in address_lines(address):
-            self.notice(line)
-
-    def show_received(self, received: Received) -> None:
-        """End with one sentence, also on stderr."""
-        if self.output == "json":
-            self._note_document(received)
-            return
-        from opbx_cli.cli.words import received_sentence
-
-        self.notice(received_sentence(received))
-
-    def _note_document(self, result: object) -> None:
-        if not self._quiet:
-            import json
-
-            from opbx_cli.cli.documents import document
-
-            content = {**document(result), "warnings": [*self.warnings]}
+            for line in lines_of(view):
+                self.notice(line)
+        elif not self._quiet:
+            self._write("stderr", self._document(view, [*self.warnings]))
             self.warnings.clear()
-            self._write("stderr", json.dumps(content) + "\n")
 
     def show_tally(self, tally: Tally) -> None:
         """End the text with one sentence; lines of JSON have nothing behind them."""
         if self.output != "json":
-            from opbx_cli.cli.words import tally_sentence
+            from opbx_cli.cli.output.validate import tally_sentence
 
             self._write("stdout", f"{tally_sentence(tally)}\n")
 
@@ -247,10 +222,10 @@ class Ui:
     @contextmanager
     def working(self, what: str) -> Iterator[None]:
         """Turn a wheel on a terminal while something takes its time."""
-        if self._quiet or self._verbose or not self.is_rich or not _is_terminal(sys.stderr):
+        if self._quiet or self._verbose or not self.is_rich or not is_terminal(sys.stderr):
             yield
             return
-        from opbx_cli.cli.tables import wheel
+        from opbx_cli.cli.output.terminal import wheel
 
         with wheel(what, self._environ):
             yield
@@ -261,10 +236,10 @@ class Ui:
 
         Where the answer goes to a terminal too, it is held back until the bar is gone.
         """
-        if self._quiet or self._verbose or self.output == "json" or not _is_terminal(sys.stderr):
+        if self._quiet or self._verbose or self.output == "json" or not is_terminal(sys.stderr):
             yield lambda: None
             return
-        from opbx_cli.cli.tables import bar
+        from opbx_cli.cli.output.terminal import bar
 
         held: list[str] = []
         self._held = held if self.is_rich else None
@@ -334,31 +309,6 @@ class Ui:
         _discard(getattr(sys, name))
 
 
-def fitted(sentence: str, *, indent: str = "") -> str:
-    """Break between words on a terminal; elsewhere a sentence stays one line.
-
-    `indent` is what the lines behind the first begin with.
-    """
-    if not _is_terminal(sys.stderr):
-        return sentence
-    import textwrap
-
-    # Of the terminal that stderr is: stdout may be a pipe or another one.
-    width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
-    return textwrap.fill(
-        sentence, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-    )
-
-
-def wants_colour(stream: TextIO | None, environ: Mapping[str, str]) -> bool:
-    """Follow NO_COLOR, then FORCE_COLOR, then whether a capable terminal is there."""
-    if environ.get("NO_COLOR"):
-        return False
-    if environ.get("FORCE_COLOR"):
-        return True
-    return _is_terminal(stream) and environ.get("TERM") != "dumb"
-
-
 def stack(error: BaseException) -> str:
     """Return where an error came from: places and types, no values and no messages.
 
@@ -373,13 +323,6 @@ def stack(error: BaseException) -> str:
         lines.append(f"{type(cause).__module__}.{type(cause).__qualname__}\n")
         cause = cause.__cause__ or cause.__context__
     return "".join(lines)
-
-
-def _is_terminal(stream: TextIO | None) -> bool:
-    try:
-        return stream is not None and stream.isatty()
-    except ValueError:  # closed
-        return False
 
 
 def _file_status(stream: TextIO) -> os.stat_result | None:

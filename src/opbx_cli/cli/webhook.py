@@ -116,7 +116,7 @@ def listen(
             not is_loopback(host),
             played,
         )
-        _serve(app, server, listener, lambda: app.ui.show_address(address))
+        _serve(app, server, listener, lambda: app.ui.show_beside(address))
 
 
 def _played(app: App, state: str) -> "Played":
@@ -159,7 +159,7 @@ def _serve(
         server.run(listener, ready=ready)
     finally:
         tally = server.reception.tally
-        app.ui.show_received(Received(tally.callbacks, tally.refused, server.turned_away))
+        app.ui.show_beside(Received(tally.callbacks, tally.refused, server.turned_away))
     if server.stopped_by not in (None, signal.SIGINT):  # Ctrl-C is how it is meant to end
         app.exit_code = ENDED_BY_SIGNAL + server.stopped_by
 

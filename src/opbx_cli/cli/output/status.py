@@ -5,27 +5,89 @@ from __future__ import annotations
 import textwrap
 from datetime import UTC, datetime
 
-from opbx_cli.cli.words import CHANGE_WORDS, INSTANCE_WORDS
+from opbx_cli.cli.output.parts import DIFFERENT, DONE, Audience, Json, Row, Screen, Table, View
+from opbx_cli.cli.output.parts import Column as TableColumn
+from opbx_cli.cli.output.text import CHANGE_LABELS, SETTING_LABELS, plain
 from opbx_cli.models import MASK, Secret
-from opbx_cli.operations.status import Cell, DefaultApplication, RemoteMask, Status, StatusRow
+from opbx_cli.operations.status import (
+    Cell,
+    DefaultApplication,
+    Note,
+    RemoteMask,
+    Status,
+    StatusRow,
+)
 from opbx_cli.values import clean
 
 LABELS = {
-    **INSTANCE_WORDS,
-    "session_update_endpoint": CHANGE_WORDS["domain_profile.session-update-endpoint"],
-    "cdr_endpoint": CHANGE_WORDS["domain_profile.cdr-endpoint"],
+    **SETTING_LABELS,
+    "session_update_endpoint": CHANGE_LABELS["domain_profile.session-update-endpoint"],
+    "cdr_endpoint": CHANGE_LABELS["domain_profile.cdr-endpoint"],
 }
 NEVER_VALIDATED = "not on this computer"
-SAME, DIFFERENT, NO_MARK = "✓", "≠", " "
+SAME, DIFFERS, NO_MARK = DONE.text, DIFFERENT.text, " "
 GAP = "  "
 
 # A line of the screen, and what stands in front of it; a heading has no such place.
 MarkedLine = tuple[str, str]
 
 
-def status_cells(result: Status) -> list[tuple[str, ...]]:
+COLUMNS = tuple(map(TableColumn, ("setting", "here", "cloudonix", "opbx", "result")))
+
+
+def status_view(result: Status) -> View:
+    return View(
+        _document(result),
+        (
+            Screen(lambda width: screen(result, width)),
+            Table(COLUMNS, tuple(_rows(result)), audience=Audience.PROGRAMS),
+        ),
+    )
+
+
+def _document(result: Status) -> Json:
+    calls, link = result.calls, result.link
+    holder = calls.application
+    return {
+        "schema": "opbx.status/1",
+        "profile": result.profile,
+        "domain": {"uuid": result.domain_uuid, "name": result.domain_name},
+        "result": "differs" if result.differs else "ok",
+        "settings": [
+            {
+                "name": row.name,
+                "here": _object(row.here),
+                "cloudonix": _object(row.cloudonix),
+                "opbx": _object(row.opbx),
+                "differs": row.differs,
+            }
+            for row in result.rows
+        ],
+        "calls": {
+            "application": holder and {"id": holder.id, "name": holder.name, "url": holder.url},
+            "url": calls.url,
+            "arrive": calls.arrive,
+        },
+        "last_validated": result.last_validated,
+        "instance": link
+        and {
+            "url": link.url,
+            "organization": link.organization,
+            "token_expires": _moment(link.token_expires),
+        },
+    }
+
+
+def _object(value: Cell) -> object:
+    """Return a value of one place; null where it is not set, not shown or not kept."""
+    if isinstance(value, RemoteMask):
+        return {"set": True, "mask": value.text, "fingerprint": None}
+    return None if isinstance(value, Note) else plain(value)
+
+
+def _rows(result: Status) -> list[Row]:
     """Return rows of name, here, Cloudonix, OPBX and whether they differ."""
-    rows = [
+    rows: list[Row] = [
         (
             row.name,
             *(_text(value, empty="") for value in (row.here, row.cloudonix, row.opbx)),
@@ -41,11 +103,11 @@ def status_cells(result: Status) -> list[tuple[str, ...]]:
     rows.append(("last_validated", result.last_validated or NEVER_VALIDATED, "", "", ""))
     if link is not None:
         rows.append(("instance", "", "", link.url, ""))
-        rows.append(("token_expires", "", "", token_expires(link.token_expires) or "", ""))
+        rows.append(("token_expires", "", "", _moment(link.token_expires) or "", ""))
     return rows
 
 
-def token_expires(moment: int | None) -> str | None:
+def _moment(moment: int | None) -> str | None:
     """Return epoch seconds as RFC 3339 has them."""
     return None if moment is None else f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
@@ -110,7 +172,7 @@ def _facts(result: Status) -> list[tuple[str, str, str]]:
     holder = calls.application
     goes_to = clean(holder.url or "an address that is not shown") if holder else "nowhere"
     label = "Calls arrive" if calls.arrive else "Calls do not arrive"
-    facts = [(SAME if calls.arrive else DIFFERENT, label, goes_to)]
+    facts = [(SAME if calls.arrive else DIFFERS, label, goes_to)]
     if not calls.arrive and calls.url is not None and calls.url != goes_to:
         facts.append((NO_MARK, "Should go to", calls.url))
     facts.append((NO_MARK, "Default application", _application(holder) or "none"))
@@ -122,7 +184,7 @@ def _facts(result: Status) -> list[tuple[str, str, str]]:
         facts.append((NO_MARK, "OPBX", link.url))
         if link.organization:
             facts.append((NO_MARK, "Organisation", clean(link.organization)))
-        expires = (token_expires(link.token_expires) or "not known").replace("T", " ")
+        expires = (_moment(link.token_expires) or "not known").replace("T", " ")
         facts.append((NO_MARK, "OPBX token until", expires.replace("Z", " UTC")))
     return facts
 
@@ -163,7 +225,7 @@ def _label_width(result: Status) -> int:
 
 
 def _mark(row: StatusRow) -> str:
-    return DIFFERENT if row.differs else SAME
+    return DIFFERS if row.differs else SAME
 
 
 def _values(row: StatusRow) -> tuple[str, str, str]:

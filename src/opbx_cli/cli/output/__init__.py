@@ -1,0 +1,45 @@
+"""Results as people and programs read them: one view for each, one renderer for each form.
+
+`view_of` finds a result's view by its class; only the views of that subject are loaded.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import cast
+
+from opbx_cli.cli.output.parts import View
+
+# Where the view of each result is made.
+VIEWS = {
+    "CallResult": "sandbox.call_view",
+    "Compared": "instance.compared_view",
+    "Demonstration": "sandbox.demonstration_view",
+    "HistoryList": "profiles.history_view",
+    "KeyFile": "webhook.key_file_view",
+    "KeyOverview": "keys.overview_view",
+    "KeyRotation": "keys.rotation_view",
+    "Linked": "instance.linked_view",
+    "ListeningAddress": "callbacks.address_view",
+    "ProfileChange": "profiles.change_view",
+    "ProfileDetail": "profiles.detail_view",
+    "ProfileList": "profiles.list_view",
+    "Received": "callbacks.received_view",
+    "Report": "validate.report_view",
+    "RotatedKey": "webhook.rotated_view",
+    "SandboxAddress": "sandbox.address_view",
+    "Saved": "profiles.saved_view",
+    "Status": "status.status_view",
+    "Step": "validate.step_view",
+    "TrunkDetail": "trunks.detail_view",
+    "TrunkList": "trunks.list_view",
+    "WebhookCheck": "webhook.check_view",
+    "WebhookUrl": "webhook.url_view",
+}
+
+
+def view_of(result: object) -> View:
+    """Return the view of a result."""
+    module, _, name = VIEWS[type(result).__name__].partition(".")
+    made = getattr(import_module(f"{__name__}.{module}"), name)(result)
+    return cast("View", made)

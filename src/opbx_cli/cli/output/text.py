@@ -1,0 +1,90 @@
+"""Values as people read them, and what a PBX owner calls what changes."""
+
+from __future__ import annotations
+
+from opbx_cli.cli.output.parts import Json
+from opbx_cli.models import ApplicationReference, Secret
+from opbx_cli.operations.desired import Change
+from opbx_cli.values import clean, masked_tail
+
+# What a PBX owner calls the settings that OPBX has too, and the unit behind a number.
+SETTING_LABELS = {
+    "domain_uuid": ("Domain UUID", ""),
+    "domain_name": ("Domain name", ""),
+    "domain_api_key": ("Domain API key", ""),
+    "webhook_api_key": ("Webhook key", ""),
+    "webhook_base_url": ("Webhook base URL", ""),
+    "no_answer_timeout": ("Ring time", " s"),
+    "recording_format": ("Recording format", ""),
+}
+# The same for what `validate` changes.
+CHANGE_LABELS = {
+    "voice_application.name": ("Voice application", ""),
+    "voice_application.type": ("Application type", ""),
+    "voice_application.url": ("Calls are sent to", ""),
+    "voice_application.method": ("Call method", ""),
+    "voice_application.active": ("Application active", ""),
+    "domain_profile.call-timeout": SETTING_LABELS["no_answer_timeout"],
+    "domain_profile.recording-media-type": SETTING_LABELS["recording_format"],
+    "domain_profile.session-update-endpoint": ("Session updates go to", ""),
+    "domain_profile.cdr-endpoint": ("Call records go to", ""),
+    "domain_profile.authorization-api-key": SETTING_LABELS["webhook_api_key"],
+}
+DEFAULT_APPLICATION = "default_application"
+
+
+def shown(value: object, unit: str = "", *, empty: str = "not set") -> str:
+    """Return a value for a screen; a secret as its mask and fingerprint."""
+    if value is None:
+        return empty
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Secret):
+        return f"{clean(value.mask)} ({value.fingerprint})"
+    if isinstance(value, ApplicationReference):
+        return f"{clean(value.name)} (id {value.id})"
+    return f"{clean(str(value))}{unit}"
+
+
+def plain(value: object) -> object:
+    """Return a value as JSON has it; a secret as what may be known of it."""
+    if isinstance(value, Secret):
+        # What Cloudonix shows masked has no fingerprint: the mask's own would mislead.
+        fingerprint = value.fingerprint if masked_tail(value) is None else None
+        return {"set": True, "mask": value.mask, "fingerprint": fingerprint}
+    if isinstance(value, ApplicationReference):
+        return {"id": value.id, "uuid": value.uuid, "name": value.name}
+    return value
+
+
+def change_object(change: Change) -> Json:
+    return {"path": change.path, "from": plain(change.before), "to": plain(change.after)}
+
+
+def change_words(change: Change) -> tuple[str, str]:
+    """Return what changes, and how: from what to what, as far as that may be shown."""
+    if change.path == DEFAULT_APPLICATION:
+        return "Calls will go to", _new_way_of_calls(change)
+    labels = {**CHANGE_LABELS, **SETTING_LABELS}
+    label, unit = labels.get(change.path.removeprefix("instance."), (change.path, ""))
+    if isinstance(change.after, Secret):
+        return label, _new_secret(change.before, change.after)
+    return label, f"{shown(change.before, unit)} → {shown(change.after, unit)}"
+
+
+def change_line(change: Change) -> str:
+    return " ".join(change_words(change))
+
+
+def _new_way_of_calls(change: Change) -> str:
+    holder = change.before
+    now = "to no application" if holder is None else f"application '{clean(str(holder))}'"
+    return f"{clean(change.url or str(change.after))} (now: {now})"
+
+
+def _new_secret(before: object, after: Secret) -> str:
+    """Say that a key changes; a mask that Cloudonix shows in its place has no fingerprint."""
+    if not isinstance(before, Secret):
+        return f"set ({after.fingerprint})"
+    known = before.fingerprint if masked_tail(before) is None else "masked"
+    return f"changed ({known} → {after.fingerprint})"

@@ -1,0 +1,205 @@
+"""A validation: its steps as they end, how it ended, and many of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from opbx_cli.cli.output.parts import (
+    ADDED,
+    CHANGED,
+    DIFFERENT,
+    DONE,
+    FAILED,
+    LEFT_OUT,
+    Audience,
+    Item,
+    Items,
+    Json,
+    Sentences,
+    View,
+)
+from opbx_cli.cli.output.text import change_line, change_object, change_words
+from opbx_cli.operations.steps import Report, Result, Status, Step, StepId
+from opbx_cli.values import clean
+
+if TYPE_CHECKING:
+    from opbx_cli.operations.batch import Tally
+
+MARKS = {
+    Status.OK: DONE,
+    Status.UNCHANGED: DONE,
+    Status.CREATED: ADDED,
+    Status.UPDATED: CHANGED,
+    Status.ADOPTED: CHANGED,
+    Status.FAILED: FAILED,
+    Status.SKIPPED: LEFT_OUT,
+    Status.DIFFERS: DIFFERENT,
+}
+RESULT_MARKS = {
+    Result.OK: DONE,
+    Result.DIFFERS: DIFFERENT,
+    Result.PARTIAL: FAILED,
+    Result.FAILED: FAILED,
+}
+STEP_WIDTHS = (len("default-application"), len("unchanged"))
+
+
+def report_view(result: Report) -> View:
+    sentences = Sentences((closing(result),), RESULT_MARKS[result.result].tone)
+    return View(
+        _document(result),
+        (
+            Sentences(("",), audience=Audience.PEOPLE),
+            sentences,
+            Sentences(next_after(result), audience=Audience.PEOPLE),
+        ),
+    )
+
+
+def step_view(step: Step) -> View:
+    return View(_step_object(step), (Items((_item(step),), STEP_WIDTHS),))
+
+
+def one_of_many_view(result: Report) -> View:
+    """Return one of many reports: what was done or is to be done, and how it ended."""
+    name, ending = result.profile or "", closing(result)
+    steps = tuple(_item(step, name) for step in noteworthy(result))
+    head = Item(RESULT_MARKS[result.result], (f"{name}: {ending}",), (), coloured=0)
+    last = "\t".join(clean(cell) for cell in (name, "result", result.result.value, ending))
+    return View(
+        _document(result),
+        (
+            Items((head,), audience=Audience.PEOPLE),
+            Items(steps, STEP_WIDTHS, indent=2),
+            Sentences((last,), audience=Audience.PROGRAMS),
+        ),
+    )
+
+
+def closing(report: Report) -> str:
+    """Return the one sentence that `validate` ends with."""
+    name = clean(report.domain_name or report.domain_uuid)
+    if report.result is Result.OK:
+        saved = any(step.id is StepId.SETTINGS and step.changes for step in report.steps)
+        start = "Done" if report.written or saved else "Nothing to do"
+        return f"{start}: calls for {name} go to {report.voice_url}"
+    if report.result is Result.DIFFERS:
+        count = sum(len(step.changes) for step in report.steps if step.status is Status.DIFFERS)
+        things = "1 thing" if count == 1 else f"{count} things"
+        is_applied = any(step.id is StepId.SETTINGS for step in report.steps)
+        how = "apply FILE" if is_applied else f"validate{report.profile_option}"
+        return f"{name} differs from the settings in {things}; `opbx {how}` changes that."
+    if report.result is Result.PARTIAL:
+        if report.was_interrupted:
+            return f"{name} is only partly in line with the settings: this run was asked to end."
+        return f"{name} is only partly in line with the settings."
+    if report.was_interrupted:
+        return f"{name} was not brought in line: this run was asked to end."
+    if report.is_doubtful:
+        return f"{name} may or may not have been changed by the step that failed."
+    return f"{name} was not changed."
+
+
+def next_after(report: Report) -> tuple[str, ...]:
+    """Return what is to be done after a `validate` that changed something; nothing after others.
+
+    Whatever put another webhook key in force says so last: OPBX refuses calls until it has it.
+    """
+    option = report.profile_option
+    key = report.key_in_force
+    if key is not None and not report.opbx_has_key:
+        steps = [*_handing_over(report), f"opbx webhook-url --check --with-key{option}"]
+        return (
+            f"A new webhook key ({key.fingerprint}) is in force. OPBX refuses calls until it has "
+            "that key too:",
+            *(f"{number}. {step}" for number, step in enumerate(steps, start=1)),
+        )
+    if report.result is not Result.OK or not report.written:
+        return ()
+    with_key = " --with-key" if report.has_key else ""
+    return (f"Prove that calls arrive: opbx webhook-url --check{with_key}{option}",)
+
+
+def key_warning(report: Report) -> str | None:
+    """Say in one sentence what `next_after` says in steps, for who reads no terminal."""
+    key, option = report.key_in_force, report.profile_option
+    if key is None or report.opbx_has_key:
+        return None
+    how = f"give it the one of `opbx webhook-key reveal{option}`"
+    if report.is_linked:
+        how = f"`opbx instance push{option}` hands it over"
+    elif report.profile is None:
+        how = "give it the one of OPBX_WEBHOOK_API_KEY"
+    return (
+        f"a new webhook key ({key.fingerprint}) is in force, and OPBX refuses calls until it has "
+        f"that key too: {how}, then prove it with `opbx webhook-url --check --with-key{option}`"
+    )
+
+
+def noteworthy(report: Report) -> tuple[Step, ...]:
+    """Return the steps that changed something, would change it, failed or wait for a yes."""
+    quiet = (Status.OK, Status.UNCHANGED, Status.SKIPPED)
+    return tuple(
+        step
+        for step in report.steps
+        if step.wants is not None
+        or (step.status not in quiet and not (step.id is StepId.SAVE and step.error is None))
+    )
+
+
+def tally_sentence(tally: Tally) -> str:
+    """Return the one sentence that many validations end with."""
+    labels = {
+        Result.OK: "in line",
+        Result.DIFFERS: "to be changed",
+        Result.PARTIAL: "only partly in line",
+        Result.FAILED: "failed",
+    }
+    counts = tally.counts
+    found = [f"{counts[result]} {label}" for result, label in labels.items() if counts.get(result)]
+    total = len(tally.results)
+    return f"{total} profile{'' if total == 1 else 's'}: {', '.join(found)}."
+
+
+def _item(step: Step, profile: str | None = None) -> Item:
+    changes = "; ".join(map(change_line, step.changes))
+    detail = f"{step.detail}: {changes}" if changes else step.detail
+    row = (step.id.value, step.status.value, detail)
+    return Item(
+        MARKS[step.status],
+        (step.id.value, step.status.value, step.detail),
+        row if profile is None else (profile, *row),
+        details=tuple(map(change_words, step.changes)),
+        coloured=1,
+    )
+
+
+def _handing_over(report: Report) -> list[str]:
+    """Return how OPBX gets the webhook key."""
+    if report.is_linked:
+        return [f"opbx instance push{report.profile_option}"]
+    if report.profile is None:
+        return ["Save the key of OPBX_WEBHOOK_API_KEY in OPBX's settings."]
+    return [f"opbx webhook-key reveal{report.profile_option}", "Save that key in OPBX's settings."]
+
+
+def _document(result: Report) -> Json:
+    return {
+        "schema": "opbx.validate/1",
+        "profile": result.profile,
+        "domain": {"uuid": result.domain_uuid, "name": result.domain_name},
+        "result": result.result.value,
+        "steps": [_step_object(step) for step in result.steps],
+    }
+
+
+def _step_object(step: Step) -> Json:
+    content: Json = {
+        "id": step.id.value,
+        "status": step.status.value,
+        "detail": step.detail,
+        "changes": [change_object(change) for change in step.changes],
+    }
+    if step.error is not None:
+        content["error"] = step.error.as_object()
+    return content
