@@ -38,7 +38,8 @@ def test_a_name_is_data_on_a_line_and_unchanged_in_json(
     assert (text.code, text.stderr) == (0, "")
     assert text.stdout == f"1\t\t{STRANGE[name]}\toutbound\t\t\t\t\t\t\n"
     document = storeless("trunks", "list", "--json")
-    assert document.document["trunks"][0]["name"] == name
+    # Half of a pair of surrogates is no character, and no JSON that every parser takes.
+    assert document.document["trunks"][0]["name"] == name.replace("\ud83d ", "\ufffd ")
     assert document.stdout.isascii()
     shown = storeless("trunks", "show", "1")
     assert shown.stdout.splitlines()[2] == f"name\t{STRANGE[name]}"

@@ -12,6 +12,7 @@ import pytest
 
 from opbx_cli.sandbox.server import RunningSandbox
 from support import Opbx
+from terminal import shown_on_terminal
 
 COLUMNS = "id,uuid,name,direction,ip,port,transport,prefix,metric,active"
 FIELDS = {
@@ -383,3 +384,137 @@ def test_ten_thousand_trunks_are_all_there(
     assert len(shown) == 10_000
     assert [entry["metric"] for entry in shown] == sorted(entry["metric"] for entry in shown)
     assert len(sandbox.requests) == 1
+
+
+MANY = [
+    trunk(1, name="Carrier Main", ip="198.51.100.1", port=5060, metric=20, active=True)
+    | {"direction": "outbound", "prefix": "9"},
+    trunk(2, name="carrier-backup", ip="2001:db8::1", port=5060, metric=10, active=False)
+    | {"direction": "outbound"},
+    trunk(3, name="Büro", ip="192.0.2.7", metric=5, direction="inbound"),
+    trunk(4, name="zeta", ip="203.0.113.9", port=5061, direction="public-outbound", prefix="99"),
+]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--search", "CARRIER"], ["carrier-backup", "Carrier Main"]),
+        (["--search", "198.51.100"], ["Carrier Main"]),
+        (["--search", "[2001:DB8::1]:5060"], ["carrier-backup"]),
+        (["--search", "9", "--direction", "all"], ["Büro", "Carrier Main", "zeta"]),
+        (["--search", "nothing"], []),
+        (["--active"], ["Carrier Main", "zeta"]),
+        (["--inactive"], ["carrier-backup"]),
+        (["--sort", "name"], ["Carrier Main", "carrier-backup", "zeta"]),
+        (["--sort", "address"], ["Carrier Main", "zeta", "carrier-backup"]),
+        (["--sort", "prefix"], ["Carrier Main", "zeta", "carrier-backup"]),
+    ],
+)
+def test_support_asks_in_one_command(
+    storeless: Opbx, sandbox: RunningSandbox, options: list[str], expected: list[str]
+) -> None:
+    sandbox.state.replace_trunks(MANY)
+    found = names(storeless("trunks", "list", *options, "--json"))
+    assert found == expected
+
+
+def test_columns_are_chosen_in_every_form(storeless: Opbx, sandbox: RunningSandbox) -> None:
+    sandbox.state.replace_trunks(MANY)
+    argv = ("trunks", "list", "--columns", "Address, name", "--inactive")
+    assert storeless(*argv).stdout == "[2001:db8::1]:5060\tcarrier-backup\n"
+    assert storeless(*argv, "-o", "csv").stdout == (
+        "address,name\n[2001:db8::1]:5060,carrier-backup\n"
+    )
+    wrong = storeless("trunks", "list", "--columns", "name,colour")
+    assert wrong.code == 2
+    assert "--columns: expected some of id, uuid, name" in wrong.stderr
+
+
+@pytest.mark.parametrize("option", ["--sort", "--columns"])
+def test_a_column_that_is_none_is_a_usage_error(storeless: Opbx, option: str) -> None:
+    outcome = storeless("trunks", "list", option, "colour")
+    assert (outcome.code, outcome.stdout) == (2, "")
+    assert outcome.stderr.startswith(f"error: {option}: expected ")
+
+
+def test_on_a_terminal_it_says_how_many_in_which_order_and_what_is_not_shown(
+    storeless: Opbx, sandbox: RunningSandbox
+) -> None:
+    sandbox.state.replace_trunks(MANY)
+    environ = storeless.process_environ(NO_COLOR="1")
+
+    def shown(*options: str) -> str:
+        code, text = shown_on_terminal("trunks", "list", *options, environ=environ, columns=120)
+        assert code == 0
+        return text
+
+    assert "3 outbound trunks, in routing order: the first that fits is used; 1 other is not" in (
+        shown()
+    )
+    assert "1 inactive outbound trunk, sorted by name; 3 others are not shown." in (
+        shown("--inactive", "--sort", "name")
+    )
+    assert "[2001:db8::1]:5060" in shown()
+    sandbox.state.replace_trunks(MANY[2:3])
+    assert "No outbound trunks. 1 inbound: `--direction all` shows them." in shown()
+    assert "No outbound trunks with 'x'. 1 inbound" in shown("--search", "x")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ("carrier main", "Carrier Main"),
+        ("CARRIER-BACKUP", "carrier-backup"),
+        ("carrier-", "carrier-backup"),
+        ("ze", "zeta"),
+        ("Bu\u0308ro", "Büro"),  # the same letter, composed in another way
+        ("büro", "Büro"),
+    ],
+)
+def test_show_takes_a_name_as_people_write_it(
+    storeless: Opbx, sandbox: RunningSandbox, wanted: str, found: str
+) -> None:
+    sandbox.state.replace_trunks(MANY)
+    outcome = storeless("trunks", "show", wanted, "--json")
+    assert outcome.code == 0, outcome.stderr
+    assert outcome.document["trunk"]["name"] == found
+
+
+def test_show_offers_what_is_near(storeless: Opbx, sandbox: RunningSandbox) -> None:
+    sandbox.state.replace_trunks(MANY)
+    outcome = storeless("trunks", "show", "carier-bakcup", "--json")
+    assert (outcome.code, outcome.error["code"]) == (5, "trunk.not_found")
+    assert "; near it: carrier-backup" in outcome.error["message"]
+    several = storeless("trunks", "show", "carrier", "--json")
+    assert (several.code, several.error["code"]) == (2, "usage.ambiguous")
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        ("=1+1", "'=1+1"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("+cmd|' /C calc'!A0", "'+cmd|' /C calc'!A0"),
+        ("-2+3", "'-2+3"),
+        ("  =1", "'  =1"),
+        ("+1 555 0100", "+1 555 0100"),
+        ("-12.5", "-12.5"),
+        ("a=1", "a=1"),
+    ],
+)
+def test_csv_has_no_cell_that_a_spreadsheet_would_run(
+    storeless: Opbx, sandbox: RunningSandbox, name: str, cell: str
+) -> None:
+    sandbox.state.replace_trunks([trunk(1, name=name, direction="outbound")])
+    table = storeless("trunks", "list", "--columns", "name", "-o", "csv").stdout
+    assert list(csv.reader(io.StringIO(table)))[1] == [cell]
+
+
+def test_json_is_for_every_parser_also_where_a_text_is_half_a_character(
+    storeless: Opbx, sandbox: RunningSandbox
+) -> None:
+    sandbox.state.replace_trunks([trunk(1, name="a\ud800\U0001f600b", direction="outbound")])
+    outcome = storeless("trunks", "list", "--json")
+    assert outcome.document["trunks"][0]["name"] == "a\ufffd\U0001f600b"
+    assert "\\ud800" not in outcome.stdout

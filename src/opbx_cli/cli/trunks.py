@@ -9,6 +9,7 @@ from opbx_cli.cli.options import TEXT_AND_JSON, command
 from opbx_cli.errors import UsageError
 
 DIRECTIONS = ("outbound", "inbound", "all")
+ORDERS = ("metric", "name", "address", "prefix")
 
 
 def register(root: typer.Typer) -> None:
@@ -26,18 +27,49 @@ def list_trunks(
     direction: Annotated[
         str, typer.Option(metavar="WHICH", help="outbound, inbound or all.")
     ] = "outbound",
+    search: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="Only those with this in name, address or prefix."),
+    ] = None,
+    active: Annotated[
+        bool | None, typer.Option("--active/--inactive", help="Only those that are, or are not.")
+    ] = None,
+    sort: Annotated[
+        str, typer.Option(metavar="COLUMN", help="metric (routing order), name, address or prefix.")
+    ] = "metric",
+    columns: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Which columns, and in which order.")
+    ] = None,
 ) -> None:
     """List the trunks, in routing order. `--output csv` is for spreadsheets."""
-    from opbx_cli.operations.trunks import Direction, TrunkList, select
+    from opbx_cli.operations.trunks import Direction, Order, TrunkList, TrunkQuestion, select
 
     if direction not in DIRECTIONS:
         raise UsageError(f"--direction: expected one of {', '.join(DIRECTIONS)}")
-    chosen = Direction(direction)
+    if sort not in ORDERS:
+        raise UsageError(f"--sort: expected one of {', '.join(ORDERS)}")
+    question = TrunkQuestion(Direction(direction), search or None, active, Order(sort))
+    chosen = _columns(columns)
     client = app.client
     app.tell_context(app.settings)
     with app.ui.working("Reading trunks"):
         trunks = client.list_trunks()
-    app.ui.show(TrunkList(app.settings.profile, client.domain_uuid, select(trunks, chosen), chosen))
+    found, others = select(trunks, question)
+    app.ui.show(
+        TrunkList(app.settings.profile, client.domain_uuid, found, question, others, chosen)
+    )
+
+
+def _columns(text: str | None) -> tuple[str, ...]:
+    from opbx_cli.cli.output.trunks import COLUMNS
+
+    if text is None:
+        return ()
+    known = [column.name for column in COLUMNS]
+    chosen = tuple(name.strip().lower() for name in text.split(","))
+    if not set(chosen) <= set(known):
+        raise UsageError(f"--columns: expected some of {', '.join(known)}, with commas between")
+    return chosen
 
 
 def show_trunk(

@@ -85,10 +85,9 @@ class Ui:
 
     @staticmethod
     def _document(view: View, warnings: list[str], *, indent: int | None = None) -> str:
-        import json
+        from opbx_cli.cli.output.documents import json_of
 
-        content = {**view.document, "warnings": warnings}
-        return json.dumps(content, indent=indent, allow_nan=False) + "\n"
+        return json_of({**view.document, "warnings": warnings}, indent=indent)
 
     def show_line(self, line: str) -> None:
         """Show a bare line, on a terminal or not, and whatever format errors shall have."""
@@ -159,14 +158,13 @@ class Ui:
     def show_callback(self, callback: Callback) -> bool:
         """Show one callback as one line; False when nobody sees it: stdout is gone."""
         if self.output == "json":
-            import json
-
             from opbx_cli.cli.output.callbacks import callback_document
+            from opbx_cli.cli.output.documents import json_of
 
             # It has no end to tell them at: each goes with the callback that it came before.
             content = {**callback_document(callback), "warnings": [*self.warnings]}
             self.warnings.clear()
-            self._write("stdout", json.dumps(content, allow_nan=False) + "\n")
+            self._write("stdout", json_of(content))
         elif self.is_rich:
             from opbx_cli.cli.output.terminal import callback_line
 
@@ -255,12 +253,12 @@ class Ui:
         if self._environ.get("OPBX_DEBUG") == "1":
             self._write("stderr", stack(error))
         if self.output == "json":
-            import json
+            from opbx_cli.cli.output.documents import json_of
 
             content: dict[str, object] = {"error": error.as_object()}
             if self.warnings:
                 content["warnings"] = self.warnings
-            self._write("stderr", json.dumps(content) + "\n")
+            self._write("stderr", json_of(content))
             return
         self._say("error", error.message, typer.colors.RED)
         if error.hint:

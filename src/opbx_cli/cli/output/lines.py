@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from opbx_cli.cli.output.parts import Audience, Fields, Items, Part, Sentences, Table, View
 from opbx_cli.values import clean
+
+# What makes spreadsheets calculate, however much white space is before it; a number does not.
+FORMULA = re.compile(r"\s*(?:[=@]|[+-](?![\d\s.]*$))|[\t\r]")
 
 
 def lines_of(view: View) -> list[str]:
@@ -18,7 +22,10 @@ def tabbed(cells: Iterable[str]) -> str:
 
 
 def csv_of(view: View) -> str:
-    """Return the table of a view as CSV (RFC 4180) with a header."""
+    """Return the table of a view as CSV (RFC 4180) with a header.
+
+    A cell that a spreadsheet would take for a formula has an apostrophe in front of it.
+    """
     import csv
     import io
 
@@ -27,8 +34,12 @@ def csv_of(view: View) -> str:
     writer = csv.writer(target, lineterminator="\n")
     kept = _for_programs(table)
     writer.writerow([table.columns[number].name for number in kept])
-    writer.writerows([[row[number] for number in kept] for row in table.rows])
+    writer.writerows([[_harmless(row[number]) for number in kept] for row in table.rows])
     return target.getvalue()
+
+
+def _harmless(cell: str) -> str:
+    return f"'{cell}" if FORMULA.match(cell) else cell
 
 
 def _lines(part: Part) -> list[str]:

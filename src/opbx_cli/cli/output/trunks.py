@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from opbx_cli.cli.output.parts import Column, Fields, Json, Row, Table, View
+from dataclasses import replace
+
+from opbx_cli.cli.output.parts import Audience, Column, Fields, Json, Row, Sentences, Table, View
 from opbx_cli.cli.output.text import plain, shown
-from opbx_cli.operations.trunks import TrunkDetail, TrunkList
+from opbx_cli.operations.trunks import (
+    Direction,
+    Order,
+    TrunkDetail,
+    TrunkList,
+    TrunkQuestion,
+    address_of,
+    direction_of,
+)
 from opbx_cli.remote import Trunk
+from opbx_cli.values import clean
 
 COLUMNS = (
     Column("id", priority=9, is_number=True, may_wrap=False),
@@ -24,13 +35,17 @@ DETAILS = (*(one.name for one in COLUMNS if not one.narrow_only), "allow_global"
 
 
 def list_view(result: TrunkList) -> View:
-    kind = "" if result.direction.value == "all" else f"{result.direction.value} "
+    columns: tuple[Column, ...] = COLUMNS
+    if result.columns:
+        by_name = {column.name: replace(column, narrow_only=False) for column in COLUMNS}
+        columns = tuple(replace(by_name[name], priority=0) for name in result.columns)
     table = Table(
-        COLUMNS,
-        tuple(map(_row, result.trunks)),
-        empty=f"No {kind}trunks.",
+        columns,
+        tuple(_row(trunk, columns) for trunk in result.trunks),
+        empty=_nothing(result),
         faint=frozenset(n for n, trunk in enumerate(result.trunks) if trunk.active is False),
     )
+    closing = Sentences(("", _counted(result)), audience=Audience.PEOPLE)
     return View(
         {
             "schema": "opbx.trunks/1",
@@ -38,7 +53,7 @@ def list_view(result: TrunkList) -> View:
             "domain_uuid": result.domain_uuid,
             "trunks": [_object(trunk) for trunk in result.trunks],
         },
-        (table,),
+        (table, closing) if result.trunks else (table,),
     )
 
 
@@ -54,13 +69,46 @@ def detail_view(result: TrunkDetail) -> View:
     )
 
 
-def _row(trunk: Trunk) -> Row:
-    port = f":{trunk.port}" if trunk.port is not None else ""
-    address = f"{trunk.ip}{port}" if trunk.ip else ""
+def _row(trunk: Trunk, columns: tuple[Column, ...]) -> Row:
     return tuple(
-        address if column.narrow_only else shown(getattr(trunk, column.name), empty="")
-        for column in COLUMNS
+        address_of(trunk)
+        if column.name == "address"
+        else shown(getattr(trunk, column.name), empty="")
+        for column in columns
     )
+
+
+def _kind(question: TrunkQuestion) -> str:
+    """Name what was asked for: "active outbound trunks with 'carrier'"."""
+    states = {None: "", True: "active ", False: "inactive "}
+    direction = "" if question.direction is Direction.ALL else f"{question.direction} "
+    return f"{states[question.active]}{direction}"
+
+
+def _nothing(result: TrunkList) -> str:
+    """Say that there are none, and which there are instead."""
+    question = result.question
+    wanted = "" if question.text is None else f" with '{clean(question.text)}'"
+    instead = [
+        f"{count} {direction}"
+        for direction in (Direction.OUTBOUND, Direction.INBOUND)
+        if direction is not question.direction
+        and (count := sum(direction_of(one) == direction for one in result.others))
+    ]
+    hint = f" {' and '.join(instead)}: `--direction all` shows them." if instead else ""
+    return f"No {_kind(question)}trunks{wanted}.{hint}"
+
+
+def _counted(result: TrunkList) -> str:
+    """Say how many are shown, what the order means, and how many are not shown."""
+    count, question, left_out = len(result.trunks), result.question, len(result.others)
+    order = f"sorted by {question.order}"
+    if question.order is Order.METRIC:
+        order = "in routing order: the first that fits is used"
+    others = ""
+    if left_out:
+        others = f"; {left_out} other{'s are' if left_out > 1 else ' is'} not shown"
+    return f"{count} {_kind(question)}trunk{'s' * (count != 1)}, {order}{others}."
 
 
 def _fields(trunk: Trunk) -> tuple[Row, ...]:
