@@ -50,6 +50,17 @@ def test_json_has_every_domain(opbx: Opbx) -> None:
         document = json.loads(text)
         assert document["schema"] == "opbx.sandbox/1"
         assert len({entry["uuid"] for entry in document["domains"]}) == 3
+        assert document["opbx"] is None
+
+
+def test_json_has_what_signs_in_to_opbx(opbx: Opbx) -> None:
+    with start(opbx, "--opbx", "--json") as process:
+        assert process.stdout is not None
+        text = "".join(iter(process.stdout.readline, "}\n")) + "}"
+        process.terminate()
+        document = json.loads(text)
+        assert document["opbx"]["url"] == document["url"]
+        assert set(document["opbx"]) == {"url", "email", "password", "token", "signature_secret"}
 
 
 @pytest.mark.parametrize(
@@ -58,6 +69,10 @@ def test_json_has_every_domain(opbx: Opbx) -> None:
         (["--variant", "profile=mix"], "profile"),
         (["--variant", "nonsense"], "NAME=VALUE"),
         (["--fault", "list-trunks=nonsense"], "KIND"),
+        (["--variant", "opbx=january"], "--opbx"),
+        (["--opbx", "--variant", "opbx=august"], "july, january"),
+        (["--opbx", "--variant", "opbx-roles=owner"], "opbx-role"),
+        (["--fault", "opbx-voice=500"], "--opbx"),
         (["--port", "70000"], "port"),
         (["--domains", "-1"], "domains"),
         (["--latency", "-1"], "latency"),

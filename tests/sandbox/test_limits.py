@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from opbx_cli.sandbox import credentials
-from opbx_cli.sandbox.routes import RateLimit
+from opbx_cli.sandbox.rate_limit import RateLimit
 
 if TYPE_CHECKING:
     from collections.abc import Callable

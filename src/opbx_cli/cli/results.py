@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from opbx_cli.models import Secret
     from opbx_cli.receiver.opbx import Played
-    from opbx_cli.sandbox import DomainCredentials
+    from opbx_cli.sandbox import DomainCredentials, OpbxCredentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,23 +18,33 @@ class SandboxAddress:
 
     url: str
     domains: tuple[DomainCredentials, ...]
+    opbx: OpbxCredentials | None = None  # with --opbx
 
     @property
     def export_lines(self) -> list[str]:
-        """The lines for a shell that point opbx at the first domain."""
+        """The lines for a shell that point opbx at the first domain, and at OPBX."""
         first = self.domains[0]
         variables = {
             "CLOUDONIX_API_BASE_URL": self.url,
             "OPBX_DOMAIN_UUID": first.uuid,
             "OPBX_DOMAIN_API_KEY": first.api_key,
         }
+        if self.opbx is not None:
+            variables |= {
+                "OPBX_WEBHOOK_BASE_URL": self.url,
+                "OPBX_INSTANCE_URL": self.url,
+                "OPBX_INSTANCE_EMAIL": self.opbx.email,
+                "OPBX_INSTANCE_PASSWORD": self.opbx.password,
+                "CLOUDONIX_WEBHOOK_SECRET": self.opbx.signature_secret,  # OPBX's name for it
+            }
         return [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One command of the demo as it was run."""
+    """One command of the demo as it was run, with a sentence about it."""
 
+    about: str
     command: str
     exit_code: int
     output: str

@@ -33,6 +33,9 @@ def sandbox(
     rate_limit: Annotated[
         bool, typer.Option("--rate-limit/--no-rate-limit", help="10 requests per 3 seconds.")
     ] = True,
+    opbx: Annotated[
+        bool, typer.Option("--opbx", help="Play OPBX too: its settings, and its callbacks.")
+    ] = False,
     variant: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="One reading of an ambiguous fact; repeatable."),
@@ -46,13 +49,14 @@ def sandbox(
 
     It is stateful, listens on loopback and runs until Ctrl-C. Prints the variables that
     point opbx at it. Its keys are made up. `opbx sandbox call`, in another terminal, makes it
-    send what Cloudonix sends for a call.
+    send what Cloudonix sends for a call. With --opbx it also plays an OPBX that works on the
+    first domain, and prints how to sign in; --variant opbx=january or july says which.
     """
     from opbx_cli.cli.extras import require_sandbox_extra
 
     require_sandbox_extra("the sandbox")
     from opbx_cli.cli.results import SandboxAddress
-    from opbx_cli.sandbox import Options
+    from opbx_cli.sandbox import OPBX_CREDENTIALS, Options
     from opbx_cli.sandbox.server import serve
 
     try:
@@ -62,6 +66,7 @@ def sandbox(
             trunks=trunks,
             latency=latency / 1000,
             rate_limit=rate_limit,
+            opbx=opbx,
             variants=variant or (),
             faults=fault or (),
         )
@@ -69,7 +74,7 @@ def sandbox(
         raise UsageError(f"opbx sandbox: {error}") from error
 
     def announce(url: str, credentials: "tuple[DomainCredentials, ...]") -> None:
-        app.ui.show(SandboxAddress(url, credentials))
+        app.ui.show(SandboxAddress(url, credentials, OPBX_CREDENTIALS if opbx else None))
         app.ui.notice("The sandbox is running; Ctrl-C stops it.")
 
     try:

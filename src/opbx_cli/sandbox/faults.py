@@ -44,7 +44,24 @@ class Call(StrEnum):
     LIST_TRUNKS = "list-trunks"
     PLACE_CALL = "place-call"  # the sandbox's own, not Cloudonix's: `any` passes it over
     ANY = "any"
+    OPBX_SIGN_IN = "opbx-sign-in"
+    OPBX_WHO_AM_I = "opbx-who-am-i"
+    OPBX_REFRESH = "opbx-refresh"
+    OPBX_SIGN_OUT = "opbx-sign-out"
+    OPBX_READ_SETTINGS = "opbx-read-settings"
+    OPBX_WRITE_SETTINGS = "opbx-write-settings"
+    OPBX_VALIDATE = "opbx-validate"
+    OPBX_LIST_TRUNKS = "opbx-list-trunks"
+    OPBX_VOICE = "opbx-voice"
+    OPBX_SESSION_UPDATE = "opbx-session-update"
+    OPBX_CDR = "opbx-cdr"
+    OPBX_HEALTH = "opbx-health"
+    OPBX_ANY = "opbx-any"  # `any` is Cloudonix's
     UNKNOWN = "unknown"
+
+    @property
+    def is_of_opbx(self) -> bool:
+        return self.value.startswith("opbx-")
 
     @property
     def is_list(self) -> bool:
@@ -154,6 +171,8 @@ class FaultPlan:
 
 
 def _names(call: Call) -> tuple[Call, ...]:
+    if call.is_of_opbx:
+        return (call, Call.OPBX_ANY)
     return (call,) if call is Call.PLACE_CALL else (call, Call.ANY)
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import math
 import uuid
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from opbx_cli.sandbox.faults import Fault
+from opbx_cli.sandbox.opbx.variants import OpbxVariants
+from opbx_cli.sandbox.variant_set import VariantSet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -132,7 +134,7 @@ class CallbackRetry(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Variants:
+class Variants(VariantSet):
     """One answer to each open question; on the command line `_` in a name is written `-`."""
 
     profile: ProfileWrite = ProfileWrite.MERGE
@@ -153,59 +155,6 @@ class Variants:
     callback_retry: CallbackRetry = CallbackRetry.NEVER
     callback_retry_wait: float = 1.0
     callback_timeout: float = 10.0
-
-    @classmethod
-    def choices(cls) -> dict[str, tuple[str, ...]]:
-        """Return each variant's name with its values, the default first; a lag has `SECONDS`."""
-        return {name: _values(default) for name, default in _defaults().items()}
-
-    @classmethod
-    def parse(cls, texts: Iterable[str]) -> Variants:
-        """Read `name=value` texts; raise ValueError, which says what is valid, for a bad one."""
-        return cls().changed(texts)
-
-    def changed(self, texts: Iterable[str]) -> Variants:
-        """Return a copy with these `name=value` texts applied; raise ValueError for a bad one."""
-        values = dict(_parse(text) for text in texts)
-        return replace(self, **values)  # type: ignore[arg-type]
-
-
-def _defaults() -> dict[str, StrEnum | float]:
-    defaults = Variants()
-    names = (field.name for field in fields(Variants))
-    return {name.replace("_", "-"): getattr(defaults, name) for name in names}
-
-
-def _values(default: StrEnum | float) -> tuple[str, ...]:
-    if isinstance(default, StrEnum):
-        return (str(default), *(str(value) for value in type(default) if value != default))
-    return ("SECONDS",)
-
-
-def _parse(text: str) -> tuple[str, StrEnum | float]:
-    name, separator, value = text.partition("=")
-    default = _defaults().get(name)
-    if default is None or not separator:
-        message = f"a variant is written NAME=VALUE, with NAME one of {', '.join(_defaults())}"
-        raise ValueError(message)
-    field = name.replace("-", "_")
-    if isinstance(default, StrEnum):
-        if value not in _values(default):
-            message = f"the variant {name} takes one of {', '.join(_values(default))}"
-            raise ValueError(message)
-        return field, type(default)(value)
-    return field, _seconds(name, value)
-
-
-def _seconds(name: str, value: str) -> float:
-    try:
-        seconds = float(value)
-    except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds < math.inf:
-        message = f"the variant {name} takes a number of seconds from 0 up"
-        raise ValueError(message)
-    return seconds
 
 
 API_KEY_LENGTH = 34  # documentation: a key is 34 characters that start with "XI"
@@ -248,7 +197,9 @@ class Options:
     trunks: int | None = None
     latency: float = 0.0
     rate_limit: bool = True
+    opbx: bool = False
     variants: Variants = field(default_factory=Variants)
+    opbx_variants: OpbxVariants = field(default_factory=OpbxVariants)
     faults: tuple[Fault, ...] = ()
 
     def __post_init__(self) -> None:
@@ -271,20 +222,41 @@ class Options:
         trunks: int | None = None,
         latency: float = 0.0,
         rate_limit: bool = True,
+        opbx: bool = False,
     ) -> Options:
         """Build options from `NAME=VALUE` variants and `CALL=KIND[*COUNT][@FIRST]` faults.
 
-        Raises ValueError, which says what is valid, for a variant or fault that cannot be read.
+        Raises ValueError, which says what is valid, for a variant or fault that cannot be read,
+        and for one of OPBX's in a sandbox without it.
         """
+        variants, faults = tuple(variants), tuple(faults)
+        for text in (*variants, *faults):
+            if is_about_opbx(text) and not opbx:
+                message = f"{text} is for a sandbox that plays OPBX too (--opbx)"
+                raise ValueError(message)
         return cls(
             port=port,
             domains=domains,
             trunks=trunks,
             latency=latency,
             rate_limit=rate_limit,
-            variants=Variants.parse(variants),
+            opbx=opbx,
             faults=tuple(Fault.parse(fault) for fault in faults),
+        ).varied(variants)
+
+    def varied(self, variants: Iterable[str]) -> Options:
+        """Return a copy with these `NAME=VALUE` variants; raise ValueError for a bad one."""
+        texts = tuple(variants)
+        return replace(
+            self,
+            variants=self.variants.changed(one for one in texts if not is_about_opbx(one)),
+            opbx_variants=self.opbx_variants.changed(one for one in texts if is_about_opbx(one)),
         )
+
+
+def is_about_opbx(text: str) -> bool:
+    """Tell whether a `NAME=VALUE` is OPBX's, not Cloudonix's."""
+    return text.partition("=")[0].partition("-")[0] == "opbx"
 
 
 def _check_range(what: str, value: int, low: int, high: int) -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 import time
-from collections import defaultdict, deque
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from opbx_cli.sandbox.answers import Refusal, failure, html_answer
+from opbx_cli.sandbox.answers import Answer, Refusal, failure, html_answer
 from opbx_cli.sandbox.faults import Call, FaultPlan, faulty_answer
 from opbx_cli.sandbox.handlers import HANDLERS, Incoming
 from opbx_cli.sandbox.logs import CallbackLog, RecordedRequest, RequestLog
+from opbx_cli.sandbox.opbx.answers import too_many
+from opbx_cli.sandbox.opbx.instance import PATHS as OPBX_PATHS
+from opbx_cli.sandbox.opbx.instance import Opbx, faulty_call
+from opbx_cli.sandbox.rate_limit import RateLimit
 from opbx_cli.sandbox.state import Clock, State
 
 if TYPE_CHECKING:
@@ -39,9 +42,6 @@ PATHS: Final = tuple(
         ("POST", "/sandbox/domains/(?P<domain>[^/]+)/calls", Call.PLACE_CALL),
     )
 )
-# Cloudonix's rate limit (documentation), for each domain.
-REQUESTS: Final = 10
-WINDOW: Final = 3.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,7 @@ class Request:
     headers: Mapping[str, str]
     body: object
     client_port: int
+    content: bytes = b""  # the body as it came
 
     @property
     def api_key(self) -> str:
@@ -64,41 +65,26 @@ class Request:
         return token.strip() if scheme.lower() == "bearer" else ""
 
 
-class RateLimit:
-    """A sliding window for each domain; refused requests do not count."""
-
-    def __init__(self) -> None:
-        self._accepted: defaultdict[str, deque[float]] = defaultdict(deque)
-
-    def accepts(self, domain: str, now: float) -> bool:
-        """Tell whether a request at `now` (seconds) is within the limit, and count it if so."""
-        accepted = self._accepted[domain]
-        while accepted and now - accepted[0] >= WINDOW:
-            accepted.popleft()
-        if len(accepted) >= REQUESTS:
-            return False
-        accepted.append(now)
-        return True
-
-    def forget(self) -> None:
-        self._accepted.clear()
-
-
 class Sandbox:
     """Everything that one running sandbox consists of."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, url: str) -> None:
         self.options = options
         self.clock = Clock()
         self.state = State(options, self.clock)
-        self.faults = FaultPlan(options.faults)
+        self.faults = FaultPlan()
         self.rate_limit = RateLimit()
         self.request_log = RequestLog()
         self.callback_log = CallbackLog()
+        self.opbx = Opbx(url, self.clock, self._ask)
+        if options.opbx:
+            self.opbx.fill_in(self.state.credentials[0], options.opbx_variants)
+            self.rate_limit.forget()
+        self.faults.plan(options.faults)
 
     def take(self, request: Request) -> tuple[list[RecordedRequest], Reaction]:
         """Record a request, and carry out its call; return its entry in the log, to be closed."""
-        call, names = _call(request)
+        call, names = self._call(request)
         entry = self.request_log.begin(
             RecordedRequest(
                 call=call,
@@ -115,6 +101,8 @@ class Sandbox:
 
     def _react(self, request: Request, call: Call, names: Mapping[str, str]) -> Reaction:
         """Decide: first the rate limit, then a planned fault, then the key, then the call."""
+        if call.is_of_opbx:
+            return self._react_as_opbx(request, call)
         domain = self.state.find(names.get("domain", ""), self.options.variants.uuid_case)
         if (
             domain
@@ -130,6 +118,27 @@ class Sandbox:
         if fault.kind.is_after:
             self._carry_out(request, call, domain, application)
         return faulty_answer(fault, call, request.api_key)
+
+    def _react_as_opbx(self, request: Request, call: Call) -> Reaction:
+        if self.options.rate_limit and not self.opbx.accepts(call):
+            return too_many()
+        fault = self.faults.take(call)
+        if fault is not None and not fault.kind.is_after:
+            return faulty_call(fault, call, request)
+        answer = self.opbx.answer(call, request, self.options.opbx_variants)
+        return answer if fault is None else faulty_call(fault, call, request)
+
+    def _ask(self, method: str, path: str, api_key: str, body: object) -> Answer | None:
+        """Take a request of OPBX's to Cloudonix; None is one without an answer."""
+        headers = {"authorization": f"Bearer {api_key}"}
+        request = Request(method, path, headers, body, client_port=0)
+        reaction = self._react(request, *_call(request))
+        return reaction if isinstance(reaction, Answer) else None
+
+    def _call(self, request: Request) -> tuple[Call, Mapping[str, str]]:
+        asked = "GET" if request.method == "HEAD" else request.method
+        call = OPBX_PATHS.get((asked, request.path)) if self.options.opbx else None
+        return _call(request) if call is None else (call, {})
 
     def _carry_out(
         self, request: Request, call: Call, domain: Domain | None, application: str

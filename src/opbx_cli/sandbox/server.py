@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from opbx_cli.sandbox.logs import RecordedRequest, SentCallback
+    from opbx_cli.sandbox.opbx.instance import Opbx
     from opbx_cli.sandbox.options import DomainCredentials
     from opbx_cli.sandbox.state import State
 
@@ -53,9 +54,9 @@ def serve(
 
     `announce` is called with the URL and the domains as soon as requests are accepted.
     """
-    sandbox = Sandbox(options)
     with _listening(options.port) as listener:
         url = _url(listener)
+        sandbox = Sandbox(options, url)
         _Server(sandbox).run(listener, ready=lambda: announce(url, sandbox.state.credentials))
 
 
@@ -77,6 +78,11 @@ class RunningSandbox:
         return self._sandbox.state
 
     @property
+    def opbx(self) -> Opbx:
+        """OPBX, with its settings and tokens, to be looked at and changed as its page would."""
+        return self._sandbox.opbx
+
+    @property
     def requests(self) -> tuple[RecordedRequest, ...]:
         """The requests that came in, in the order of their arrival."""
         return self._sandbox.request_log.snapshot()
@@ -92,6 +98,7 @@ class RunningSandbox:
         self._sandbox.callback_log.forget()
         with self.state.lock:
             self._sandbox.rate_limit.forget()
+            self._sandbox.opbx.forget_calls()
 
     def set_faults(self, *faults: str | Fault) -> None:
         """Plan these faults and no others; raise ValueError for one that cannot be read."""
@@ -101,10 +108,10 @@ class RunningSandbox:
     def set_variants(self, *variants: str) -> None:
         """Change these `NAME=VALUE` variants; raise ValueError for one that cannot be read.
 
-        What a domain is made with (`fresh`, `domain`, the empty profile of `nulls`) stays.
+        What a domain is made with (`fresh`, `domain`, the empty profile of `nulls`) stays, and so
+        does what OPBX has at the start (`opbx-settings`).
         """
-        options = self._sandbox.options
-        self._sandbox.options = replace(options, variants=options.variants.changed(variants))
+        self._sandbox.options = self._sandbox.options.varied(variants)
 
     def set_options(self, *, latency: float | None = None, rate_limit: bool | None = None) -> None:
         """Change the latency (seconds) or switch the rate limit."""
@@ -124,9 +131,9 @@ class RunningSandbox:
 def running(options: Options | None = None) -> Iterator[RunningSandbox]:
     """Serve in a background thread while the context lasts; raise OSError without the port."""
     options = Options() if options is None else options
-    sandbox = Sandbox(options)
     with _listening(options.port) as listener:
         url = _url(listener)
+        sandbox = Sandbox(options, url)
         server = _Server(sandbox)
         started = threading.Event()
         thread = threading.Thread(
@@ -264,6 +271,7 @@ class _Connection:
             headers=dict(reversed(names_and_values)),
             body=_parsed(body),
             client_port=peer[1] if peer else 0,
+            content=bytes(body),
         )
 
     async def _next_event(self) -> object:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from opbx_cli.cli.output.parts import (
     DONE,
     FAILED,
@@ -17,6 +19,9 @@ from opbx_cli.cli.results import Demonstration, SandboxAddress
 from opbx_cli.operations.call import CallResult
 from opbx_cli.remote import Delivery
 
+if TYPE_CHECKING:
+    from opbx_cli.sandbox import OpbxCredentials
+
 
 def address_view(result: SandboxAddress) -> View:
     return View(
@@ -28,9 +33,20 @@ def address_view(result: SandboxAddress) -> View:
                 {"uuid": entry.uuid, "name": entry.name, "api_key": entry.api_key}
                 for entry in result.domains
             ],
+            "opbx": None if result.opbx is None else _opbx(result.url, result.opbx),
         },
         (Sentences(tuple(result.export_lines)),),
     )
+
+
+def _opbx(url: str, made_up: OpbxCredentials) -> Json:
+    return {
+        "url": url,
+        "email": made_up.email,
+        "password": made_up.password,
+        "token": made_up.token,
+        "signature_secret": made_up.signature_secret,
+    }
 
 
 def call_view(result: CallResult) -> View:
