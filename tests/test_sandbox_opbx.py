@@ -231,7 +231,7 @@ def test_nothing_is_saved_when_connecting_fails(
     assert not (opbx.home / "store.toml").exists()
 
 
-@pytest.mark.parametrize("kind", ["close-after"])
+@pytest.mark.parametrize("kind", ["close-after", "truncated-after"])
 def test_a_write_whose_answer_is_lost_is_found_by_the_next_run(
     opbx: Opbx, triangle: RunningSandbox, kind: str
 ) -> None:
