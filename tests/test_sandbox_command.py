@@ -107,23 +107,29 @@ def test_without_the_extra_the_install_command_is_named(opbx: Opbx, tmp_path: Pa
         assert "opbx-cli[sandbox]" in outcome.error["hint"]
 
 
-def test_demo_shows_the_commands_and_leaves_nothing(opbx: Opbx, tmp_path: Path) -> None:
+def test_demo_shows_the_triangle_and_leaves_nothing(opbx: Opbx, tmp_path: Path) -> None:
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     outcome = opbx.process("demo", TMPDIR=str(temporary))
     assert outcome.code == 0, outcome.stderr
     shown = [line for line in outcome.stdout.splitlines() if line.startswith("$ opbx ")]
-    assert [line.split()[2] for line in shown] == [
-        "configure",
+    assert [" ".join(line.split()[2:4]) for line in shown] == [
+        "configure --domain-uuid",
+        "instance connect",
+        "instance pull",
         "validate",
-        "validate",
-        "validate",
-        "trunks",
+        "sandbox call",
+        "webhook-key rotate",
+        "sandbox call",
+        "status",
+        "trunks list",
         "webhook-url",
     ]
-    assert "(exit code 8)" in outcome.stdout
-    assert "Done: calls for sandbox.cloudonix.net go to " in outcome.stdout
-    assert "Nothing to do: " in outcome.stdout
+    assert "(exit code" not in outcome.stdout
+    assert "instance\tok\tOPBX has the same settings" in outcome.stdout
+    assert outcome.stdout.count("\tdelivered\t200\t") == 12
+    assert "OPBX at http://127.0.0.1:" in outcome.stdout
+    assert "no_answer_timeout\t45\t45\t45\tok" in outcome.stdout
     assert list(temporary.iterdir()) == []
     assert not opbx.home.exists()
 
@@ -132,8 +138,9 @@ def test_demo_as_json_is_one_document(opbx: Opbx) -> None:
     outcome = opbx("demo", "--json")
     assert outcome.code == 0, outcome.stderr
     assert outcome.document["schema"] == "opbx.demo/1"
-    codes = [entry["exit_code"] for entry in outcome.document["commands"]]
-    assert codes == [0, 8, 0, 0, 0, 0]
+    commands = outcome.document["commands"]
+    assert [entry["exit_code"] for entry in commands] == [0] * 10
+    assert all(entry["about"].endswith(".") for entry in commands)
 
 
 def test_demo_of_webhooks_shows_the_whole_loop(opbx: Opbx, tmp_path: Path) -> None:

@@ -22,9 +22,10 @@ def demo(
 ) -> None:
     """Show opbx at work.
 
-    Runs configure, validate, trunks list and webhook-url against the built-in sandbox, in a
-    temporary home: nothing of yours is read or changed, and nothing is left behind. With
-    --webhooks the sandbox places calls, and webhook listen receives their callbacks.
+    Brings OPBX, Cloudonix and a store together: instance connect and pull, validate, a call,
+    webhook-key rotate, a call, status. All of it runs against the built-in sandbox, in a temporary
+    home: nothing of yours is read or changed, and nothing is left behind. With --webhooks the
+    sandbox places calls, and webhook listen receives their callbacks.
     """
     from opbx_cli.cli.demonstration import demonstrate
 

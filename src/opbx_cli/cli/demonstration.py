@@ -19,8 +19,8 @@ from opbx_cli.cli.results import Demonstration, Shown
 from opbx_cli.cli.ui import Ui
 from opbx_cli.errors import ConfigurationError, OpbxError
 
-WEBHOOK_BASE_URL = "https://pbx.example.com"
 LISTEN = ["webhook", "listen", "--port", "0"]
+ABOUT_LISTENING = "Stand in for OPBX, beside the other commands."
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,46 +28,91 @@ class _Sandbox:
     url: str
     uuid: str
     api_key: str
+    email: str = ""  # of OPBX's owner, where the sandbox plays OPBX too
+    password: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A command with one sentence about it; `given` is a file for its stdin, and what is in it."""
+
+    about: str
+    words: list[str]
+    given: tuple[str, str] = ("", "")
 
 
 def demonstrate(ui: Ui, *, webhooks: bool) -> Demonstration:
     """Run the commands and show them; leave nothing behind."""
-    with tempfile.TemporaryDirectory(prefix="opbx-demo-") as home, _sandbox() as sandbox:
+    with (
+        tempfile.TemporaryDirectory(prefix="opbx-demo-") as home,
+        _sandbox(plays_opbx=not webhooks) as sandbox,
+    ):
         environ = {
             **_plain_environment(),
             "OPBX_HOME": home,
-            "APP_URL": WEBHOOK_BASE_URL,
             "CLOUDONIX_API_BASE_URL": sandbox.url,
         }
-        words = ["configure", "--domain-uuid", sandbox.uuid, "--api-key-stdin"]
-        configured = _run(ui, words, environ, stdin=sandbox.api_key)
-        show_rest = _webhooks if webhooks else _main_commands
-        shown, expected = show_rest(ui, environ)
-    codes = [entry.exit_code for entry in (configured, *shown)]
-    return Demonstration((configured, *shown), went_well=codes == [0, *expected])
+        configured = _run(ui, _configure(sandbox), environ)
+        if webhooks:
+            shown = _webhooks(ui, environ)
+        else:
+            shown = [_run(ui, step, environ) for step in _triangle(sandbox)]
+    everything = (configured, *shown)
+    return Demonstration(everything, went_well=not any(one.exit_code for one in everything))
 
 
-def _main_commands(ui: Ui, environ: dict[str, str]) -> tuple[list[Shown], list[int]]:
-    commands = [["validate", "--check"], ["validate"], ["validate"], ["trunks", "list"]]
-    commands.append(["webhook-url"])
-    return [_run(ui, words, environ) for words in commands], [8, 0, 0, 0, 0]
+def _configure(sandbox: _Sandbox) -> _Step:
+    return _Step(
+        "Save the domain and its API key, which comes from a file and is saved encrypted.",
+        ["configure", "--domain-uuid", sandbox.uuid, "--api-key-stdin"],
+        given=("api-key.txt", sandbox.api_key),
+    )
 
 
-def _webhooks(ui: Ui, environ: dict[str, str]) -> tuple[list[Shown], list[int]]:
+def _triangle(sandbox: _Sandbox) -> list[_Step]:
+    """Bring the store, Cloudonix and OPBX together, and prove it with calls."""
+    connect = ["instance", "connect", sandbox.url, "--email", sandbox.email, "--password-stdin"]
+    return [
+        _Step(
+            "Sign in to OPBX as the organisation's owner; the password is saved nowhere.",
+            connect,
+            given=("password.txt", sandbox.password),
+        ),
+        _Step("Take over the settings that OPBX has.", ["instance", "pull", "--yes"]),
+        _Step("Bring Cloudonix in line with them, and compare OPBX's copy.", ["validate"]),
+        _Step("Have Cloudonix send OPBX what it sends for a call.", ["sandbox", "call"]),
+        _Step("Give Cloudonix and OPBX a new webhook key.", ["webhook-key", "rotate"]),
+        _Step("Call again: OPBX takes the new key.", ["sandbox", "call"]),
+        _Step("See each setting here, in Cloudonix and in OPBX.", ["status"]),
+        _Step("List the trunks that calls go out through.", ["trunks", "list"]),
+        _Step("Print where Cloudonix reaches OPBX.", ["webhook-url"]),
+    ]
+
+
+def _webhooks(ui: Ui, environ: dict[str, str]) -> list[Shown]:
     """Show the whole loop on one machine: the sandbox calls, and the listener answers."""
+    steps = [
+        _Step("Point Cloudonix at the listener.", ["validate"]),
+        _Step("Prove that callbacks arrive.", ["webhook-url", "--check", "--with-key"]),
+        _Step("Have Cloudonix send what it sends for a call.", ["sandbox", "call"]),
+        _Step(
+            "Put a new webhook key in force; the listener takes the old one for a while.",
+            ["webhook-key", "rotate", "--grace", "15m"],
+        ),
+        _Step("Call again, with the new key.", ["sandbox", "call"]),
+        _Step("See that a made-up key is refused.", ["sandbox", "call", "--wrong-key"]),
+    ]
     with _listening(ui, environ) as listener:
         environ = {**environ, "APP_URL": listener.started()}
-        commands = [["validate"], ["webhook-url", "--check", "--with-key"], ["sandbox", "call"]]
-        commands += [["webhook-key", "rotate", "--grace", "15m"], ["sandbox", "call"]]
-        commands.append(["sandbox", "call", "--wrong-key"])
-        shown = [_run(ui, words, environ, beside=True) for words in commands]
-    return [*shown, listener.shown], [0] * (len(shown) + 1)
+        shown = [_run(ui, step, environ, beside=True) for step in steps]
+    return [*shown, listener.shown]
 
 
 @contextmanager
-def _sandbox() -> Iterator[_Sandbox]:
+def _sandbox(*, plays_opbx: bool) -> Iterator[_Sandbox]:
     """Start the sandbox on any free port, and stop it."""
     argv = [*_opbx(), "sandbox", "--port", "0", "--no-rate-limit", "--json"]
+    argv += ["--opbx"] if plays_opbx else []
     with subprocess.Popen(  # noqa: S603  # our own command
         argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_plain_environment(), text=True
     ) as process:
@@ -85,7 +130,14 @@ def _parsed(process: subprocess.Popen[str], lines: Iterator[str]) -> _Sandbox:
         if line == "}\n":
             document = json.loads(text)
             first = document["domains"][0]
-            return _Sandbox(document["url"], first["uuid"], first["api_key"])
+            opbx = document["opbx"] or {}
+            return _Sandbox(
+                document["url"],
+                first["uuid"],
+                first["api_key"],
+                opbx.get("email", ""),
+                opbx.get("password", ""),
+            )
     assert process.stderr is not None
     error = json.loads(process.stderr.read())["error"]
     raise ConfigurationError(error["message"], hint=error["hint"], code=error["code"])
@@ -117,7 +169,7 @@ class _Listener:
         if is_serving:
             self._follower.join()
         output = "".join([*self._said.lines, callbacks])
-        self.shown = Shown(_line(LISTEN), self._process.wait(), output)
+        self.shown = Shown(ABOUT_LISTENING, _line(LISTEN), self._process.wait(), output)
 
 
 class _Said:
@@ -144,6 +196,7 @@ class _Said:
 @contextmanager
 def _listening(ui: Ui, environ: dict[str, str]) -> Iterator[_Listener]:
     if ui.output != "json":
+        ui.show_line(ABOUT_LISTENING)
         ui.show_line(f"$ {_line(LISTEN)} &")
     with subprocess.Popen(  # noqa: S603  # our own command
         [*_opbx(), *LISTEN],
@@ -159,20 +212,20 @@ def _listening(ui: Ui, environ: dict[str, str]) -> Iterator[_Listener]:
             listener.stop()
 
 
-def _run(
-    ui: Ui, words: list[str], environ: dict[str, str], *, stdin: str = "", beside: bool = False
-) -> Shown:
-    """Run one command as a user would, showing its line first.
+def _run(ui: Ui, step: _Step, environ: dict[str, str], *, beside: bool = False) -> Shown:
+    """Run one command as a user would, showing its sentence and its line first.
 
     `beside` is for one that runs while the listener writes to the same terminal: a wheel would
     not survive that, so its stderr is no terminal, but passed on.
     """
-    line = _line(words) + (" < api-key.txt" if stdin else "")
+    file, stdin = step.given
+    line = _line(step.words) + (f" < {file}" if file else "")
     as_json = ui.output == "json"
     if not as_json:
+        ui.show_line(step.about)
         ui.show_line(f"$ {line}")
     with subprocess.Popen(  # noqa: S603  # our own command
-        [*_opbx(), *words],
+        [*_opbx(), *step.words],
         env=environ,
         stdin=subprocess.PIPE,  # no terminal, also where it is empty: nobody is asked anything
         stdout=subprocess.PIPE if as_json else None,
@@ -184,7 +237,7 @@ def _run(
         output = process.communicate(stdin)[0] or ""
     if not as_json:
         ui.show_line("" if process.returncode == 0 else f"(exit code {process.returncode})\n")
-    return Shown(line, process.returncode, output)
+    return Shown(step.about, line, process.returncode, output)
 
 
 def _line(words: list[str]) -> str:

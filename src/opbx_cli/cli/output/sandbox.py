@@ -80,13 +80,19 @@ def call_view(result: CallResult) -> View:
 def demonstration_view(result: Demonstration) -> View:
     told = (
         f"That was opbx: {len(result.commands)} commands against the sandbox, in a temporary "
-        "home that is gone now. Start with your own domain: opbx configure"
+        "home that is gone now. Start with your own OPBX: opbx instance connect URL, or without "
+        "it: opbx configure"
     )
     return View(
         {
             "schema": "opbx.demo/1",
             "commands": [
-                {"command": entry.command, "exit_code": entry.exit_code, "output": entry.output}
+                {
+                    "about": entry.about,
+                    "command": entry.command,
+                    "exit_code": entry.exit_code,
+                    "output": entry.output,
+                }
                 for entry in result.commands
             ],
         },
