@@ -13,8 +13,8 @@ import pytest
 import typer
 
 import opbx_cli
-from opbx_cli.cli.failures import ClickException
-from opbx_cli.cli.main import root
+from opbx_cli.cli.failures import Misuse
+from opbx_cli.cli.main import COMMANDS, root
 from support import Opbx
 
 UUID = "6b1f0c2e-0000-4000-8000-000000000001"
@@ -62,6 +62,12 @@ def test_the_tree_has_the_commands_of_the_contract() -> None:
     expected = "configure,validate,trunks list,trunks show,webhook-url,profiles list,profiles show"
     expected += ",profiles use,profiles rename,profiles remove,demo,sandbox,sandbox call"
     assert {tuple(words.split()) for words in expected.split(",")} <= LEAVES.keys()
+
+
+@every_command
+def test_the_table_of_commands_has_each_ones_own_line_of_help(path: tuple[str, ...]) -> None:
+    entries = COMMANDS if len(path) == 1 else COMMANDS[path[0]].commands
+    assert LEAVES[path].get_short_help_str(limit=80) == entries[path[-1]].help
 
 
 @every_command
@@ -324,7 +330,7 @@ def parses(line: str) -> bool:
         return rest in ([], ["--help"])
     try:
         LEAVES[path].make_context("opbx", rest)
-    except ClickException:
+    except Misuse:
         return False
     return True
 

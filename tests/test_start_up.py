@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from opbx_cli.cli.main import COMMANDS
 from support import Opbx
 
 HEAVY = {
@@ -28,6 +29,34 @@ HEAVY = {
     "uvicorn",
 }
 STORE = {"cryptography", "tomli_w", "tomllib"}
+# The modules of the command line that all commands have in common.
+LIGHT = {
+    "app",
+    "failures",
+    "inherited_signals",
+    "main",
+    "options",
+    "output",
+    "signals",
+    "terminals",
+    "tree",
+    "ui",
+}
+
+
+def loaded_by(opbx: Opbx, argv: list[str]) -> set[str]:
+    code = (
+        "import os, sys; from opbx_cli.cli.main import run; "
+        "run(sys.argv[1:], os.environ); print('loaded', *sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *argv],
+        capture_output=True,
+        text=True,
+        env=opbx.process_environ(),
+        check=True,
+    )
+    return set(done.stderr.splitlines()[-1].split())
 
 
 @pytest.mark.parametrize(
@@ -43,17 +72,37 @@ STORE = {"cryptography", "tomli_w", "tomllib"}
 def test_only_what_a_command_uses_is_loaded(
     configured: Opbx, argv: list[str], allowed: set[str]
 ) -> None:
-    code = (
-        "import os, sys; from opbx_cli.cli.main import run; "
-        "run(sys.argv[1:], os.environ); print('loaded', *sys.modules, file=sys.stderr)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, *argv],
-        capture_output=True,
-        text=True,
-        env=configured.process_environ(),
-        check=True,
-    )
-    loaded = set(done.stderr.splitlines()[-1].split())
+    loaded = loaded_by(configured, argv)
     assert "opbx_cli.cli.main" in loaded
     assert loaded & HEAVY <= allowed
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [["--version"], ["--help"], ["profiles", "--help"], ["trunks"], ["nonsense"], []],
+    ids=" ".join,
+)
+def test_what_runs_no_command_imports_none(opbx: Opbx, argv: list[str]) -> None:
+    ours = {name for name in loaded_by(opbx, argv) if name.startswith("opbx_cli.cli.")}
+    assert {name.removeprefix("opbx_cli.cli.") for name in ours} == LIGHT
+
+
+def test_a_command_imports_no_other_one(configured: Opbx) -> None:
+    places = {
+        entry.place.partition(":")[0]
+        for group in (COMMANDS, *(entry.commands for entry in COMMANDS.values()))
+        for entry in group.values()
+        if entry.place is not None
+    }
+    loaded = loaded_by(configured, ["profiles", "list"])
+    assert {place for place in places if f"opbx_cli.cli.{place}" in loaded} == {"profiles"}
+
+
+def test_off_a_terminal_a_table_loads_no_rich(configured: Opbx) -> None:
+    assert "rich" not in loaded_by(configured, ["profiles", "list"])
+
+
+def test_the_storeless_mode_does_without_the_store(storeless: Opbx) -> None:
+    loaded = loaded_by(storeless, ["trunks", "list"])
+    assert "httpx" in loaded
+    assert not loaded & STORE

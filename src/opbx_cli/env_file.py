@@ -13,6 +13,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from dotenv.parser import parse_stream
+from dotenv.variables import parse_variables
+
 from opbx_cli.errors import ConfigurationError, OpbxError
 
 SIZE_MAX = 1024 * 1024  # bytes
@@ -72,9 +75,6 @@ def read_env_file(
 
     `environ` must be without keys: what becomes part of a URL is shown and sent.
     """
-    from dotenv.parser import parse_stream
-    from dotenv.variables import parse_variables
-
     known: dict[str, str] = {}
     seen = ChainMap(dict(environ), known)
     assignments: dict[str, Assignment] = {}

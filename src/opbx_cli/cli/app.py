@@ -1,7 +1,7 @@
 """The App: what a command works with, each part made when it is first asked for.
 
-Its properties are the only places that import the store and the API client, so that a
-command pays the start-up time of what it uses and nothing else.
+Whether a command needs the store or the API client depends on the environment that it runs
+in, so that these two are imported here when they are first asked for.
 """
 
 from __future__ import annotations
@@ -9,25 +9,30 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, MutableMapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
+from opbx_cli import settings, values
 from opbx_cli.cli.inherited_signals import InheritedSignals
+from opbx_cli.cli.options import SharedOptions
 from opbx_cli.cli.signals import Signals
 from opbx_cli.cli.ui import Ui
 from opbx_cli.errors import ConfigurationError, StoreError, UsageError
+from opbx_cli.key_shapes import path_may_be_key
+from opbx_cli.models import Secret
+from opbx_cli.operations.webhook import WebhookUrl, resolve_webhook_url
+from opbx_cli.settings import ActiveSettings
 
-if TYPE_CHECKING:
-    from opbx_cli.cli.options import SharedOptions
+if TYPE_CHECKING:  # only types: see above for what loads them
+    from opbx_cli.cli.clients import Clients
     from opbx_cli.cli.prompts import Prompts
-    from opbx_cli.cloudonix import Client, Limiters, Pace
+    from opbx_cli.cli.storage import Storage
+    from opbx_cli.cloudonix import Client, Pace
     from opbx_cli.env_file import EnvFile
-    from opbx_cli.models import Secret
+    from opbx_cli.instance import InstanceClient
     from opbx_cli.operations.history import Deed
     from opbx_cli.operations.instance import OpenInstance
-    from opbx_cli.operations.webhook import WebhookUrl
-    from opbx_cli.settings import ActiveSettings
     from opbx_cli.store import Store, StoreContents, StorePaths
     from opbx_cli.store.history import History
     from opbx_cli.store.store import Version
@@ -62,6 +67,8 @@ class App:
         self._protect = protect
         self._reading = threading.Lock()
         self._contents: tuple[Version, StoreContents] | None = None
+        self._making = threading.Lock()
+        self._made_clients: Clients | None = None
 
     def protect_memory(self) -> None:
         """Keep memory out of dumps and other programs' reach, before the first key comes in."""
@@ -69,8 +76,6 @@ class App:
 
     def begin(self, options: SharedOptions, formats: tuple[str, ...]) -> None:
         """Take the shared options: flag, else variable, else default."""
-        from opbx_cli import settings, values
-
         self.has_begun = True
         output = self._output(options, formats)
         self.ui = Ui(self.environ, output=output, quiet=options.quiet, verbose=options.verbose)
@@ -95,8 +100,6 @@ class App:
 
     def name_profile(self, name: str) -> str:
         """Take a profile named as an argument: it beats the variable, and fits the flag."""
-        from opbx_cli import settings, values
-
         name = settings.checked(values.parse_profile_name, name, "the profile's name")
         if self._profile_flag not in (None, name):
             raise UsageError("two profiles are named: by the argument, and by --profile")
@@ -106,15 +109,11 @@ class App:
     @cached_property
     def is_storeless(self) -> bool:
         """Tell whether the environment alone gives the settings, for good or ill."""
-        from opbx_cli import settings
-
         return settings.asks_for_storeless(self.environ)
 
     @cached_property
     def settings(self) -> ActiveSettings:
         """The settings to work with: the environment's alone, or a stored profile's."""
-        from opbx_cli import settings
-
         if self.is_storeless:
             self._protect()
             active = settings.storeless_settings(self.environ, profile=self.profile_name)
@@ -126,14 +125,8 @@ class App:
 
     @cached_property
     def store(self) -> Store:
-        from opbx_cli.store import KeySource, Store
-
         self._protect()
-        return Store(
-            self.paths,
-            KeySource.from_environment(self.environ),
-            ask_passphrase=self._ask_passphrase if self.may_ask else None,
-        )
+        return self._storage.store(ask_passphrase=self._ask_passphrase if self.may_ask else None)
 
     def read_store(self) -> StoreContents:
         """Return what the store holds; it is read again only where its file is another one.
@@ -150,10 +143,8 @@ class App:
         """Say on a terminal which domain a command is about, and where its settings come from."""
         if active is None or not self.ui.is_rich:
             return
-        from opbx_cli.values import clean
-
-        settings = active.settings
-        domain = clean(settings.domain_name or settings.domain_uuid or "no domain yet")
+        found = active.settings
+        domain = values.clean(found.domain_name or found.domain_uuid or "no domain yet")
         if active.profile is None:
             self.ui.notice(f"Domain {domain}, from the environment (OPBX_DOMAIN_UUID).")
         else:
@@ -162,8 +153,6 @@ class App:
     @contextmanager
     def alone_on(self, active: ActiveSettings) -> Iterator[None]:
         """Hold off other commands that write the same domain from this store."""
-        from opbx_cli.values import origin
-
         if active.profile is None:
             yield
             return
@@ -171,29 +160,29 @@ class App:
         def waiting() -> None:
             self.ui.notice("Another opbx is at work on this domain: waiting for it.")
 
-        settings = active.settings
-        domain = f"{origin(settings.api_base_url)} {settings.domain_uuid}"
+        found = active.settings
+        domain = f"{values.origin(found.api_base_url)} {found.domain_uuid}"
         with self.store.alone_on(domain, waiting=waiting):
             yield
 
     @cached_property
     def history(self) -> History:
-        from opbx_cli.store.history import History
-        from opbx_cli.store.paths import history_path
-
-        return History(history_path(self._home))
+        return self._storage.history
 
     @cached_property
     def paths(self) -> StorePaths:
-        from opbx_cli.store import store_paths
+        return self._storage.paths
 
-        return store_paths(self._home)
+    @cached_property
+    def _storage(self) -> Storage:
+        # 15 ms, most of them for the cipher: the storeless mode does without.
+        from opbx_cli.cli.storage import Storage  # noqa: PLC0415
+
+        return Storage(self._home, self.environ)
 
     @cached_property
     def _home(self) -> str | None:
         """The folder for everything; it is in most messages, so it must not be a key."""
-        from opbx_cli.key_shapes import path_may_be_key
-
         home = self.environ.get("OPBX_HOME") or None
         if home is not None and path_may_be_key(home):
             raise ConfigurationError(
@@ -207,60 +196,41 @@ class App:
     def client(self) -> Client:
         return self.client_for(self.settings)
 
-    @cached_property
-    def limiters(self) -> Limiters:
-        from opbx_cli.cloudonix import Limiters
-
-        return Limiters()
-
     def client_for(self, active: ActiveSettings) -> Client:
-        """Return a client for these settings; whoever asks for it closes it."""
-        from opbx_cli import settings
-        from opbx_cli.cloudonix import Access, Client, Hints
+        """Return a client for these settings; whoever asks for it closes it.
 
-        uuid, key = active.settings.domain_uuid, active.settings.domain_api_key
-        if uuid is None or key is None:
-            raise ConfigurationError(
-                f"profile '{active.profile}' has no {'domain UUID' if uuid is None else 'API key'}",
-                hint=f"`opbx configure{active.profile_option}` asks for it",
-            )
-        if active.profile is None:
-            hints = Hints(
-                api_key=f"check {settings.DOMAIN_API_KEY}: it must be a key of this domain",
-                domain_uuid=f"check {settings.DOMAIN_UUID}",
-                base_url=f"{settings.API_BASE_URL} or Cloudonix's own",
-            )
-        elif active.api_key_place is not None:
-            hints = Hints(
-                api_key=f"check the key that {active.api_key_place} of the manifest names: it must "
-                "be a key of this domain",
-                domain_uuid="check domain_uuid in the manifest",
-                base_url="api_base_url in the manifest",
-            )
-        else:
-            hints = Hints(
-                api_key=f"`opbx configure --api-key-stdin{active.profile_option}` "
-                "saves another key",
-                domain_uuid=f"`opbx configure --domain-uuid UUID{active.profile_option}` "
-                "corrects it",
-                base_url=f"`opbx profiles show --origin{active.profile_option}`",
-            )
-        access = Access(
-            active.settings.api_base_url, uuid, key, settings.api_timeout(self.environ), hints
-        )
-        return Client(access, self.pace, self.limiters)
+        Any thread may call this: all clients share their limiters.
+        """
+        return self._clients.client_for(active)
+
+    def open_instance(self, active: ActiveSettings) -> AbstractContextManager[InstanceClient]:
+        """Open the way to the OPBX of these settings, as `Clients.open_instance` does."""
+        return self._clients.open_instance(active)
+
+    @property
+    def pace(self) -> Pace:
+        return self._clients.pace
+
+    @property
+    def _clients(self) -> Clients:
+        with self._making:
+            if self._made_clients is None:
+                # 110 ms, most of them for HTTP and TLS: what asks nobody anything does without.
+                from opbx_cli.cli.clients import Clients  # noqa: PLC0415
+
+                self._made_clients = Clients(self.environ, self.ui, self._sleep)
+            return self._made_clients
 
     def instance_of(self, active: ActiveSettings) -> OpenInstance | None:
         """Return the way to the OPBX of a linked profile; None where there is no link."""
         if active.settings.instance_url is None:
             return None
-        from opbx_cli.cli.instance_side import opened
-
-        return partial(opened, self, active)
+        return partial(self.open_instance, active)
 
     @cached_property
     def prompts(self) -> Prompts:
-        from opbx_cli.cli.prompts import NoPrompts, TerminalPrompts
+        # 1 ms: what asks nothing does without.
+        from opbx_cli.cli.prompts import NoPrompts, TerminalPrompts  # noqa: PLC0415
 
         return TerminalPrompts() if self.may_ask else NoPrompts()
 
@@ -275,13 +245,14 @@ class App:
 
     def record(self, *deeds: Deed | None) -> None:
         """Add what a command changed to the audit trail; what is done stays done without it."""
-        from opbx_cli.operations.history import entry_of
-
-        entries = [entry_of(deed) for deed in deeds if deed is not None]
-        if not entries:
+        made = [deed for deed in deeds if deed is not None]
+        if not made:
             return
+        # 15 ms, for the store: what saves nothing does without.
+        from opbx_cli.operations.audit_event import entry_of  # noqa: PLC0415
+
         try:
-            self.history.append(*entries)
+            self.history.append(*map(entry_of, made))
         except (StoreError, ConfigurationError) as error:
             self.ui.warn(f"this change is not in the audit trail: {error.message}")
 
@@ -290,26 +261,7 @@ class App:
         if "client" in self.__dict__:
             self.client.close()
 
-    @property
-    def pace(self) -> Pace:
-        from opbx_cli.cloudonix import Exchange, Pace
-
-        def observe(exchange: Exchange) -> None:
-            self.ui.trace(
-                f"{exchange.method} {exchange.url} -> {exchange.outcome} "
-                f"in {exchange.seconds * 1000:.0f} ms"
-            )
-            if exchange.wait is not None:
-                self.ui.notice(
-                    f"{exchange.outcome}: trying again in {exchange.wait:.1f} s "
-                    f"({exchange.attempt} of 3)"
-                )
-
-        return Pace(sleep=self._sleep, observe=observe)
-
     def _ask_passphrase(self) -> Secret:
-        from opbx_cli.models import Secret
-
         if not self.may_ask:  # any more
             raise StoreError("only its passphrase opens the store now, and this is no time to ask")
         passphrase = self.prompts.ask_secret("Passphrase of the store", Secret)
@@ -319,12 +271,11 @@ class App:
 
     def use_env_file(self, option: str | None) -> None:
         """Read OPBX's .env where the option or `OPBX_ENV_FILE` names it, for `webhook_url_of`."""
-        from opbx_cli import settings
-
         path = self.environ.get(settings.ENV_FILE) if option is None else option
         if option is None and not path:
             return
-        from opbx_cli.env_file import read_env_file
+        # 5 ms, for the parser: most commands are given no such file.
+        from opbx_cli.env_file import read_env_file  # noqa: PLC0415
 
         self._env_file = read_env_file(
             path or "",
@@ -338,9 +289,6 @@ class App:
 
     def webhook_url_of(self, active: ActiveSettings | None) -> WebhookUrl:
         """Resolve where OPBX is reached. Raises `ConfigurationError` where nothing says so."""
-        from opbx_cli import settings
-        from opbx_cli.operations.webhook import resolve_webhook_url
-
         return resolve_webhook_url(
             settings.webhook_base_url(active, self.environ, self._env_file),
             production=settings.is_production(self.environ, self._env_file),
@@ -348,8 +296,6 @@ class App:
         )
 
     def _stored_settings(self) -> ActiveSettings:
-        from opbx_cli import settings
-
         contents = self.read_store()
         self.warn_of_store()
         name, found = contents.find(self.profile_name)

@@ -3,13 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from opbx_cli import settings
 from opbx_cli.cli.app import App
+from opbx_cli.cli.batch import tasks_of, validate_batch
+from opbx_cli.cli.command import command
 from opbx_cli.cli.configure import tell_of_new_store
-from opbx_cli.cli.options import EnvFilePath, command
+from opbx_cli.cli.interview import key_from_file
+from opbx_cli.cli.options import EnvFilePath
 from opbx_cli.cli.validate import (
     Check,
     KeepWebhookKey,
@@ -19,14 +23,16 @@ from opbx_cli.cli.validate import (
     choices_of,
 )
 from opbx_cli.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from opbx_cli.models import Secret
-    from opbx_cli.operations.configure import GivenSettings
-    from opbx_cli.operations.desired import Choices
-    from opbx_cli.operations.group_save import GroupSave
-    from opbx_cli.operations.manifest import Entry, KeyPlace
-    from opbx_cli.operations.validation import Task
+from opbx_cli.models import Secret
+from opbx_cli.operations.configure import GivenSettings, merge
+from opbx_cli.operations.desired import Choices
+from opbx_cli.operations.group_save import GroupSave
+from opbx_cli.operations.manifest import SIZE_MAX, Entry, KeyPlace, parse, refused
+from opbx_cli.operations.profiles import refuse_key
+from opbx_cli.operations.provision import KEY_TO_BE_MADE, Provision
+from opbx_cli.operations.validation import Task
+from opbx_cli.store import StoreContents
+from opbx_cli.values import parse_key
 
 EPILOG = (
     "Running it again is always safe. Profiles that the manifest does not name stay as they are, "
@@ -35,10 +41,7 @@ EPILOG = (
 )
 
 
-def register(root: typer.Typer) -> None:
-    command(root, "apply", epilog=EPILOG)(apply)
-
-
+@command(epilog=EPILOG)
 def apply(
     app: App,
     file: Annotated[str, typer.Argument(metavar="FILE", help="The manifest, in TOML.")],
@@ -58,10 +61,6 @@ def apply(
     named, not written: domain_api_key_env or domain_api_key_file, and the same for
     webhook_api_key. A relative path starts at the manifest's folder.
     """
-    from opbx_cli.cli.batch import validate_batch
-    from opbx_cli.operations.group_save import GroupSave
-    from opbx_cli.operations.manifest import parse
-
     choices = choices_of(
         replace_default=replace_default or yes,
         keep_key=keep_webhook_key,
@@ -86,8 +85,6 @@ def apply(
 
 def _content(file: str) -> bytes:
     """Read the manifest; one byte more than it may have shows that it is too large."""
-    from opbx_cli.operations.manifest import SIZE_MAX
-
     try:
         with Path(file).open("rb") as source:
             return source.read(SIZE_MAX + 1)
@@ -99,12 +96,12 @@ def _content(file: str) -> bytes:
         ) from error
 
 
-def _given(app: App, entries: "tuple[Entry, ...]", file: str) -> "dict[str, GivenSettings]":
+def _given(app: App, entries: tuple[Entry, ...], file: str) -> dict[str, GivenSettings]:
     """Read the keys, when all else is known to be right."""
     assert app.store  # memory is protected before the first key comes into it
     taken: dict[str, Secret] = {}
 
-    def key(place: "KeyPlace | None") -> "Secret | None":
+    def key(place: KeyPlace | None) -> Secret | None:
         return None if place is None else _key(app, place, file, taken)
 
     return {
@@ -115,13 +112,8 @@ def _given(app: App, entries: "tuple[Entry, ...]", file: str) -> "dict[str, Give
     }
 
 
-def _key(app: App, place: "KeyPlace", file: str, taken: "dict[str, Secret]") -> "Secret":
+def _key(app: App, place: KeyPlace, file: str, taken: dict[str, Secret]) -> Secret:
     """Read one key; a variable leaves the environment, and may serve several profiles."""
-    from opbx_cli import settings
-    from opbx_cli.cli.interview import key_from_file
-    from opbx_cli.operations.manifest import refused
-    from opbx_cli.values import parse_key
-
     name = f"{file}: {place.name}"
     if place.file is not None:
         return key_from_file(Path(file).parent / place.file, name, warn=app.ui.warn)
@@ -136,21 +128,14 @@ def _key(app: App, place: "KeyPlace", file: str, taken: "dict[str, Secret]") -> 
 
 def _tasks(
     app: App,
-    entries: "tuple[Entry, ...]",
-    given: "Mapping[str, GivenSettings]",
-    saving: "GroupSave",
-    choices: "Choices",
+    entries: tuple[Entry, ...],
+    given: Mapping[str, GivenSettings],
+    saving: GroupSave,
+    choices: Choices,
     *,
     check: bool,
-) -> "dict[str, Task]":
+) -> dict[str, Task]:
     """Return the validations, each with what is saved in its profile once it is accepted."""
-    from opbx_cli import settings
-    from opbx_cli.cli.batch import tasks_of
-    from opbx_cli.operations.configure import merge
-    from opbx_cli.operations.profiles import refuse_key
-    from opbx_cli.operations.provision import KEY_TO_BE_MADE, Provision
-    from opbx_cli.store import StoreContents
-
     api_base_url = settings.api_base_url(app.environ)
     contents = app.read_store() if app.store.exists() else StoreContents()
 

@@ -8,17 +8,21 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from opbx_cli import settings
 from opbx_cli.cli.app import App
+from opbx_cli.cli.reports import show_one_of_many, show_tally
+from opbx_cli.models import Settings
+from opbx_cli.operations.batch import WORKERS, Batch, Tally, rival_urls, shared_domains
+from opbx_cli.operations.desired import Choices
+from opbx_cli.operations.group_save import GroupSave
+from opbx_cli.operations.history import Deed
+from opbx_cli.operations.steps import Report, Status
+from opbx_cli.operations.stored_profile import StoredProfile
+from opbx_cli.operations.validation import Task, Validation, deed_of
+from opbx_cli.operations.webhook import WebhookUrl
+from opbx_cli.settings import ActiveSettings
 
-if TYPE_CHECKING:
-    from opbx_cli.models import Settings
-    from opbx_cli.operations.desired import Choices
-    from opbx_cli.operations.group_save import GroupSave
-    from opbx_cli.operations.history import Deed
-    from opbx_cli.operations.steps import Report
-    from opbx_cli.operations.validation import Task
-    from opbx_cli.operations.webhook import WebhookUrl
-    from opbx_cli.settings import ActiveSettings
+if TYPE_CHECKING:  # only types: they would load the store, which the storeless mode does without
     from opbx_cli.store import StoreContents
 
     Update = Callable[[Callable[[StoreContents], StoreContents]], None]
@@ -35,11 +39,6 @@ def tasks_of(
     push: bool = False,
 ) -> dict[str, Task]:
     """Return what there is to do for these profiles, whose facts are saved by `update`."""
-    from opbx_cli import settings
-    from opbx_cli.operations.batch import rival_urls, shared_domains
-    from opbx_cli.operations.stored_profile import StoredProfile
-    from opbx_cli.operations.validation import Task
-
     rivals = rival_urls({**contents.profiles, **chosen})
     tasks = {}
     for name, found in chosen.items():
@@ -75,12 +74,7 @@ def validate_batch(
     app: App, tasks: Mapping[str, Task], saving: GroupSave, *, command: str, hint: str
 ) -> None:
     """Validate the profiles and show each; `hint` is for whoever asks it to end."""
-    from opbx_cli import settings
-    from opbx_cli.operations.batch import WORKERS, Batch, Tally
-    from opbx_cli.operations.validation import Validation
-
     settings.api_timeout(app.environ)  # a bad one is everybody's: refuse it once, before all
-    assert app.limiters  # made here, because the threads would make one each
     batch = Batch(
         tasks, lambda task: Validation(app.client_for(task.active), task), workers=WORKERS
     )
@@ -94,13 +88,13 @@ def validate_batch(
         ):
             for report in batch.reports(advance):
                 seen.append(report)
-                app.ui.show_one_of_many(report)
+                show_one_of_many(app.ui, report)
     except KeyboardInterrupt:
         is_interrupted = True
         finished, cut_off = batch.stop(), batch.cut_off()  # before one ends while these are shown
         seen += finished
         for report in (*finished, *cut_off):
-            app.ui.show_one_of_many(report)
+            show_one_of_many(app.ui, report)
     finally:
         with app.signals.held():
             saving.close()
@@ -108,7 +102,7 @@ def validate_batch(
     tally = Tally(len(tasks), tuple((r.profile or "", r.result) for r in seen))
     if is_interrupted:
         raise tally.interrupted(cut_off, hint)
-    app.ui.show_tally(tally)
+    show_tally(app.ui, tally)
     if tally.error is not None:
         raise tally.error
     app.exit_code = tally.exit_code
@@ -116,9 +110,6 @@ def validate_batch(
 
 def _deeds(command: str, tasks: Mapping[str, Task], reports: Iterable[Report]) -> list[Deed | None]:
     """Return what was changed, here and in Cloudonix, also where the batch was interrupted."""
-    from opbx_cli.operations.steps import Status
-    from opbx_cli.operations.validation import deed_of
-
     deeds = []
     for report in reports:
         task = tasks[report.profile or ""]

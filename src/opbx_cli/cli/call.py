@@ -1,15 +1,17 @@
 """`opbx sandbox call`: what Cloudonix sends to OPBX for a call, sent by the sandbox."""
 
 import re
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from opbx_cli.cli.app import App
+from opbx_cli.cli.command import command
 from opbx_cli.errors import ConfigurationError, UsageError
-
-if TYPE_CHECKING:
-    from opbx_cli.models import Secret
+from opbx_cli.models import Secret
+from opbx_cli.operations.call import check_sandbox, place_call
+from opbx_cli.remote import CallOrder
+from opbx_cli.settings import key_from_variable
 
 # Numbers of no one: NANPA keeps 555-0100 to 555-0199 for fiction.
 CALLER = "+12025550143"
@@ -19,6 +21,7 @@ NUMBER = r"\+?[0-9]{1,15}"  # E.164, or an extension: what OPBX takes
 DIRECTIONS = ("inbound", "subscriber", "outbound", "application", "outbound-api")
 
 
+@command()
 def call(
     app: App,
     *,
@@ -54,9 +57,6 @@ def call(
         raise UsageError(f"--direction: expected one of {', '.join(DIRECTIONS)}")
     active = app.settings
     secret = _signature_secret(app, sign_with_env)
-    from opbx_cli.operations.call import check_sandbox, place_call
-    from opbx_cli.remote import CallOrder
-
     check_sandbox(active)
     with app.ui.working("Placing a call"):
         order = CallOrder(caller, callee, direction, wrong_key, secret)
@@ -66,11 +66,9 @@ def call(
         raise result.error
 
 
-def _signature_secret(app: App, variable: str | None) -> "Secret | None":
+def _signature_secret(app: App, variable: str | None) -> Secret | None:
     if variable is None:
         return None
-    from opbx_cli.settings import key_from_variable
-
     secret = key_from_variable(app.environ, variable)
     if secret is None:
         raise ConfigurationError("--sign-with-env: no such variable is set")

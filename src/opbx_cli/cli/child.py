@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Mapping
 from typing import ClassVar, NoReturn
@@ -50,8 +51,6 @@ def become(
     signals.restore()
     try:
         if sys.platform == "win32":
-            import subprocess
-
             sys.exit(subprocess.run(words, env=environ, check=False).returncode)  # noqa: S603
         os.execvpe(words[0], words, environ)  # noqa: S606  # no shell is what is wanted
     except (FileNotFoundError, NotADirectoryError) as error:

@@ -1,15 +1,34 @@
 """`opbx configure`: save a profile."""
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from opbx_cli import settings
 from opbx_cli.cli.app import App
-from opbx_cli.cli.options import command
+from opbx_cli.cli.command import command
+from opbx_cli.cli.interview import (
+    KeyFlags,
+    ask_for_domain,
+    ask_for_missing,
+    ask_for_profile,
+    given_by_flags,
+)
+from opbx_cli.errors import CredentialsError, NotFoundError, OpbxError, UsageError
+from opbx_cli.models import Settings
+from opbx_cli.operations import profiles
+from opbx_cli.operations.configure import (
+    GivenSettings,
+    merge,
+    require_complete,
+    rival_warnings,
+    saved,
+)
+from opbx_cli.operations.history import Deed
+from opbx_cli.settings import ActiveSettings
 
-if TYPE_CHECKING:
-    from opbx_cli.models import Settings
-    from opbx_cli.operations.configure import GivenSettings
+if TYPE_CHECKING:  # only types: they would load the store before the options are checked
     from opbx_cli.store import StoreContents
     from opbx_cli.store.reports import SaveReport
 
@@ -19,10 +38,7 @@ EPILOG = (
 )
 
 
-def register(root: typer.Typer) -> None:
-    command(root, "configure", epilog=EPILOG)(configure)
-
-
+@command(epilog=EPILOG)
 def configure(
     app: App,
     *,
@@ -76,8 +92,6 @@ def configure(
     They become a profile in the store, the keys encrypted. Changes what is given and keeps
     the rest. On a terminal it asks for what is missing.
     """
-    from opbx_cli.cli.interview import KeyFlags, given_by_flags
-
     given = given_by_flags(
         app,
         KeyFlags("--api-key", api_key_stdin, api_key_file, api_key_env),
@@ -94,14 +108,8 @@ def configure(
     _save(app, given)
 
 
-def _save(app: App, given: "GivenSettings") -> None:
+def _save(app: App, given: GivenSettings) -> None:
     """Ask first, check second, write last and once."""
-    from opbx_cli import settings
-    from opbx_cli.cli.interview import ask_for_domain, ask_for_missing, ask_for_profile
-    from opbx_cli.operations import profiles
-    from opbx_cli.operations.configure import merge, require_complete, rival_warnings, saved
-    from opbx_cli.operations.history import Deed
-
     contents = app.store.read() if app.store.exists() else None
     name = profiles.name_to_save(contents, app.profile_name)
     before = contents.profiles.get(name) if contents is not None else None
@@ -145,13 +153,8 @@ def _save(app: App, given: "GivenSettings") -> None:
     )
 
 
-def _try_key(app: App, name: str, before: "Settings | None", after: "Settings") -> None:
+def _try_key(app: App, name: str, before: Settings | None, after: Settings) -> None:
     """Offer to try a new API key before it takes the place of the stored one."""
-    from contextlib import closing
-
-    from opbx_cli.errors import CredentialsError, NotFoundError, OpbxError, UsageError
-    from opbx_cli.settings import ActiveSettings
-
     if before is None or before.domain_api_key in (None, after.domain_api_key):
         return
     question = "Try this API key with Cloudonix before it replaces the stored one?"
@@ -170,11 +173,8 @@ def _try_key(app: App, name: str, before: "Settings | None", after: "Settings") 
                 ) from error
 
 
-def _warn(app: App, given: "GivenSettings", profile: str, api_base_url: str) -> None:
+def _warn(app: App, given: GivenSettings, profile: str, api_base_url: str) -> None:
     """Say what looks odd about the given keys, and which address does not count."""
-    from opbx_cli import settings
-    from opbx_cli.models import Settings
-
     keys = Settings(domain_api_key=given.domain_api_key, webhook_api_key=given.webhook_api_key)
     redirects = settings.redirect_warnings(api_base_url, profile=profile, environ=app.environ)
     for warning in (*settings.key_warnings(keys), *redirects):

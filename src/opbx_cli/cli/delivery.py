@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from opbx_cli.cli.ui import Ui
 from opbx_cli.errors import OpbxError, UsageError
 from opbx_cli.key_shapes import path_looks_like_key
-
-if TYPE_CHECKING:
-    from opbx_cli.cli.ui import Ui
-    from opbx_cli.models import Secret
+from opbx_cli.models import Secret
+from opbx_cli.store import file
 
 NOT_DELIVERED = "output.not_delivered"
 
@@ -62,8 +60,6 @@ class ToFile:
         Raises `UsageError` where it is there already, `OpbxError` where it cannot be written;
         then no file is left.
         """
-        from opbx_cli.store import file
-
         try:
             file.write_new(self.path, f"{key.reveal()}\n".encode())
             try:

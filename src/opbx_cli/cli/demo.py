@@ -5,14 +5,12 @@ from typing import Annotated
 import typer
 
 from opbx_cli.cli.app import App
-from opbx_cli.cli.options import command
+from opbx_cli.cli.command import command
+from opbx_cli.cli.demonstration import demonstrate
 from opbx_cli.errors import OpbxError
 
 
-def register(root: typer.Typer) -> None:
-    command(root, "demo")(demo)
-
-
+@command()
 def demo(
     app: App,
     *,
@@ -27,8 +25,6 @@ def demo(
     home: nothing of yours is read or changed, and nothing is left behind. With --webhooks the
     sandbox places calls, and webhook listen receives their callbacks.
     """
-    from opbx_cli.cli.demonstration import demonstrate
-
     result = demonstrate(app.ui, webhooks=webhooks)
     app.ui.show(result)
     if not result.went_well:

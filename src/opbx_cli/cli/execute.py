@@ -5,14 +5,12 @@ from typing import Annotated
 import typer
 
 from opbx_cli.cli.app import App
-from opbx_cli.cli.options import command
+from opbx_cli.cli.child import become
+from opbx_cli.cli.command import command
+from opbx_cli.operations.environment import variables_of
 
 
-def register(root: typer.Typer) -> None:
-    settings = {"allow_interspersed_args": False}
-    command(root, "exec", context_settings=settings)(execute)
-
-
+@command(context_settings={"allow_interspersed_args": False})
 def execute(
     app: App,
     words: Annotated[list[str], typer.Argument(metavar="-- COMMAND...", help="What to run.")],
@@ -23,9 +21,6 @@ def execute(
     does not have them, and the key of the store is not passed on. Exit code and signals
     are the command's own; 127 means that it was not found, 126 that it cannot be run.
     """
-    from opbx_cli.cli.child import become
-    from opbx_cli.operations.environment import variables_of
-
     settings = app.settings.settings
     app.ui.flush()
     become(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from opbx_cli.errors import ConfigurationError
 
 
 def require_sandbox_extra(what: str) -> None:
     """Raise `ConfigurationError` with the command that installs the extra, where it is missing."""
     try:
-        import h11  # noqa: F401
+        import_module("h11")
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             f"{what} needs the extra 'sandbox', which is not installed",

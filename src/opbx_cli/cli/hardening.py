@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import sys
 
+if sys.platform != "win32":
+    import ctypes
+    import resource
+
 PR_SET_DUMPABLE = 4  # prctl(2)
 
 
@@ -14,13 +18,9 @@ def protect_memory() -> None:
     """
     if sys.platform == "win32":
         return
-    import resource
-
     _soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
     if sys.platform == "linux":
-        import ctypes
-
         prctl = getattr(ctypes.CDLL(None), "prctl", None)
         if prctl is not None:
             prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)

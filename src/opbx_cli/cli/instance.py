@@ -1,22 +1,30 @@
 """`opbx instance`: the OPBX that uses a profile's domain."""
 
 import time
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from typing import Annotated
 
 import typer
 
+from opbx_cli import settings
+from opbx_cli.cli import instance_settings
 from opbx_cli.cli.app import App
-from opbx_cli.cli.options import command
-from opbx_cli.errors import UsageError
+from opbx_cli.cli.clients import SIGNS_OUT_ELSEWHERE
+from opbx_cli.cli.command import command
+from opbx_cli.cli.configure import tell_of_new_store
+from opbx_cli.cli.instance_settings import linked_settings, save_profile
+from opbx_cli.cli.interview import KeyFlags
+from opbx_cli.errors import OpbxError, UsageError
+from opbx_cli.instance import InstanceAccess, InstanceClient, InstanceUser, SignedIn
+from opbx_cli.instance.failures import not_owner
+from opbx_cli.models import Settings
+from opbx_cli.operations import profiles
+from opbx_cli.operations.history import Deed
+from opbx_cli.operations.instance import Linked, link, require_link
+from opbx_cli.operations.profiles import ProfileChange, listed
 from opbx_cli.settings import INSTANCE_EMAIL
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from opbx_cli.cli.interview import KeyFlags
-    from opbx_cli.instance import InstanceClient, InstanceUser, SignedIn
-    from opbx_cli.operations.instance import Linked
+from opbx_cli.values import parse_email, parse_instance_url, parse_password
 
 TOKEN_SECONDS_MAX = 366 * 86_400  # OPBX says 86,400
 CONNECT_EPILOG = (
@@ -30,19 +38,7 @@ Check = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
-def register(root: typer.Typer) -> None:
-    group = typer.Typer(
-        help="Link a profile to its OPBX, and bring both in line.",
-        no_args_is_help=True,
-        rich_markup_mode=None,
-    )
-    root.add_typer(group, name="instance")
-    command(group, "connect", epilog=CONNECT_EPILOG)(connect)
-    command(group, "pull")(pull)
-    command(group, "push")(push)
-    command(group, "disconnect")(disconnect)
-
-
+@command(epilog=CONNECT_EPILOG)
 def connect(
     app: App,
     url: Annotated[str, typer.Argument(metavar="URL", help="OPBX's own address.")],
@@ -77,13 +73,6 @@ def connect(
     Only the organisation's owner may see or change these settings. Signing in signs this user
     out everywhere else: OPBX keeps one token for each user. Nothing is saved if it fails.
     """
-    from contextlib import closing
-
-    from opbx_cli import settings
-    from opbx_cli.cli.interview import KeyFlags
-    from opbx_cli.instance import InstanceAccess, InstanceClient, SignedIn
-    from opbx_cli.values import parse_instance_url, parse_password
-
     address = settings.checked(parse_instance_url, url, "URL")
     tokens = KeyFlags("--token", token_stdin, token_file, token_env)
     passwords = KeyFlags("--password", password_stdin, password_file, password_env, parse_password)
@@ -100,20 +89,20 @@ def connect(
             linked = _save_link(app, address, client.who_am_i(), SignedIn(token, None))
     app.ui.show(linked)
     if app.may_ask and app.prompts.confirm("Take over OPBX's settings now?", default=True):
-        pull(app)
+        instance_settings.pull(app, check=False, yes=False)
 
 
+@command()
 def pull(app: App, *, check: Check = False, yes: Yes = False) -> None:
     """Take over the settings that OPBX has.
 
     Shows what differs and asks. A key that OPBX shows masked comes from Cloudonix, or is asked
     for.
     """
-    from opbx_cli.cli import instance_settings
-
     instance_settings.pull(app, check=check, yes=yes)
 
 
+@command()
 def push(
     app: App,
     *,
@@ -132,23 +121,16 @@ def push(
     Shows what differs and asks; writes, and reads it back. OPBX writes to Cloudonix in the same
     moment, so that is looked at again, and the application that OPBX puts in charge is adopted.
     """
-    from opbx_cli.cli import instance_settings
-
     instance_settings.push(app, check=check, yes=yes, replace_default=replace_default)
 
 
+@command()
 def disconnect(app: App) -> None:
     """Sign out of OPBX, and forget the link."""
-    from opbx_cli.cli.instance_settings import linked_settings, save_profile
-    from opbx_cli.cli.instance_side import opened
-    from opbx_cli.errors import OpbxError
-    from opbx_cli.operations.instance import require_link
-    from opbx_cli.operations.profiles import ProfileChange, listed
-
     active = linked_settings(app, is_saved=True)
     address = require_link(active)
     try:
-        with opened(app, active) as client:
+        with app.open_instance(active) as client:
             client.sign_out()
     except OpbxError as error:
         app.ui.warn(f"OPBX may still accept the token for a day at most: {error.message}")
@@ -158,11 +140,8 @@ def disconnect(app: App) -> None:
 
 
 def _signed_in(
-    app: App, client: "InstanceClient", email: str | None, passwords: "KeyFlags"
-) -> "SignedIn":
-    from opbx_cli.cli.instance_side import SIGNS_OUT_ELSEWHERE
-    from opbx_cli.values import parse_password
-
+    app: App, client: InstanceClient, email: str | None, passwords: "KeyFlags"
+) -> SignedIn:
     address = _email(app, email)
     password = passwords.read(app.environ, app.prompts)
     app.ui.notice(SIGNS_OUT_ELSEWHERE)
@@ -178,12 +157,8 @@ def _signed_in(
 
 
 @contextmanager
-def _signed_out_on_failure(client: "InstanceClient") -> "Iterator[None]":
+def _signed_out_on_failure(client: InstanceClient) -> Iterator[None]:
     """Leave no token behind that nobody has: give it back where what follows fails."""
-    from contextlib import suppress
-
-    from opbx_cli.errors import OpbxError
-
     try:
         yield
     except BaseException as error:
@@ -197,9 +172,6 @@ def _signed_out_on_failure(client: "InstanceClient") -> "Iterator[None]":
 
 
 def _email(app: App, given: str | None) -> str:
-    from opbx_cli import settings
-    from opbx_cli.values import parse_email
-
     if given is not None:
         return settings.checked(parse_email, given, "--email")
     found = settings.from_variable(app.environ, INSTANCE_EMAIL, parse_email)
@@ -214,15 +186,8 @@ def _email(app: App, given: str | None) -> str:
     return found
 
 
-def _save_link(app: App, url: str, user: "InstanceUser", signed_in: "SignedIn") -> "Linked":
+def _save_link(app: App, url: str, user: InstanceUser, signed_in: SignedIn) -> Linked:
     """Save the link in the profile, which is made if there is none."""
-    from opbx_cli import settings as source
-    from opbx_cli.instance.failures import not_owner
-    from opbx_cli.models import Settings
-    from opbx_cli.operations import profiles
-    from opbx_cli.operations.history import Deed
-    from opbx_cli.operations.instance import Linked, link
-
     if not user.is_owner:
         raise not_owner(user.role)
     expires = None
@@ -231,7 +196,7 @@ def _save_link(app: App, url: str, user: "InstanceUser", signed_in: "SignedIn") 
     contents = app.store.read() if app.store.exists() else None
     name = profiles.name_to_save(contents, app.profile_name)
     before = contents.profiles.get(name) if contents is not None else None
-    base = Settings(api_base_url=source.api_base_url(app.environ))
+    base = Settings(api_base_url=settings.api_base_url(app.environ))
     token = signed_in.token
     report = app.store.update(
         lambda now: profiles.put(
@@ -244,8 +209,6 @@ def _save_link(app: App, url: str, user: "InstanceUser", signed_in: "SignedIn") 
     app.warn_of_store()
     app.record(Deed("instance connect", name, others=(f"linked to {url}",)))
     if report.created:
-        from opbx_cli.cli.configure import tell_of_new_store
-
         tell_of_new_store(app, report)
     option = "" if report.contents.default_profile == name else f" --profile {name}"
     return Linked(name, url, user.organization, expires, before is None, option)

@@ -3,14 +3,13 @@
 from collections.abc import Callable
 from contextlib import closing, nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from opbx_cli import settings as source
 from opbx_cli.cli.app import App
-from opbx_cli.cli.instance_side import opened
 from opbx_cli.cli.output.text import change_line
 from opbx_cli.cli.tasks import task_of
 from opbx_cli.errors import DIFFERS, ConfigurationError, OpbxError, PartialError, UsageError
+from opbx_cli.instance import InstanceSettings
 from opbx_cli.models import Secret, Settings
 from opbx_cli.operations.configure import GivenSettings, merge
 from opbx_cli.operations.desired import Change, Choices
@@ -31,11 +30,8 @@ from opbx_cli.operations.steps import Report, Result
 from opbx_cli.operations.validation import Validation, deed_of
 from opbx_cli.operations.wording import Wording
 from opbx_cli.settings import ActiveSettings
+from opbx_cli.store import StoreContents
 from opbx_cli.values import is_key, parse_key
-
-if TYPE_CHECKING:
-    from opbx_cli.instance import InstanceSettings
-    from opbx_cli.store import StoreContents
 
 KEY_QUESTIONS = {"domain_api_key": "Domain API key", "webhook_api_key": "Webhook API key"}
 KEY_FLAGS = {"domain_api_key": "--api-key-stdin", "webhook_api_key": "--webhook-key-stdin"}
@@ -44,7 +40,7 @@ KEY_FLAGS = {"domain_api_key": "--api-key-stdin", "webhook_api_key": "--webhook-
 def pull(app: App, *, check: bool, yes: bool) -> None:
     """Show what differs, ask, and save OPBX's values here."""
     active = linked_settings(app, is_saved=not check)
-    with opened(app, active) as side:
+    with app.open_instance(active) as side:
         remote = side.read()
     planned = plan_pull(active.settings, remote, shown_key=_key_of_cloudonix(app, active, remote))
     result = "differs" if planned.changes or planned.missing else "unchanged"
@@ -74,7 +70,7 @@ def push(app: App, *, check: bool, yes: bool, replace_default: bool) -> None:
     active = linked_settings(app, is_saved=False)
     base_url = _base_url(app, active)
     alone = nullcontext() if check else app.alone_on(active)
-    with alone, opened(app, active) as side:
+    with alone, app.open_instance(active) as side:
         remote = side.read()
         settings = _with_domain_name(app, active.settings)
         planned = plan_push(settings, remote, base_url=base_url)
@@ -127,7 +123,7 @@ def linked_settings(app: App, *, is_saved: bool) -> ActiveSettings:
     return active
 
 
-def save_profile(app: App, name: str, change: Callable[[Settings], Settings]) -> "StoreContents":
+def save_profile(app: App, name: str, change: Callable[[Settings], Settings]) -> StoreContents:
     """Save what `change` makes of a profile's settings; return what the store holds then."""
     report = app.store.update(lambda now: put(now, name, change(now.find(name)[1])))
     return report.contents
@@ -231,9 +227,7 @@ def _cloudonix_again(app: App, active: ActiveSettings) -> Report:
     return report
 
 
-def _key_of_cloudonix(
-    app: App, active: ActiveSettings, remote: "InstanceSettings"
-) -> Secret | None:
+def _key_of_cloudonix(app: App, active: ActiveSettings, remote: InstanceSettings) -> Secret | None:
     """Return the webhook key as Cloudonix shows it, where OPBX shows only a mask of it."""
     if remote.webhook_api_key is None or is_key(remote.webhook_api_key):
         return None

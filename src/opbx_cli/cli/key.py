@@ -1,47 +1,40 @@
 """`opbx key`: the ways to open the store."""
 
-from typing import TYPE_CHECKING, Annotated
+import shlex
+from typing import Annotated
 
 import typer
 
 from opbx_cli.cli.app import App
-from opbx_cli.cli.options import KeyFilePath, command
+from opbx_cli.cli.command import command
+from opbx_cli.cli.delivery import ToFile, ToStdout
+from opbx_cli.cli.interview import ask_new_passphrase
+from opbx_cli.cli.options import KeyFilePath
 from opbx_cli.errors import UsageError
+from opbx_cli.models import Secret
+from opbx_cli.operations.history import Deed
+from opbx_cli.operations.keys import overview, rotated
+from opbx_cli.store import SlotKind
+from opbx_cli.store.reports import AddedSlot
 
-if TYPE_CHECKING:
-    from opbx_cli.cli.delivery import ToFile, ToStdout
-    from opbx_cli.models import Secret
-    from opbx_cli.store import SlotKind
-    from opbx_cli.store.reports import AddedSlot
+# What can be added; a recovery key has a command of its own.
+KINDS = tuple(kind for kind in SlotKind if kind is not SlotKind.RECOVERY)
 
-KINDS = ("keyfile", "external", "passphrase", "keyring")
 NOT_ADDED = "no slot was added"
 
 
-def register(root: typer.Typer) -> None:
-    group = typer.Typer(
-        help="Manage what opens the store.", no_args_is_help=True, rich_markup_mode=None
-    )
-    root.add_typer(group, name="key")
-    command(group, "status")(show_key_status)
-    command(group, "add")(add_key)
-    command(group, "remove")(remove_key)
-    command(group, "rotate")(rotate_keys)
-    command(group, "export-recovery")(export_recovery_key)
-
-
+@command()
 def show_key_status(app: App) -> None:
     """Show the ways to open the store.
 
     Where each key is and what it protects against; never the keys.
     """
-    from opbx_cli.operations.keys import overview
-
     status = app.store.key_status()
     app.warn_of_store()
     app.ui.show(overview(status))
 
 
+@command()
 def add_key(
     app: App,
     *,
@@ -53,8 +46,6 @@ def add_key(
     external, for CI, prints the new key once and nothing else, or writes it --to-file: it is kept
     nowhere else.
     """
-    from opbx_cli.store import SlotKind
-
     if kind not in KINDS:
         raise UsageError(f"--kind: expected one of {', '.join(KINDS)}")
     if to_file is not None and kind != "external":
@@ -69,6 +60,7 @@ def add_key(
     _show_overview(app)
 
 
+@command()
 def remove_key(
     app: App,
     slot_id: Annotated[str, typer.Argument(metavar="ID", help="As `opbx key status` shows it.")],
@@ -80,9 +72,6 @@ def remove_key(
     Whoever has the key and an older copy of the store can still open that copy; `opbx key
     rotate` makes sure of the store and its backup.
     """
-    from opbx_cli.operations.history import Deed
-    from opbx_cli.operations.keys import overview
-
     app.confirm(
         "Remove this way to open the store?",
         yes=yes,
@@ -95,6 +84,7 @@ def remove_key(
     app.ui.show(overview(status))
 
 
+@command()
 def rotate_keys(
     app: App,
     *,
@@ -107,9 +97,6 @@ def rotate_keys(
 
     The store and its backup get a new data key, so that the old keys open neither.
     """
-    from opbx_cli.operations.history import Deed
-    from opbx_cli.operations.keys import rotated
-
     rotation = app.store.rotate(drop=frozenset(drop or ()))
     app.warn_of_store()
     slots = (f"slot {slot.id} ({slot.kind})" for slot in rotation.slots)
@@ -119,14 +106,13 @@ def rotate_keys(
     app.ui.show(rotated(rotation))
 
 
+@command()
 def export_recovery_key(app: App, *, to_file: KeyFilePath = None) -> None:
     """Make a recovery key, shown once.
 
     To be printed or written down: on a terminal only, or --to-file, for a disk that is kept apart.
     OPBX_STORE_KEY opens the store with it.
     """
-    from opbx_cli.store import SlotKind
-
     delivery = _delivery(app, to_file, "opbx key export-recovery --to-file PATH")
     if to_file is None:
         if not app.may_ask or not app.ui.is_rich:
@@ -144,22 +130,16 @@ def export_recovery_key(app: App, *, to_file: KeyFilePath = None) -> None:
         app.ui.notice("Keep that file apart from this computer.")
 
 
-def _delivery(app: App, to_file: str | None, command: str) -> "ToFile | ToStdout":
-    from opbx_cli.cli.delivery import ToFile, ToStdout
-
+def _delivery(app: App, to_file: str | None, command: str) -> ToFile | ToStdout:
     if to_file is not None:
         return ToFile(app.ui, to_file, state=NOT_ADDED)
     return ToStdout(app.ui, "the new key", command=command, state=NOT_ADDED)
 
 
 def _add_handed_out(
-    app: App, kind: "SlotKind", command_name: str, delivery: "ToFile | ToStdout"
+    app: App, kind: SlotKind, command_name: str, delivery: ToFile | ToStdout
 ) -> None:
     """Add a slot whose key is kept nowhere; show the slots where stdout is not the key's."""
-    import shlex
-
-    from opbx_cli.cli.delivery import ToStdout
-
     added = app.store.add_slot(kind, delivery=delivery)
     _record(app, command_name, added)
     if isinstance(delivery, ToStdout):
@@ -170,22 +150,16 @@ def _add_handed_out(
     _show_overview(app)
 
 
-def _record(app: App, command_name: str, added: "AddedSlot") -> None:
-    from opbx_cli.operations.history import Deed
-
+def _record(app: App, command_name: str, added: AddedSlot) -> None:
     app.warn_of_store()
     app.record(Deed(command_name, others=(f"slot {added.slot.id} ({added.slot.kind})",)))
 
 
 def _show_overview(app: App) -> None:
-    from opbx_cli.operations.keys import overview
-
     app.ui.show(overview(app.store.key_status()))
 
 
-def _new_passphrase(app: App) -> "Secret":
-    from opbx_cli.cli.interview import ask_new_passphrase
-
+def _new_passphrase(app: App) -> Secret:
     if not app.may_ask:
         raise UsageError("a passphrase is asked for on a terminal alone")
     return ask_new_passphrase(app.prompts)

@@ -10,25 +10,84 @@ from typing import Annotated, cast
 import typer
 
 from opbx_cli import __version__
-from opbx_cli.cli import (
-    apply,
-    configure,
-    demo,
-    execute,
-    instance,
-    key,
-    profiles,
-    sandbox,
-    status,
-    trunks,
-    validate,
-    webhook,
-    webhook_key,
-    webhook_url,
-)
 from opbx_cli.cli.app import App
-from opbx_cli.cli.failures import ClickException, Command, usage_error
+from opbx_cli.cli.failures import Misuse, usage_error
+from opbx_cli.cli.tree import Entry, LazyGroup
 from opbx_cli.errors import DONE, UNEXPECTED, Interrupted, OpbxError, UsageError
+
+COMMANDS = {
+    "configure": Entry("Save the settings of a domain.", "configure:configure"),
+    "validate": Entry("Bring the Cloudonix domain in line.", "validate:validate"),
+    "apply": Entry("Save and validate all profiles of a manifest.", "apply:apply"),
+    "status": Entry("Compare the settings here, in Cloudonix and in OPBX.", "status:status"),
+    "webhook-url": Entry("Show where Cloudonix sends calls.", "webhook_url:webhook_url"),
+    "exec": Entry("Run a command with a profile's values.", "execute:execute"),
+    "demo": Entry("Show opbx at work.", "demo:demo"),
+    "trunks": Entry(
+        "Show the domain's voice trunks.",
+        commands={
+            "list": Entry("List the trunks, in routing order.", "trunks:list_trunks"),
+            "show": Entry("Show one trunk in full, its password masked.", "trunks:show_trunk"),
+        },
+    ),
+    "profiles": Entry(
+        "Show and manage stored profiles.",
+        commands={
+            "list": Entry("List the profiles.", "profiles:list_profiles"),
+            "show": Entry("Show one profile, its keys masked.", "profiles:show_profile"),
+            "use": Entry("Make a profile the default one.", "profiles:use_profile"),
+            "rename": Entry("Give a profile another name.", "profiles:rename_profile"),
+            "remove": Entry(
+                "Remove a profile and its keys from the store.", "profiles:remove_profile"
+            ),
+            "restore": Entry(
+                "Bring back what was stored before the last save.", "profiles:restore_profiles"
+            ),
+            "history": Entry(
+                "Show what was changed on this computer, and when.", "profiles:show_history"
+            ),
+        },
+    ),
+    "webhook": Entry(
+        "Receive Cloudonix's callbacks.",
+        commands={
+            "listen": Entry("Show callbacks as they arrive, in place of OPBX.", "webhook:listen")
+        },
+    ),
+    "webhook-key": Entry(
+        "Replace or reveal the webhook key.",
+        commands={
+            "rotate": Entry("Put a new webhook key in force.", "webhook_key:rotate_webhook_key"),
+            "reveal": Entry(
+                "Print the webhook key, alone: OPBX needs it.", "webhook_key:reveal_webhook_key"
+            ),
+        },
+    ),
+    "instance": Entry(
+        "Link a profile to its OPBX, and bring both in line.",
+        commands={
+            "connect": Entry("Sign in to OPBX, and link a profile to it.", "instance:connect"),
+            "pull": Entry("Take over the settings that OPBX has.", "instance:pull"),
+            "push": Entry("Hand this profile's settings to OPBX.", "instance:push"),
+            "disconnect": Entry("Sign out of OPBX, and forget the link.", "instance:disconnect"),
+        },
+    ),
+    "key": Entry(
+        "Manage what opens the store.",
+        commands={
+            "status": Entry("Show the ways to open the store.", "key:show_key_status"),
+            "add": Entry("Add a way to open the store.", "key:add_key"),
+            "remove": Entry("Remove a way to open the store.", "key:remove_key"),
+            "rotate": Entry("Encrypt everything anew.", "key:rotate_keys"),
+            "export-recovery": Entry("Make a recovery key, shown once.", "key:export_recovery_key"),
+        },
+    ),
+    "sandbox": Entry(
+        "Serve a local Cloudonix API.",
+        "sandbox:sandbox",
+        commands={"call": Entry("Place a call in a running sandbox.", "call:call")},
+    ),
+}
 
 EPILOG = (
     "Start with `opbx configure`, then `opbx validate`; `opbx demo` shows them at work. "
@@ -37,8 +96,14 @@ EPILOG = (
     "(143 by SIGTERM, 129 by SIGHUP)."
 )
 
+
+class _Root(LazyGroup):
+    entries = COMMANDS
+
+
 root = typer.Typer(
     name="opbx",
+    cls=_Root,
     help="Administer the Cloudonix side of an OPBX organisation.",
     epilog=EPILOG,
     no_args_is_help=True,
@@ -65,22 +130,6 @@ def opbx(
     ] = False,
 ) -> None:
     """Administer the Cloudonix side of an OPBX organisation."""
-
-
-configure.register(root)
-validate.register(root)
-apply.register(root)
-status.register(root)
-trunks.register(root)
-webhook_url.register(root)
-profiles.register(root)
-webhook.register(root)
-webhook_key.register(root)
-instance.register(root)
-key.register(root)
-execute.register(root)
-demo.register(root)
-sandbox.register(root)
 
 
 def run(
@@ -120,7 +169,7 @@ def _dispatch(app: App, argv: list[str]) -> int:
         code = command.main(args=argv, prog_name="opbx", standalone_mode=False, obj=app)
     except OpbxError:
         raise
-    except ClickException as error:
+    except Misuse as error:
         raise usage_error(error, argv, command) from error
     except typer.Abort as error:
         raise UsageError("the input ended: nothing was saved") from error
@@ -141,9 +190,9 @@ def _dispatch(app: App, argv: list[str]) -> int:
 
 
 @functools.cache
-def _tree() -> Command:
-    """Read the commands' signatures once: that takes as long as a short command does."""
-    return typer.main.get_command(root)
+def _tree() -> LazyGroup:
+    """Make the root once: a command that was loaded is there again for the next command line."""
+    return cast("LazyGroup", typer.main.get_command(root))
 
 
 def _asks_for_json(argv: list[str], environ: MutableMapping[str, str]) -> bool:

@@ -1,39 +1,33 @@
 """`opbx profiles`: what is stored, and its names."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from opbx_cli import settings, values
 from opbx_cli.cli.app import App
-from opbx_cli.cli.options import command
+from opbx_cli.cli.command import command
+from opbx_cli.operations import profiles
+from opbx_cli.operations.history import Deed, HistoryList
+from opbx_cli.operations.profiles import (
+    ProfileChange,
+    ProfileDetail,
+    ProfileList,
+    differences,
+    keys_brought_back,
+    listed,
+)
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from opbx_cli.operations.profiles import ProfileList
+if TYPE_CHECKING:  # only a type: it would load the store, which the storeless mode does without
     from opbx_cli.store import StoreContents
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The profile.")]
 
 
-def register(root: typer.Typer) -> None:
-    group = typer.Typer(
-        help="Show and manage stored profiles.", no_args_is_help=True, rich_markup_mode=None
-    )
-    root.add_typer(group, name="profiles")
-    command(group, "list")(list_profiles)
-    command(group, "show")(show_profile)
-    command(group, "use")(use_profile)
-    command(group, "rename")(rename_profile)
-    command(group, "remove")(remove_profile)
-    command(group, "restore")(restore_profiles)
-    command(group, "history")(show_history)
-
-
+@command()
 def list_profiles(app: App) -> None:
     """List the profiles."""
-    from opbx_cli.operations.profiles import ProfileDetail, ProfileList, listed
-
     if app.is_storeless:
         only = ProfileDetail(profile=None, is_default=False, settings=app.settings.settings)
         app.ui.show(ProfileList(default=None, profiles=(only,)))
@@ -43,6 +37,7 @@ def list_profiles(app: App) -> None:
     app.ui.show(listed(contents))
 
 
+@command()
 def show_profile(
     app: App,
     name: Annotated[
@@ -54,8 +49,6 @@ def show_profile(
     ] = False,
 ) -> None:
     """Show one profile, its keys masked."""
-    from opbx_cli.operations.profiles import ProfileDetail
-
     if name is not None:
         app.name_profile(name)
     active = app.settings
@@ -69,10 +62,9 @@ def show_profile(
     )
 
 
+@command()
 def use_profile(app: App, name: Name) -> None:
     """Make a profile the default one."""
-    from opbx_cli.operations import profiles
-
     checked = app.name_profile(name)
     _change(
         app,
@@ -82,15 +74,13 @@ def use_profile(app: App, name: Name) -> None:
     )
 
 
+@command()
 def rename_profile(
     app: App,
     old: Annotated[str, typer.Argument(metavar="OLD", help="Its name now.")],
     new: Annotated[str, typer.Argument(metavar="NEW", help="Its name from now on.")],
 ) -> None:
     """Give a profile another name."""
-    from opbx_cli import settings, values
-    from opbx_cli.operations import profiles
-
     before = app.name_profile(old)
     after = settings.checked(values.parse_profile_name, new, "the profile's new name")
     _change(
@@ -101,6 +91,7 @@ def rename_profile(
     )
 
 
+@command()
 def remove_profile(
     app: App,
     name: Name,
@@ -108,8 +99,6 @@ def remove_profile(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Remove a profile and its keys from the store. Cloudonix is not changed."""
-    from opbx_cli.operations import profiles
-
     checked = app.name_profile(name)
     app.store.read().find(checked)
     app.confirm(
@@ -128,6 +117,7 @@ def remove_profile(
         app.ui.notice("There is no default profile now: `opbx profiles use NAME` chooses one.")
 
 
+@command()
 def restore_profiles(
     app: App,
     *,
@@ -138,14 +128,6 @@ def restore_profiles(
     Shows what differs first: names and settings, never values. What is stored now becomes
     the backup, so that running it again undoes it.
     """
-    from opbx_cli.operations.history import Deed
-    from opbx_cli.operations.profiles import (
-        ProfileChange,
-        differences,
-        keys_brought_back,
-        listed,
-    )
-
     now, then = app.store.read(), app.store.previous()
     lines = differences(now, then)
     app.warn_of_store()
@@ -167,13 +149,12 @@ def restore_profiles(
     app.ui.show(ProfileChange("The previous save is back.", after))
 
 
+@command()
 def show_history(app: App) -> None:
     """Show what was changed on this computer, and when. No value is kept.
 
     With --profile, what was changed in that profile.
     """
-    from opbx_cli.operations.history import HistoryList
-
     name = app.profile_name
     trail = app.history.read()
     for problem in trail.problems:
@@ -188,10 +169,7 @@ def _change(
     *,
     sentence: str,
     command_name: str,
-) -> "ProfileList":
-    from opbx_cli.operations.history import Deed
-    from opbx_cli.operations.profiles import ProfileChange, differences, listed
-
+) -> ProfileList:
     seen: list[StoreContents] = []
 
     def remember_and_change(contents: "StoreContents") -> "StoreContents":

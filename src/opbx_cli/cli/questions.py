@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
+from opbx_cli.cli.prompts import Prompts
+from opbx_cli.operations.desired import KeyPlan
 from opbx_cli.operations.key_ownership import KeyChoice
 from opbx_cli.operations.takeover import CallsChoice, Taken, Takeover
 from opbx_cli.operations.wording import NOUNS, named
 from opbx_cli.values import clean, is_public, masked_tail
-
-if TYPE_CHECKING:
-    from opbx_cli.cli.prompts import Prompts
-    from opbx_cli.operations.desired import KeyPlan
 
 
 def about_takeovers(prompts: Prompts, takeovers: Sequence[Takeover]) -> CallsChoice:
@@ -70,13 +68,9 @@ def _way_back(takeovers: Sequence[Takeover]) -> str:
 
 
 def _server(url: str) -> str:
-    from urllib.parse import urlsplit
-
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
 
 
 def _host(url: str) -> str:
-    from urllib.parse import urlsplit
-
     return urlsplit(url).hostname or ""

@@ -6,8 +6,9 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from opbx_cli.models import Secret
+from opbx_cli.models import Secret
+
+if TYPE_CHECKING:  # only types: they would load the receiver and the sandbox
     from opbx_cli.receiver.opbx import Played
     from opbx_cli.sandbox import DomainCredentials, OpbxCredentials
 

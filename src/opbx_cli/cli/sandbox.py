@@ -1,24 +1,20 @@
 """`opbx sandbox`: a local Cloudonix API for trials and CI."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from opbx_cli.cli.app import App
-from opbx_cli.cli.call import call
-from opbx_cli.cli.options import command, command_with_others
+from opbx_cli.cli.command import command
+from opbx_cli.cli.extras import require_sandbox_extra
+from opbx_cli.cli.results import SandboxAddress
 from opbx_cli.errors import ConfigurationError, UsageError
-
-if TYPE_CHECKING:
-    from opbx_cli.sandbox import DomainCredentials
+from opbx_cli.sandbox import OPBX_CREDENTIALS, DomainCredentials, Options
 
 DEFAULT_PORT = 8765
 
 
-def register(root: typer.Typer) -> None:
-    command(command_with_others(root, "sandbox", sandbox), "call")(call)
-
-
+@command()
 def sandbox(
     app: App,
     *,
@@ -52,12 +48,9 @@ def sandbox(
     send what Cloudonix sends for a call. With --opbx it also plays an OPBX that works on the
     first domain, and prints how to sign in; --variant opbx=january or july says which.
     """
-    from opbx_cli.cli.extras import require_sandbox_extra
-
     require_sandbox_extra("the sandbox")
-    from opbx_cli.cli.results import SandboxAddress
-    from opbx_cli.sandbox import OPBX_CREDENTIALS, Options
-    from opbx_cli.sandbox.server import serve
+    # It may not be installed: only now is it known to be.
+    from opbx_cli.sandbox.server import serve  # noqa: PLC0415
 
     try:
         options = Options.parse(
@@ -73,7 +66,7 @@ def sandbox(
     except ValueError as error:
         raise UsageError(f"opbx sandbox: {error}") from error
 
-    def announce(url: str, credentials: "tuple[DomainCredentials, ...]") -> None:
+    def announce(url: str, credentials: tuple[DomainCredentials, ...]) -> None:
         app.ui.show(SandboxAddress(url, credentials, OPBX_CREDENTIALS if opbx else None))
         app.ui.notice("The sandbox is running; Ctrl-C stops it.")
 

@@ -1,34 +1,25 @@
 """`opbx status`: the settings here, in Cloudonix and in OPBX, on one screen."""
 
-from typing import TYPE_CHECKING
-
-import typer
-
 from opbx_cli.cli.app import App
-from opbx_cli.cli.options import EnvFilePath, command
+from opbx_cli.cli.command import command
+from opbx_cli.cli.options import EnvFilePath
 from opbx_cli.errors import DIFFERS, ConfigurationError, OpbxError, StoreError
-
-if TYPE_CHECKING:
-    from opbx_cli.http.background import InBackground
-    from opbx_cli.instance import InstanceSettings
-    from opbx_cli.remote import Snapshot
-    from opbx_cli.settings import ActiveSettings
+from opbx_cli.http.background import InBackground
+from opbx_cli.instance import InstanceSettings
+from opbx_cli.operations.status import last_validated, status_of
+from opbx_cli.remote import Snapshot
+from opbx_cli.settings import ActiveSettings
 
 EPILOG = "Example: opbx status --profile acme; opbx status --json for a script or for support."
 
 
-def register(root: typer.Typer) -> None:
-    command(root, "status", epilog=EPILOG)(status)
-
-
+@command(epilog=EPILOG)
 def status(app: App, *, env_file: EnvFilePath = None) -> None:
     """Compare the settings here, in Cloudonix and in OPBX.
 
     Shows each setting in each place, whether calls arrive, and when the domain was last brought
     in line from this computer. Changes nothing; exit 8 if something differs.
     """
-    from opbx_cli.operations.status import status_of
-
     app.use_env_file(env_file)
     active = app.settings
     app.tell_context(active)
@@ -40,7 +31,7 @@ def status(app: App, *, env_file: EnvFilePath = None) -> None:
     app.exit_code = DIFFERS if result.differs else 0
 
 
-def _base_url(app: App, active: "ActiveSettings") -> str | None:
+def _base_url(app: App, active: ActiveSettings) -> str | None:
     """Return where OPBX is reached; that nothing says so, or it is refused, is a warning here."""
     try:
         found = app.webhook_url_of(active)
@@ -54,15 +45,13 @@ def _base_url(app: App, active: "ActiveSettings") -> str | None:
     return found.base_url
 
 
-def _read(app: App, active: "ActiveSettings") -> "tuple[Snapshot, InstanceSettings | None]":
+def _read(app: App, active: ActiveSettings) -> tuple[Snapshot, InstanceSettings | None]:
     """Ask both sides at the same time: one round trip to each."""
-    from opbx_cli.http.background import InBackground
-
     client, opened = app.client, app.instance_of(active)
     if opened is None:
         return client.snapshot(), None
 
-    def ask() -> "InstanceSettings":
+    def ask() -> InstanceSettings:
         with opened() as instance:
             return instance.read()
 
@@ -75,7 +64,7 @@ def _read(app: App, active: "ActiveSettings") -> "tuple[Snapshot, InstanceSettin
     return snapshot, _answer(app, reading)
 
 
-def _answer(app: App, reading: "InBackground[InstanceSettings]") -> "InstanceSettings | None":
+def _answer(app: App, reading: InBackground[InstanceSettings]) -> InstanceSettings | None:
     """Return what OPBX has; an OPBX that cannot be asked leaves the other two sides to show."""
     try:
         return reading.result()
@@ -85,10 +74,8 @@ def _answer(app: App, reading: "InBackground[InstanceSettings]") -> "InstanceSet
         return None
 
 
-def _last_validated(app: App, active: "ActiveSettings") -> str | None:
+def _last_validated(app: App, active: ActiveSettings) -> str | None:
     """Look into the audit trail; without a store no file is read."""
-    from opbx_cli.operations.status import last_validated
-
     if active.profile is None:
         return None
     try:

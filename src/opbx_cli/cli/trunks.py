@@ -5,22 +5,22 @@ from typing import Annotated
 import typer
 
 from opbx_cli.cli.app import App
-from opbx_cli.cli.options import TEXT_AND_JSON, command
+from opbx_cli.cli.command import command
+from opbx_cli.cli.options import TEXT_AND_JSON
+from opbx_cli.cli.output.trunks import COLUMNS
 from opbx_cli.errors import UsageError
-
-DIRECTIONS = ("outbound", "inbound", "all")
-ORDERS = ("metric", "name", "address", "prefix")
-
-
-def register(root: typer.Typer) -> None:
-    group = typer.Typer(
-        help="Show the domain's voice trunks.", no_args_is_help=True, rich_markup_mode=None
-    )
-    root.add_typer(group, name="trunks")
-    command(group, "list", formats=(*TEXT_AND_JSON, "csv"))(list_trunks)
-    command(group, "show")(show_trunk)
+from opbx_cli.operations.trunks import (
+    Direction,
+    Order,
+    TrunkDetail,
+    TrunkList,
+    TrunkQuestion,
+    find,
+    select,
+)
 
 
+@command(formats=(*TEXT_AND_JSON, "csv"))
 def list_trunks(
     app: App,
     *,
@@ -42,12 +42,10 @@ def list_trunks(
     ] = None,
 ) -> None:
     """List the trunks, in routing order. `--output csv` is for spreadsheets."""
-    from opbx_cli.operations.trunks import Direction, Order, TrunkList, TrunkQuestion, select
-
-    if direction not in DIRECTIONS:
-        raise UsageError(f"--direction: expected one of {', '.join(DIRECTIONS)}")
-    if sort not in ORDERS:
-        raise UsageError(f"--sort: expected one of {', '.join(ORDERS)}")
+    if direction not in [*Direction]:
+        raise UsageError(f"--direction: expected one of {', '.join(Direction)}")
+    if sort not in [*Order]:
+        raise UsageError(f"--sort: expected one of {', '.join(Order)}")
     question = TrunkQuestion(Direction(direction), search or None, active, Order(sort))
     chosen = _columns(columns)
     client = app.client
@@ -61,8 +59,6 @@ def list_trunks(
 
 
 def _columns(text: str | None) -> tuple[str, ...]:
-    from opbx_cli.cli.output.trunks import COLUMNS
-
     if text is None:
         return ()
     known = [column.name for column in COLUMNS]
@@ -72,13 +68,12 @@ def _columns(text: str | None) -> tuple[str, ...]:
     return chosen
 
 
+@command()
 def show_trunk(
     app: App,
     trunk: Annotated[str, typer.Argument(metavar="NAME|ID|UUID", help="Which trunk.")],
 ) -> None:
     """Show one trunk in full, its password masked."""
-    from opbx_cli.operations.trunks import TrunkDetail, find
-
     client = app.client
     app.tell_context(app.settings)
     with app.ui.working("Reading trunks"):

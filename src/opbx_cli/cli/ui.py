@@ -11,7 +11,8 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterator, Mapping
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
@@ -20,12 +21,11 @@ import typer
 from opbx_cli.cli.output import view_of
 from opbx_cli.cli.terminals import fitted, is_terminal, wants_colour
 from opbx_cli.errors import OpbxError
+from opbx_cli.values import clean
 
-if TYPE_CHECKING:
-    from opbx_cli.cli.output.parts import View
-    from opbx_cli.operations.batch import Tally
-    from opbx_cli.operations.steps import Report, Step
-    from opbx_cli.receiver.callback import Callback
+if TYPE_CHECKING:  # only types, and every command loads this module
+    from opbx_cli.cli.output.parts import Json, View
+    from opbx_cli.operations.steps import Step
 
 
 class Ui:
@@ -42,8 +42,8 @@ class Ui:
         self.output = output
         self.warnings: list[str] = []
         self.output_problem: OSError | None = None
-        self._environ = environ
-        self._quiet = quiet
+        self.environ = environ
+        self.is_quiet = quiet
         self._verbose = verbose
         self._muted: set[str] = set()
         self._held: list[str] | None = None
@@ -51,6 +51,11 @@ class Ui:
     @property
     def can_prompt(self) -> bool:
         return is_terminal(sys.stdin) and is_terminal(sys.stderr)
+
+    @property
+    def has_lost_stdout(self) -> bool:
+        """Tell whether nobody sees what is shown from now on."""
+        return "stdout" in self._muted or sys.stdout is None
 
     @property
     def is_rich(self) -> bool:
@@ -61,44 +66,41 @@ class Ui:
         """Show a command's result in the chosen form."""
         for warning in getattr(result, "warnings", ()):
             self.warn(warning)
-        self._show_view(view_of(result), indent=2)
-
-    def _show_view(self, view: View, *, indent: int | None = None) -> None:
+        view = view_of(result)
         if self.output == "json":
-            self._write("stdout", self._document(view, self.warnings, indent=indent))
+            self.write(self.document(view.document, self.warnings, indent=2))
         else:
-            self._write("stdout", self._text(view))
+            self.write(self.text(view))
 
-    def _text(self, view: View) -> str:
-        """Return a view for whoever reads text: CSV, a terminal, or lines."""
-        if self.output == "csv":
-            from opbx_cli.cli.output.lines import csv_of
-
-            return csv_of(view)
+    def text(self, view: View) -> str:
+        """Return a view for whoever reads text: a terminal, CSV, or lines."""
         if self.is_rich:
-            from opbx_cli.cli.output.terminal import render
+            # 45 ms: rich, for a terminal alone.
+            from opbx_cli.cli.output import terminal  # noqa: PLC0415
 
-            return render(view, self._environ)
-        from opbx_cli.cli.output.lines import lines_of
+            return terminal.render(view, self.environ)
+        # 3 ms that a bare line and an error do without.
+        from opbx_cli.cli.output import lines  # noqa: PLC0415
 
-        return "".join(f"{line}\n" for line in lines_of(view))
+        if self.output == "csv":
+            return lines.csv_of(view)
+        return "".join(f"{line}\n" for line in lines.lines_of(view))
 
     @staticmethod
-    def _document(view: View, warnings: list[str], *, indent: int | None = None) -> str:
-        from opbx_cli.cli.output.documents import json_of
-
-        return json_of({**view.document, "warnings": warnings}, indent=indent)
+    def document(content: Json, warnings: Sequence[str], *, indent: int | None = None) -> str:
+        """Return a JSON document with its warnings, on one line unless `indent` says otherwise."""
+        return _json({**content, "warnings": [*warnings]}, indent=indent)
 
     def show_line(self, line: str) -> None:
         """Show a bare line, on a terminal or not, and whatever format errors shall have."""
         self.say_warnings()
-        self._write("stdout", f"{line}\n")
+        self.write(f"{line}\n")
 
     def say_warnings(self) -> None:
         """Say the warnings of a bare line, which has no document to carry them."""
         if self.output == "json":
             for warning in self.warnings:
-                self._say("warning", warning, typer.colors.YELLOW)
+                self.say_warning(warning)
 
     def hand_out(self, line: str) -> None:
         """Write a bare line that must not be lost, at once and down to a file's disk.
@@ -127,75 +129,7 @@ class Ui:
     def step(self, step: Step) -> None:
         """Show one step of `validate` as it ends; JSON waits for the whole report."""
         if self.output != "json":
-            self._write("stdout", self._text(view_of(step)))
-
-    def show_report(self, report: Report) -> None:
-        """Show how a validation ended; that another webhook key is in force comes last."""
-        from opbx_cli.cli.output.validate import key_warning
-
-        warning = key_warning(report)
-        if warning is not None and self.output == "json":
-            self.warn(warning)
-        self.show(report)
-        if warning is not None and self.output != "json" and not self.is_rich:
-            self.warn(warning)
-
-    def show_one_of_many(self, report: Report) -> None:
-        """Show one profile's validation: a line of JSON, or a block of text; warnings with it."""
-        from opbx_cli.cli.output.validate import key_warning, one_of_many_view
-
-        view, last = one_of_many_view(report), key_warning(report)
-        if self.output == "json":
-            found = [*self.warnings, *report.warnings, *([last] if last else [])]
-            self._write("stdout", self._document(view, found))
-            return
-        for warning in report.warnings:
-            self._say("warning", f"{report.profile}: {warning}", typer.colors.YELLOW)
-        self._write("stdout", self._text(view))
-        if last is not None:
-            self._say("warning", f"{report.profile}: {last}", typer.colors.YELLOW)
-
-    def show_callback(self, callback: Callback) -> bool:
-        """Show one callback as one line; False when nobody sees it: stdout is gone."""
-        if self.output == "json":
-            from opbx_cli.cli.output.callbacks import callback_document
-            from opbx_cli.cli.output.documents import json_of
-
-            # It has no end to tell them at: each goes with the callback that it came before.
-            content = {**callback_document(callback), "warnings": [*self.warnings]}
-            self.warnings.clear()
-            self._write("stdout", json_of(content))
-        elif self.is_rich:
-            from opbx_cli.cli.output.terminal import callback_line
-
-            self._write("stdout", callback_line(callback, self._environ) + "\n")
-        else:
-            from opbx_cli.cli.output.callbacks import callback_row
-            from opbx_cli.cli.output.lines import tabbed
-
-            self._write("stdout", tabbed(callback_row(callback)) + "\n")
-        return "stdout" not in self._muted and sys.stdout is not None
-
-    def show_beside(self, result: object) -> None:
-        """Show a result on stderr, as a notice: stdout has callbacks and nothing else."""
-        for warning in getattr(result, "warnings", ()):
-            self.warn(warning)
-        view = view_of(result)
-        if self.output != "json":
-            from opbx_cli.cli.output.lines import lines_of
-
-            for line in lines_of(view):
-                self.notice(line)
-        elif not self._quiet:
-            self._write("stderr", self._document(view, [*self.warnings]))
-            self.warnings.clear()
-
-    def show_tally(self, tally: Tally) -> None:
-        """End the text with one sentence; lines of JSON have nothing behind them."""
-        if self.output != "json":
-            from opbx_cli.cli.output.validate import tally_sentence
-
-            self._write("stdout", f"{tally_sentence(tally)}\n")
+            self.write(self.text(view_of(step)))
 
     def warn(self, sentence: str) -> None:
         """Warn once, whatever `-q` says; in JSON it becomes part of the document."""
@@ -203,11 +137,19 @@ class Ui:
             return
         self.warnings.append(sentence)
         if self.output != "json":
-            self._say("warning", sentence, typer.colors.YELLOW)
+            self.say_warning(sentence)
+
+    def say_warning(self, sentence: str) -> None:
+        """Say a warning now, be it for the first time or not."""
+        self._say("warning", sentence, typer.colors.YELLOW)
 
     def notice(self, sentence: str) -> None:
-        if not self._quiet and self.output != "json":
+        if not self.is_quiet and self.output != "json":
             self._write("stderr", f"{fitted(sentence)}\n")
+
+    def note(self, document: str) -> None:
+        """Show a notice that JSON has as a document."""
+        self._write("stderr", document)
 
     def pass_on(self, line: str) -> None:
         """Show what another opbx said on its stderr, be it a notice or a warning."""
@@ -220,12 +162,13 @@ class Ui:
     @contextmanager
     def working(self, what: str) -> Iterator[None]:
         """Turn a wheel on a terminal while something takes its time."""
-        if self._quiet or self._verbose or not self.is_rich or not is_terminal(sys.stderr):
+        if self.is_quiet or self._verbose or not self.is_rich or not is_terminal(sys.stderr):
             yield
             return
-        from opbx_cli.cli.output.terminal import wheel
+        # 45 ms: rich, for a terminal alone.
+        from opbx_cli.cli.output.terminal import wheel  # noqa: PLC0415
 
-        with wheel(what, self._environ):
+        with wheel(what, self.environ):
             yield
 
     @contextmanager
@@ -234,45 +177,46 @@ class Ui:
 
         Where the answer goes to a terminal too, it is held back until the bar is gone.
         """
-        if self._quiet or self._verbose or self.output == "json" or not is_terminal(sys.stderr):
+        if self.is_quiet or self._verbose or self.output == "json" or not is_terminal(sys.stderr):
             yield lambda: None
             return
-        from opbx_cli.cli.output.terminal import bar
+        # 40 ms: rich, for a terminal alone.
+        from opbx_cli.cli.output.progress import bar  # noqa: PLC0415
 
         held: list[str] = []
         self._held = held if self.is_rich else None
         try:
-            with bar(what, total, self._environ) as advance:
+            with bar(what, total, self.environ) as advance:
                 yield advance
         finally:
             self._held = None
-            self._write("stdout", "".join(held))
+            self.write("".join(held))
 
     def fail(self, error: OpbxError) -> None:
         """Show an error: one document in JSON, else what failed and what to do."""
-        if self._environ.get("OPBX_DEBUG") == "1":
+        if self.environ.get("OPBX_DEBUG") == "1":
             self._write("stderr", stack(error))
         if self.output == "json":
-            from opbx_cli.cli.output.documents import json_of
-
-            content: dict[str, object] = {"error": error.as_object()}
+            content: Json = {"error": error.as_object()}
             if self.warnings:
                 content["warnings"] = self.warnings
-            self._write("stderr", json_of(content))
+            self._write("stderr", _json(content))
             return
         self._say("error", error.message, typer.colors.RED)
         if error.hint:
             self._say("hint", error.hint, typer.colors.CYAN)
+
+    def write(self, text: str) -> None:
+        """Write a part of the answer to stdout."""
+        self._write("stdout", text)
 
     def flush(self) -> None:
         self._write("stdout", "")
         self._write("stderr", "")
 
     def _say(self, label: str, sentence: str, colour: str) -> None:
-        from opbx_cli.values import clean
-
         styled = label
-        if wants_colour(sys.stderr, self._environ):
+        if wants_colour(sys.stderr, self.environ):
             styled = typer.style(label, fg=colour, bold=True)
         rest = fitted(f"{label}: {clean(sentence)}").removeprefix(label)
         self._write("stderr", f"{styled}{rest}\n")
@@ -312,8 +256,6 @@ def stack(error: BaseException) -> str:
 
     The message of a foreign exception may quote a value that nobody expected there.
     """
-    import traceback
-
     lines = []
     cause: BaseException | None = error
     while cause is not None:
@@ -321,6 +263,13 @@ def stack(error: BaseException) -> str:
         lines.append(f"{type(cause).__module__}.{type(cause).__qualname__}\n")
         cause = cause.__cause__ or cause.__context__
     return "".join(lines)
+
+
+def _json(content: Json, *, indent: int | None = None) -> str:
+    # 2 ms that text does without.
+    from opbx_cli.cli.output.documents import json_of  # noqa: PLC0415
+
+    return json_of(content, indent=indent)
 
 
 def _file_status(stream: TextIO) -> os.stat_result | None:

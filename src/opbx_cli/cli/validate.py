@@ -1,17 +1,24 @@
 """`opbx validate`: check the domain and bring it in line."""
 
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import replace
+from typing import Annotated
 
 import typer
 
+from opbx_cli.cli import questions
 from opbx_cli.cli.app import App
-from opbx_cli.cli.options import EnvFilePath, command
+from opbx_cli.cli.batch import tasks_of, validate_batch
+from opbx_cli.cli.command import command
+from opbx_cli.cli.options import EnvFilePath
+from opbx_cli.cli.reports import show_report
+from opbx_cli.cli.tasks import task_of
 from opbx_cli.errors import DIFFERS, Interrupted, OpbxError, UsageError
-
-if TYPE_CHECKING:
-    from opbx_cli.operations.desired import Choices
-    from opbx_cli.operations.steps import Report
-    from opbx_cli.operations.validation import Validation
+from opbx_cli.operations.desired import Choices
+from opbx_cli.operations.group_save import GroupSave
+from opbx_cli.operations.key_ownership import KeyChoice
+from opbx_cli.operations.steps import Report, Result
+from opbx_cli.operations.takeover import CallsChoice
+from opbx_cli.operations.validation import Validation, deed_of
 
 EPILOG = (
     "Running it again is always safe: a second run changes nothing. With --all the exit code is "
@@ -56,10 +63,7 @@ Check = Annotated[
 ]
 
 
-def register(root: typer.Typer) -> None:
-    command(root, "validate", epilog=EPILOG)(validate)
-
-
+@command(epilog=EPILOG)
 def validate(
     app: App,
     *,
@@ -95,12 +99,8 @@ def validate(
     _validate_one(app, choices, check=check, push=push)
 
 
-def choices_of(*, replace_default: bool, keep_key: bool, replace_key: bool, yes: bool) -> "Choices":
+def choices_of(*, replace_default: bool, keep_key: bool, replace_key: bool, yes: bool) -> Choices:
     """Return what the flags say; `--yes` says replace where no flag of the key says otherwise."""
-    from opbx_cli.operations.desired import Choices
-    from opbx_cli.operations.key_ownership import KeyChoice
-    from opbx_cli.operations.takeover import CallsChoice
-
     if keep_key and replace_key:
         raise UsageError("--keep-webhook-key and --replace-webhook-key: leave one out")
     key = KeyChoice.REPLACE if replace_key or yes else KeyChoice.UNDECIDED
@@ -110,11 +110,7 @@ def choices_of(*, replace_default: bool, keep_key: bool, replace_key: bool, yes:
     )
 
 
-def _validate_one(app: App, choices: "Choices", *, check: bool, push: bool) -> None:
-    from opbx_cli.cli.tasks import task_of
-    from opbx_cli.operations.steps import Result
-    from opbx_cli.operations.validation import Validation
-
+def _validate_one(app: App, choices: Choices, *, check: bool, push: bool) -> None:
     active = app.settings
     app.tell_context(active)
     task = task_of(app, active, choices, check=check, instance=app.instance_of(active), push=push)
@@ -129,7 +125,7 @@ def _validate_one(app: App, choices: "Choices", *, check: bool, push: bool) -> N
     with app.signals.held():
         report = validation.report()
         _record(app, report)
-        app.ui.show_report(report)
+        show_report(app.ui, report)
     if validation.was_interrupted:
         raise _interrupted(report)
     if report.error is not None:
@@ -137,10 +133,7 @@ def _validate_one(app: App, choices: "Choices", *, check: bool, push: bool) -> N
     app.exit_code = DIFFERS if report.result is Result.DIFFERS else 0
 
 
-def _validate_all(app: App, choices: "Choices", *, check: bool, push: bool) -> None:
-    from opbx_cli.cli.batch import tasks_of, validate_batch
-    from opbx_cli.operations.group_save import GroupSave
-
+def _validate_all(app: App, choices: Choices, *, check: bool, push: bool) -> None:
     app.refuse_profile("--all is about every stored profile")
     if app.is_storeless:
         raise UsageError(
@@ -160,7 +153,7 @@ def _validate_all(app: App, choices: "Choices", *, check: bool, push: bool) -> N
     )
 
 
-def _carry_out(app: App, validation: "Validation", choices: "Choices") -> None:
+def _carry_out(app: App, validation: Validation, choices: Choices) -> None:
     """Show each step as it ends, and ask in between."""
     with app.ui.working("Reading the domain"):
         looked = validation.look()
@@ -179,7 +172,7 @@ def _carry_out(app: App, validation: "Validation", choices: "Choices") -> None:
         app.ui.warn(warning)
 
 
-def _decided(app: App, validation: "Validation", choices: "Choices") -> "Choices":
+def _decided(app: App, validation: Validation, choices: Choices) -> Choices:
     """Ask; look again afterwards, and ask again where it is another question by then."""
     while True:
         question = (validation.takeovers, validation.foreign_key)
@@ -194,16 +187,12 @@ def _decided(app: App, validation: "Validation", choices: "Choices") -> "Choices
             app.ui.step(step)
 
 
-def _writes_nothing(choices: "Choices") -> bool:
+def _writes_nothing(choices: Choices) -> bool:
     return "nothing" in (choices.calls, choices.key)
 
 
-def _ask(app: App, validation: "Validation", choices: "Choices") -> "Choices":
+def _ask(app: App, validation: Validation, choices: Choices) -> Choices:
     """Ask for what would be taken from somebody, and about a key of somebody's."""
-    from dataclasses import replace
-
-    from opbx_cli.cli import questions
-
     if validation.takeovers and app.may_ask:
         calls = questions.about_takeovers(app.prompts, validation.takeovers)
         choices = replace(choices, calls=calls)
@@ -214,14 +203,12 @@ def _ask(app: App, validation: "Validation", choices: "Choices") -> "Choices":
     return choices
 
 
-def _record(app: App, report: "Report") -> None:
-    from opbx_cli.operations.validation import deed_of
-
+def _record(app: App, report: Report) -> None:
     result = "interrupted" if report.was_interrupted else report.result
     app.record(deed_of("validate", app.settings, report.steps, result))
 
 
-def _interrupted(report: "Report") -> Interrupted:
+def _interrupted(report: Report) -> Interrupted:
     written = ", ".join(step.id for step in report.written)
     done = f"done before that: {written}" if written else "no step had changed anything"
     failure = report.failure

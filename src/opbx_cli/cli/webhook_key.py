@@ -1,26 +1,25 @@
 """`opbx webhook-key`: the key with which OPBX checks that callbacks come from Cloudonix."""
 
-from typing import TYPE_CHECKING, Annotated
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
 
 import typer
 
+from opbx_cli import settings
 from opbx_cli.cli.app import App
-from opbx_cli.cli.options import KeyFilePath, command
+from opbx_cli.cli.command import command
+from opbx_cli.cli.delivery import ToFile, ToStdout
+from opbx_cli.cli.options import KeyFilePath
+from opbx_cli.cli.results import KeyFile
 from opbx_cli.errors import UsageError
-
-if TYPE_CHECKING:
-    from opbx_cli.operations.key_ownership import KeyOwner
-
-
-def register(root: typer.Typer) -> None:
-    group = typer.Typer(
-        help="Replace or reveal the webhook key.", no_args_is_help=True, rich_markup_mode=None
-    )
-    root.add_typer(group, name="webhook-key")
-    command(group, "rotate")(rotate_webhook_key)
-    command(group, "reveal")(reveal_webhook_key)
+from opbx_cli.operations.history import Deed
+from opbx_cli.operations.key_ownership import KeyOwner
+from opbx_cli.operations.stored_profile import StoredProfile
+from opbx_cli.operations.webhook_key import NOT_OURS, KeyRotation
+from opbx_cli.values import parse_duration
 
 
+@command()
 def rotate_webhook_key(
     app: App,
     *,
@@ -41,14 +40,6 @@ def rotate_webhook_key(
     OPBX has to be given it at once: `opbx webhook-key reveal` prints it, and
     `opbx webhook-url --check --with-key` proves that it arrived.
     """
-    from datetime import UTC, datetime, timedelta
-
-    from opbx_cli import settings
-    from opbx_cli.operations.history import Deed
-    from opbx_cli.operations.stored_profile import StoredProfile
-    from opbx_cli.operations.webhook_key import NOT_OURS, KeyRotation
-    from opbx_cli.values import parse_duration
-
     until = None
     if grace is not None:
         seconds = settings.checked(parse_duration, grace, "--grace")
@@ -90,10 +81,8 @@ def rotate_webhook_key(
     app.signals.check()
 
 
-def _want_yes(app: App, owner: "KeyOwner", *, yes: bool) -> None:
+def _want_yes(app: App, owner: KeyOwner, *, yes: bool) -> None:
     """Want a yes where the key in force is not one that this store sent."""
-    from opbx_cli.operations.webhook_key import NOT_OURS
-
     if owner not in NOT_OURS:
         return
     option = app.settings.profile_option
@@ -107,6 +96,7 @@ def _want_yes(app: App, owner: "KeyOwner", *, yes: bool) -> None:
     )
 
 
+@command()
 def reveal_webhook_key(
     app: App,
     *,
@@ -118,9 +108,6 @@ def reveal_webhook_key(
     The one command that prints a key of a profile. On a terminal it asks first; elsewhere it wants
     --yes. With --to-file nothing is printed, and nothing asked.
     """
-    from opbx_cli.cli.delivery import ToFile, ToStdout
-    from opbx_cli.cli.results import KeyFile
-
     file = None if to_file is None else ToFile(app.ui, to_file)
     key = app.settings.require_webhook_key()
     if file is not None:

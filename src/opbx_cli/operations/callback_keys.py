@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from opbx_cli.errors import OpbxError
 from opbx_cli.models import Settings
-
-if TYPE_CHECKING:
-    from opbx_cli.receiver.keys import AcceptedKey
+from opbx_cli.receiver.keys import AcceptedKey
 
 CURRENT = "current"
 PREVIOUS = "previous"  # from before the last rotation, for its period of grace
@@ -20,8 +17,6 @@ Version = tuple[int, ...] | None
 
 def accepted_keys(settings: Settings) -> tuple[AcceptedKey, ...]:
     """Return the keys that callbacks for this profile may carry, the current one first."""
-    from opbx_cli.receiver.keys import AcceptedKey
-
     if settings.webhook_api_key is None:
         return ()
     current = AcceptedKey(settings.webhook_api_key, CURRENT)

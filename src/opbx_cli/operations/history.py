@@ -1,14 +1,13 @@
-"""What a command changed, as an entry of the audit trail."""
+"""What commands changed, for the audit trail."""
 
 from __future__ import annotations
 
-import datetime
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from opbx_cli.models import SETTING_NAMES, Secret, Settings
+from opbx_cli.models import Settings
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # only types: the store would be loaded by whatever shows results
     from opbx_cli.operations.desired import Change
     from opbx_cli.store.trail import HistoryEntry
 
@@ -29,37 +28,3 @@ class Deed:
     changes: tuple[Change, ...] = ()
     others: tuple[str, ...] = ()
     result: str = "ok"
-
-
-def entry_of(deed: Deed) -> HistoryEntry:
-    """Write a deed down: names only, and keys as fingerprints."""
-    from opbx_cli.store.trail import HistoryEntry
-
-    old, new = deed.before or Settings(), deed.after or Settings()
-    changed = [name for name in SETTING_NAMES if getattr(old, name) != getattr(new, name)]
-    secrets = [name for name in changed if _is_secret(getattr(old, name), getattr(new, name))]
-    made = {change.path: (change.before, change.after) for change in deed.changes}
-    pairs = {
-        **{name: (getattr(old, name), getattr(new, name)) for name in secrets},
-        **{name: pair for name, pair in made.items() if _is_secret(*pair)},
-    }
-    return HistoryEntry(
-        time=f"{datetime.datetime.now(datetime.UTC):%Y-%m-%dT%H:%M:%SZ}",
-        command=deed.command,
-        profile=deed.profile,
-        domain_uuid=new.domain_uuid or old.domain_uuid,
-        changed=(*changed, *made, *deed.others),
-        result=deed.result,
-        fingerprints={
-            name: (_fingerprint(before), _fingerprint(after))
-            for name, (before, after) in pairs.items()
-        },
-    )
-
-
-def _is_secret(*values: object) -> bool:
-    return any(isinstance(value, Secret) for value in values)
-
-
-def _fingerprint(value: object) -> str | None:
-    return value.fingerprint if isinstance(value, Secret) else None

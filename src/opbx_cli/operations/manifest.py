@@ -7,6 +7,7 @@ Every refusal names the file and where in it, and repeats no value: it may be a 
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
@@ -174,8 +175,6 @@ class _Table:
 
 
 def _toml(content: bytes, file: str) -> dict[str, object]:
-    import tomllib
-
     if len(content) > SIZE_MAX:
         raise ConfigurationError(f"{file}: larger than 1 MiB", code="configuration.manifest")
     if max(map(len, content.split(b"\n"))) > LINE_MAX:

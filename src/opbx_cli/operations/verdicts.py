@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from opbx_cli.errors import OpbxError
+from opbx_cli.models import Secret
+from opbx_cli.remote import Domain
 from opbx_cli.values import is_public, masked_tail
 
-if TYPE_CHECKING:
-    from opbx_cli.errors import OpbxError
-    from opbx_cli.models import Secret
+if TYPE_CHECKING:  # only types: they would load HTTP and TLS, and whatever shows results loads this
     from opbx_cli.probe import Answer, Certificate, Names, Reached
-    from opbx_cli.remote import Domain
 
 ADDRESSES_SHOWN = 8
 NO_SUCH_DOMAIN = "404: OPBX does not know this domain"
@@ -44,6 +44,20 @@ class Check:
     result: Result
     seen: str
     advice: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookCheck:
+    """All checks of one webhook base URL."""
+
+    base_url: str
+    source: str
+    checks: tuple[Check, ...]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        return tuple(check for check in self.checks if check.result is Result.FAILED)
 
 
 def skipped(check_id: str, why: str) -> Check:

@@ -15,21 +15,22 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 from urllib.parse import urlsplit
+
+import httpx
 
 from opbx_cli.callbacks import CDR, HEALTH_PATH, PATHS, SESSION_UPDATE, VOICE
 from opbx_cli.errors import OpbxError
+from opbx_cli.http.connections import proxy_for, tls_context
 from opbx_cli.models import Secret
 from opbx_cli.operations import verdicts
 from opbx_cli.operations.configure import new_webhook_key
-from opbx_cli.operations.verdicts import Check, Result, Seen
+from opbx_cli.operations.verdicts import Check, Result, Seen, WebhookCheck
+from opbx_cli.operations.webhook import WebhookUrl
+from opbx_cli.probe import Answer, Asker, Names, Question, Reached, reach, resolve
 from opbx_cli.remote import Domain
 from opbx_cli.values import is_loopback
-
-if TYPE_CHECKING:
-    from opbx_cli.operations.webhook import WebhookUrl
-    from opbx_cli.probe import Answer, Asker, Question
 
 TIMEOUT = 5.0  # seconds, for all checks at once; the real key comes after them and has its own
 LEFT_TO_SAY_WHY = 0.5  # seconds of them: a time-out that is told beats an observation left behind
@@ -66,20 +67,6 @@ class RealKey:
     look: Callable[[], Domain] | None = None  # reads the domain, to see which key Cloudonix sends
 
 
-@dataclass(frozen=True, slots=True)
-class WebhookCheck:
-    """All checks of one webhook base URL."""
-
-    base_url: str
-    source: str
-    checks: tuple[Check, ...]
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def failed(self) -> tuple[Check, ...]:
-        return tuple(check for check in self.checks if check.result is Result.FAILED)
-
-
 def check_webhook(
     url: WebhookUrl,
     real_key: RealKey | None = None,
@@ -93,8 +80,6 @@ def check_webhook(
     `domain` is what the callbacks name; without one OPBX cannot tell whose they are. `observe`
     hears of every request. Raises `ConfigurationError` for an unusable proxy or CA.
     """
-    from opbx_cli.probe import Asker
-
     asker = Asker(url.base_url, timeout=timeout - LEFT_TO_SAY_WHY, observe=observe)
     try:
         race = _Race(timeout)
@@ -163,8 +148,6 @@ class _Race:
 
 def _questions(base_url: str, domain: CheckedDomain | None) -> Mapping[str, Question]:
     """Return what is asked, by the id of the check."""
-    from opbx_cli.probe import Question
-
     questions = {"health": Question("GET", base_url + HEALTH_PATH)}
     for endpoint, path in PATHS.items():
         body = _bodies(domain)[endpoint]
@@ -192,11 +175,6 @@ def _bodies(domain: CheckedDomain | None) -> Mapping[str, Mapping[str, object]]:
 
 
 def _host_checks(base_url: str, race: _Race) -> list[Check]:
-    import httpx
-
-    from opbx_cli.http.connections import proxy_for, tls_context
-    from opbx_cli.probe import Names, Reached, reach, resolve
-
     if proxy_for(httpx.URL(base_url)) is not None:
         why = "this computer reaches the internet through a proxy"
         return [verdicts.skipped(check_id, why) for check_id in HOST_CHECKS]
@@ -226,8 +204,6 @@ def _host_checks(base_url: str, race: _Race) -> list[Check]:
 
 
 def _verdict(check_id: str, race: _Race, hosts: list[Check], *, names_domain: bool) -> Check:
-    from opbx_cli.probe import Answer
-
     # Without an address there was nobody to ask, however long that took.
     nameless = any(check.id == "tcp" and check.result is Result.SKIPPED for check in hosts)
     late = Answer(problem="no answer in time", is_unconnected=nameless)
@@ -279,8 +255,6 @@ class _KeyProof:
         return verdicts.key_of_session_update_verdict(answer)
 
     def _ask(self, endpoint: str, body: Mapping[str, object], key: Secret) -> Answer:
-        from opbx_cli.probe import Answer, Question
-
         race = _Race(self.timeout)
         question = Question("POST", self.base_url + PATHS[endpoint], body, key)
         race.start("key", partial(self.asker.ask, question))

@@ -24,6 +24,9 @@ from typing import TYPE_CHECKING
 from opbx_cli.receiver.clients import Clients
 from opbx_cli.receiver.connection import Connection
 
+if sys.platform != "win32":
+    import resource
+
 if TYPE_CHECKING:
     from types import FrameType
 
@@ -214,8 +217,6 @@ def _with_descriptors(connections: int) -> int:
     """
     if sys.platform == "win32":
         return connections
-    import resource
-
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 2 * connections
     if soft == resource.RLIM_INFINITY or soft >= wanted:

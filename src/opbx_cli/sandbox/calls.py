@@ -142,8 +142,8 @@ class PlacedCall:
         application = self._setup.application
         if application is None:
             return json_answer(self._report())
-        # Loads an HTTP client: most sandboxes need none.
-        from opbx_cli.sandbox.callback_sender import CallbackSender
+        # 60 ms, for an HTTP client: most sandboxes are not told to call.
+        from opbx_cli.sandbox.callback_sender import CallbackSender  # noqa: PLC0415
 
         self._session = self._new_session(application)
         key = secrets.token_urlsafe(32) if self._order.wrong_key else self._setup.key

@@ -19,6 +19,9 @@ from pathlib import Path
 
 from opbx_cli.errors import StoreError
 
+if sys.platform != "win32":
+    import pwd
+
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
 ROOT = 0
@@ -232,8 +235,6 @@ def _home_by_the_system() -> Path | None:
     """Return the home of the user that we are; under `sudo -E`, HOME is the caller's."""
     if sys.platform == "win32":
         return None
-    import pwd  # rarely needed
-
     try:
         return Path(pwd.getpwuid(user()).pw_dir)
     except KeyError:

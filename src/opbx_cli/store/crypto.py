@@ -71,7 +71,8 @@ def hkdf(key: bytes, *, salt: bytes, info: bytes, length: int) -> bytes:
 
 def argon2id(secret: bytes, *, salt: bytes, memory: int, passes: int, lanes: int) -> bytes:
     """Return a key for a passphrase (RFC 9106); `memory` in KiB. MemoryError without that much."""
-    from cryptography.hazmat.primitives.kdf.argon2 import Argon2id  # only a passphrase needs it
+    # 0.1 ms: most stores have no passphrase.
+    from cryptography.hazmat.primitives.kdf.argon2 import Argon2id  # noqa: PLC0415
 
     function = Argon2id(
         salt=salt, length=KEY_BYTES, iterations=passes, lanes=lanes, memory_cost=memory

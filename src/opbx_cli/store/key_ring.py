@@ -8,7 +8,9 @@ a back end that writes keys in the clear or throws them away.
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable
+from importlib import import_module
 from typing import Protocol, TypeVar
 
 from opbx_cli.errors import StoreError
@@ -79,8 +81,6 @@ class KeyRing:
 
     def _within_time(self, call: Callable[[], Answer]) -> Answer:
         """Call in a thread of its own: it can be left behind when the key ring does not answer."""
-        import threading
-
         if self._silence is not None:
             raise self._silence
         answers: list[Answer] = []
@@ -109,7 +109,8 @@ class KeyRing:
 def _system_backend() -> Backend:
     """Return the first back end of the allow-list that works here."""
     try:
-        import keyring.errors  # noqa: F401  # is it installed?
+        # An extra: is it installed?
+        import keyring.errors  # noqa: F401, PLC0415
     except ImportError:
         raise StoreError(
             f"the key ring needs a package that is not installed; {_STATE}",
@@ -124,8 +125,6 @@ def _system_backend() -> Backend:
 
 
 def _backend(module: str, name: str) -> Backend | None:
-    from importlib import import_module
-
     try:
         found = getattr(import_module(module), name)
         if not found.viable:

@@ -6,7 +6,6 @@ left behind; the file itself stays.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
 import time
@@ -63,6 +62,9 @@ def domain_locked(
     on a slow domain would hold up another, and be taken for another opbx. Where no lock can be
     made (a store that is mounted read-only) there is none: nobody can save there anyway.
     """
+    # 2 ms, for OpenSSL: what only reads does without.
+    import hashlib  # noqa: PLC0415
+
     path = folder / f"{hashlib.sha256(domain.encode()).hexdigest()[:16]}.lock"
     try:
         file.make_private_folder(folder)

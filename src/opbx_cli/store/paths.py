@@ -7,9 +7,13 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from opbx_cli.errors import ConfigurationError
 from opbx_cli.store import access
+
+if TYPE_CHECKING:  # only a type: see below
+    from platformdirs import PlatformDirs
 
 HOME_VARIABLE = "OPBX_HOME"
 
@@ -55,9 +59,7 @@ def store_paths(home: str | None) -> StorePaths:
     if home:
         folder = named_folder(home)
         return StorePaths(config=folder, keys=folder / "keys")
-    from platformdirs import PlatformDirs  # costs start-up time that OPBX_HOME saves
-
-    folders = PlatformDirs("opbx", appauthor=False)
+    folders = _system_folders()
     return StorePaths(
         config=system_folder(lambda: folders.user_config_path),
         keys=system_folder(lambda: folders.user_data_path) / "keys",
@@ -72,10 +74,15 @@ def history_path(home: str | None) -> Path:
     name = "history.jsonl"
     if home:
         return named_folder(home) / name
-    from platformdirs import PlatformDirs
-
-    folders = PlatformDirs("opbx", appauthor=False)
+    folders = _system_folders()
     return system_folder(lambda: folders.user_state_path) / name
+
+
+def _system_folders() -> PlatformDirs:
+    # 3 ms that OPBX_HOME saves.
+    from platformdirs import PlatformDirs  # noqa: PLC0415
+
+    return PlatformDirs("opbx", appauthor=False)
 
 
 def named_folder(text: str) -> Path:

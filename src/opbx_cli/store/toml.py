@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 def lines(values: Mapping[str, object]) -> str:
     """Return one `key = value` line each; ValueError for what is neither text nor a number."""
-    import tomli_w  # readers do without
+    # 0.3 ms: what only reads does without.
+    import tomli_w  # noqa: PLC0415
 
     if any(type(value) is not int and not isinstance(value, str) for value in values.values()):
         raise ValueError("neither text nor a whole number")

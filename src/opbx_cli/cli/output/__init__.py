@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from opbx_cli.cli.output.parts import View
+if TYPE_CHECKING:  # only a type, and every command loads this module
+    from opbx_cli.cli.output.parts import View
 
 # Where the view of each result is made.
 VIEWS = {

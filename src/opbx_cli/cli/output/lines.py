@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections.abc import Iterable
 
@@ -26,9 +28,6 @@ def csv_of(view: View) -> str:
 
     A cell that a spreadsheet would take for a formula has an apostrophe in front of it.
     """
-    import csv
-    import io
-
     (table,) = (part for part in view.parts if isinstance(part, Table))
     target = io.StringIO()
     writer = csv.writer(target, lineterminator="\n")

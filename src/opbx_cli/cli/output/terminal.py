@@ -7,7 +7,7 @@ a dark and a light background; remote text is never markup.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -99,18 +99,6 @@ def wheel(what: str, environ: Mapping[str, str]) -> Iterator[None]:
     console = Console(stderr=True, no_color=bool(environ.get("NO_COLOR")))
     with console.status(Text(what)):
         yield
-
-
-@contextmanager
-def bar(what: str, total: int, environ: Mapping[str, str]) -> Iterator[Callable[[], None]]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    console = Console(stderr=True, no_color=bool(environ.get("NO_COLOR")))
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    # stdout is the answer's: rich would send it to stderr, where the bar is.
-    with Progress(*columns, console=console, transient=True, redirect_stdout=False) as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda: progress.advance(task)
 
 
 def _part(part: Part, width: int) -> RenderableType | None:

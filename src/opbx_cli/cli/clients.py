@@ -1,0 +1,104 @@
+"""Clients of Cloudonix and OPBX, with the hints that fit where their settings come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from functools import partial
+
+from opbx_cli.cli.ui import Ui
+from opbx_cli.cloudonix import Access, Client, Exchange, Hints, Limiters, Pace
+from opbx_cli.errors import ConfigurationError, OpbxError
+from opbx_cli.instance import InstanceAccess, InstanceClient
+from opbx_cli.operations.instance import require_link
+from opbx_cli.settings import (
+    API_BASE_URL,
+    DOMAIN_API_KEY,
+    DOMAIN_UUID,
+    INSTANCE_TOKEN,
+    ActiveSettings,
+    api_timeout,
+)
+
+SIGNS_OUT_ELSEWHERE = "Signing in signs this user out of OPBX everywhere else."
+
+
+class Clients:
+    """Makes the clients of one run, which share their limiters and tell of every request."""
+
+    def __init__(self, environ: Mapping[str, str], ui: Ui, sleep: Callable[[float], None]) -> None:
+        self.pace = Pace(sleep=sleep, observe=partial(_observe, ui))
+        self._environ = environ
+        self._ui = ui
+        self._limiters = Limiters()
+
+    def client_for(self, active: ActiveSettings) -> Client:
+        """Return a client for these settings; `ConfigurationError` where some are missing."""
+        uuid, key = active.settings.domain_uuid, active.settings.domain_api_key
+        if uuid is None or key is None:
+            missing = "domain UUID" if uuid is None else "API key"
+            raise ConfigurationError(
+                f"profile '{active.profile}' has no {missing}",
+                hint=f"`opbx configure{active.profile_option}` asks for it",
+            )
+        timeout = api_timeout(self._environ)
+        access = Access(active.settings.api_base_url, uuid, key, timeout, _hints(active))
+        return Client(access, self.pace, self._limiters)
+
+    @contextmanager
+    def open_instance(self, active: ActiveSettings) -> Iterator[InstanceClient]:
+        """Open the way to the OPBX of these settings; who is signed in for it is signed out again.
+
+        Raises `ConfigurationError` without a link, `CredentialsError` where OPBX lets nobody in.
+        """
+        url = require_link(active)
+        token, login = active.settings.instance_token, active.instance_login
+        renewal = f"`opbx instance connect {url}{active.profile_option}` signs in again"
+        if active.profile is None:
+            renewal = f"give another {INSTANCE_TOKEN}"
+        keys = (active.settings.domain_api_key, active.settings.webhook_api_key)
+        secrets = tuple(key for key in keys if key is not None)
+        access = InstanceAccess(url, token, api_timeout(self._environ), renewal, secrets)
+        with closing(InstanceClient(access, self.pace)) as client:
+            if login is None:
+                yield client
+                return
+            self._ui.notice(SIGNS_OUT_ELSEWHERE)
+            client.sign_in(login.email, login.password)
+            try:
+                yield client
+            finally:
+                with suppress(OpbxError):  # the token ends by itself within a day
+                    client.sign_out()
+
+
+def _observe(ui: Ui, exchange: Exchange) -> None:
+    ui.trace(
+        f"{exchange.method} {exchange.url} -> {exchange.outcome} "
+        f"in {exchange.seconds * 1000:.0f} ms"
+    )
+    if exchange.wait is not None:
+        ui.notice(
+            f"{exchange.outcome}: trying again in {exchange.wait:.1f} s ({exchange.attempt} of 3)"
+        )
+
+
+def _hints(active: ActiveSettings) -> Hints:
+    if active.profile is None:
+        return Hints(
+            api_key=f"check {DOMAIN_API_KEY}: it must be a key of this domain",
+            domain_uuid=f"check {DOMAIN_UUID}",
+            base_url=f"{API_BASE_URL} or Cloudonix's own",
+        )
+    if active.api_key_place is not None:
+        return Hints(
+            api_key=f"check the key that {active.api_key_place} of the manifest names: it must "
+            "be a key of this domain",
+            domain_uuid="check domain_uuid in the manifest",
+            base_url="api_base_url in the manifest",
+        )
+    return Hints(
+        api_key=f"`opbx configure --api-key-stdin{active.profile_option}` saves another key",
+        domain_uuid=f"`opbx configure --domain-uuid UUID{active.profile_option}` corrects it",
+        base_url=f"`opbx profiles show --origin{active.profile_option}`",
+    )

@@ -1,0 +1,115 @@
+"""How a function becomes a command.
+
+The modules of commands do without `from __future__ import annotations`: Typer needs the
+annotations themselves, and compiling them from text would be done again at each start.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from opbx_cli.cli.app import App
+from opbx_cli.cli.options import SHARED_NAMES, TEXT_AND_JSON, SharedOptions
+from opbx_cli.cli.tree import Entry, LazyGroup
+from opbx_cli.errors import UsageError
+
+Function = Callable[..., None]
+
+_CONTEXT = inspect.Parameter(
+    "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
+)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Declared:
+    """A function that takes the `App` first, and what else its command has."""
+
+    function: Function
+    formats: tuple[str, ...]
+    epilog: str | None
+    context_settings: dict[str, Any] | None
+
+    def made(
+        self, name: str, commands: Mapping[str, Entry] | None = None
+    ) -> TyperCommand | TyperGroup:
+        """Return the command with the shared options, and with those behind it, if any."""
+        run = _runnable(self.function, self.formats)
+        if commands:
+            group = typer.Typer(name=name, add_completion=False, rich_markup_mode=None)
+            group.callback(cls=_Group, invoke_without_command=True)(run)
+            made = cast("_Group", typer.main.get_command(group))
+            made.hold(commands)
+            return made
+        alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+        alone.command(
+            name, cls=_Command, epilog=self.epilog, context_settings=self.context_settings
+        )(run)
+        return cast("TyperCommand", typer.main.get_command(alone))
+
+
+def command(
+    *,
+    formats: tuple[str, ...] = TEXT_AND_JSON,
+    epilog: str | None = None,
+    context_settings: dict[str, Any] | None = None,
+) -> Callable[[Function], Declared]:
+    """Declare a function as a command; `cli/main` has its name."""
+    return lambda function: Declared(function, formats, epilog, context_settings)
+
+
+class _Command(TyperCommand):
+    """A command with the shared options behind its own."""
+
+    def __init__(self, name: str | None, *, params: list[Any], **attributes: Any) -> None:
+        super().__init__(name, params=[*params, *_shared_parameters()], **attributes)
+
+
+class _Group(LazyGroup):
+    """A command with others behind it, and with the shared options behind its own."""
+
+    def __init__(self, *, params: list[Any], **attributes: Any) -> None:
+        super().__init__(params=[*params, *_shared_parameters()], **attributes)
+
+
+@functools.cache
+def _shared_parameters() -> list[Any]:
+    """Have Typer read the shared options as it reads a command's own, once for all commands."""
+    reader = typer.Typer(add_completion=False)
+    reader.command()(SharedOptions)
+    return typer.main.get_command(reader).params
+
+
+def _runnable(function: Function, formats: tuple[str, ...]) -> Callable[..., None]:
+    """Return the function as Typer calls it: with a context, and without the shared options."""
+    own = list(inspect.signature(function).parameters.values())[1:]
+
+    @functools.wraps(function)
+    def run(context: typer.Context, **values: Any) -> None:
+        if context.invoked_subcommand is not None:
+            _refuse_options(context)
+            return
+        shared = {shared_name: values.pop(shared_name) for shared_name in SHARED_NAMES}
+        app: App = context.obj
+        app.begin(SharedOptions(**shared), formats)
+        function(app, **values)
+
+    run.__signature__ = inspect.Signature([_CONTEXT, *own])  # type: ignore[attr-defined]
+    run.__annotations__ = {}  # the signature has them; Typer would work through both
+    return run
+
+
+def _refuse_options(context: typer.Context) -> None:
+    """Refuse options in front of a command behind this one, rather than pass them over."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if source is not None and source.name == "COMMANDLINE":
+            path = f"{context.command_path} {context.invoked_subcommand}"
+            raise UsageError(
+                f"{path}: {parameter.opts[0]} stands in front of it, where it means nothing",
+                hint=f"`{path} --help` shows which options stand behind it",
+            )

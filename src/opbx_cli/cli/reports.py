@@ -1,0 +1,38 @@
+"""Showing validations: one, or many at once."""
+
+from __future__ import annotations
+
+from opbx_cli.cli.output.validate import key_warning, one_of_many_view, tally_sentence
+from opbx_cli.cli.ui import Ui
+from opbx_cli.operations.batch import Tally
+from opbx_cli.operations.steps import Report
+
+
+def show_report(ui: Ui, report: Report) -> None:
+    """Show how a validation ended; that another webhook key is in force comes last."""
+    warning = key_warning(report)
+    if warning is not None and ui.output == "json":
+        ui.warn(warning)
+    ui.show(report)
+    if warning is not None and ui.output != "json" and not ui.is_rich:
+        ui.warn(warning)
+
+
+def show_one_of_many(ui: Ui, report: Report) -> None:
+    """Show one profile's validation: a line of JSON, or a block of text; warnings with it."""
+    view, last = one_of_many_view(report), key_warning(report)
+    if ui.output == "json":
+        found = [*ui.warnings, *report.warnings, *([last] if last else [])]
+        ui.write(ui.document(view.document, found))
+        return
+    for warning in report.warnings:
+        ui.say_warning(f"{report.profile}: {warning}")
+    ui.write(ui.text(view))
+    if last is not None:
+        ui.say_warning(f"{report.profile}: {last}")
+
+
+def show_tally(ui: Ui, tally: Tally) -> None:
+    """End the text with one sentence; lines of JSON have nothing behind them."""
+    if ui.output != "json":
+        ui.write(f"{tally_sentence(tally)}\n")

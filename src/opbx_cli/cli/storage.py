@@ -1,0 +1,38 @@
+"""What is kept on this computer: the store, its paths, and the audit trail beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, MutableMapping
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from opbx_cli.models import Secret
+from opbx_cli.store import KeySource, Store, StorePaths, store_paths
+from opbx_cli.store.paths import history_path
+
+if TYPE_CHECKING:  # only a type: see below
+    from opbx_cli.store.history import History
+
+
+class Storage:
+    """The files under `home` (OPBX_HOME), or where this system keeps such files."""
+
+    def __init__(self, home: str | None, environ: MutableMapping[str, str]) -> None:
+        self._home = home
+        self._environ = environ
+
+    @cached_property
+    def paths(self) -> StorePaths:
+        return store_paths(self._home)
+
+    @cached_property
+    def history(self) -> History:
+        # 2 ms, for JSON: what only reads the store does without.
+        from opbx_cli.store.history import History  # noqa: PLC0415
+
+        return History(history_path(self._home))
+
+    def store(self, *, ask_passphrase: Callable[[], Secret] | None) -> Store:
+        """Return the store, and take what opens it out of the environment."""
+        source = KeySource.from_environment(self._environ)
+        return Store(self.paths, source, ask_passphrase=ask_passphrase)
