@@ -20,6 +20,7 @@ from opbx_cli.errors import UsageError
 
 Function = Callable[..., None]
 
+_SHARED = "opbx.shared_options"
 _CONTEXT = inspect.Parameter(
     "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
 )
@@ -68,12 +69,20 @@ class _Command(TyperCommand):
     def __init__(self, name: str | None, *, params: list[Any], **attributes: Any) -> None:
         super().__init__(name, params=[*params, *_shared_parameters()], **attributes)
 
+    def invoke(self, ctx: Any) -> Any:
+        _set_shared_aside(ctx)
+        return super().invoke(ctx)
+
 
 class _Group(LazyGroup):
     """A command with others behind it, and with the shared options behind its own."""
 
     def __init__(self, *, params: list[Any], **attributes: Any) -> None:
         super().__init__(params=[*params, *_shared_parameters()], **attributes)
+
+    def invoke(self, ctx: Any) -> Any:
+        _set_shared_aside(ctx)
+        return super().invoke(ctx)
 
 
 @functools.cache
@@ -82,6 +91,12 @@ def _shared_parameters() -> list[Any]:
     reader = typer.Typer(add_completion=False)
     reader.command()(SharedOptions)
     return typer.main.get_command(reader).params
+
+
+def _set_shared_aside(context: Any) -> None:
+    """Keep the shared options for `run`: Typer passes on what the function's signature has."""
+    values = {name: context.params.pop(name) for name in SHARED_NAMES}
+    context.meta[_SHARED] = SharedOptions(**values)
 
 
 def _runnable(function: Function, formats: tuple[str, ...]) -> Callable[..., None]:
@@ -93,9 +108,8 @@ def _runnable(function: Function, formats: tuple[str, ...]) -> Callable[..., Non
         if context.invoked_subcommand is not None:
             _refuse_options(context)
             return
-        shared = {shared_name: values.pop(shared_name) for shared_name in SHARED_NAMES}
         app: App = context.obj
-        app.begin(SharedOptions(**shared), formats)
+        app.begin(context.meta[_SHARED], formats)
         function(app, **values)
 
     run.__signature__ = inspect.Signature([_CONTEXT, *own])  # type: ignore[attr-defined]
