@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -75,3 +76,36 @@ def test_the_environment_of_the_process_loses_its_keys(storeless: Opbx) -> None:
         check=True,
         capture_output=True,
     )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has this switch")
+@pytest.mark.parametrize("flags", [[], ["-O"]], ids=["asserting", "optimized"])
+def test_a_manifests_keys_are_read_into_memory_that_is_protected(
+    opbx: Opbx, tmp_path: Path, flags: list[str]
+) -> None:
+    key, manifest = tmp_path / "api.key", tmp_path / "manifest.toml"
+    key.write_text("XI0123456789abcdefghijABCDEFGHIJKL")
+    manifest.write_text(
+        '[profile."acme"]\n'
+        'domain_uuid = "6b1f0c2e-0000-4000-8000-000000000001"\n'
+        'domain_api_key_file = "api.key"\n'
+    )
+    code = (
+        "import ctypes, os, sys\n"
+        "def look(event, arguments):\n"
+        "    if event == 'open' and str(arguments[0]).endswith('api.key'):\n"
+        "        print('dumpable', ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), file=sys.stderr)\n"
+        "sys.addaudithook(look)\n"
+        "from opbx_cli import __main__\n"
+        "sys.argv = ['opbx', 'apply', sys.argv[1], '--check', '--quiet']\n"
+        "__main__.main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, *flags, "-c", code, str(manifest)],
+        env=opbx.process_environ(CLOUDONIX_API_BASE_URL="http://127.0.0.1:9"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "dumpable 0" in done.stderr.splitlines()
+    assert "dumpable 1" not in done.stderr.splitlines()

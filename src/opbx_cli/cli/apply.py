@@ -70,8 +70,9 @@ def apply(
     app.refuse_profile("the manifest names the profiles")
     app.use_env_file(env_file)
     entries = parse(_content(file), file)
-    given = _given(app, entries, file)
+    # The store comes first: memory is protected before the first key is read into it.
     saving = GroupSave(app.store, create=True)
+    given = _given(app, entries, file)
     tasks = _tasks(app, entries, given, saving, choices, check=check)
     try:
         validate_batch(
@@ -98,7 +99,6 @@ def _content(file: str) -> bytes:
 
 def _given(app: App, entries: tuple[Entry, ...], file: str) -> dict[str, GivenSettings]:
     """Read the keys, when all else is known to be right."""
-    assert app.store  # memory is protected before the first key comes into it
     taken: dict[str, Secret] = {}
 
     def key(place: KeyPlace | None) -> Secret | None:
