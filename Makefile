@@ -9,12 +9,18 @@ BIN := $(VENV)/bin
 # the tests start would compile opbx anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint unit fuzz bench clean
+# Fast, and at work where an assertion might do what has to be done.
+WITHOUT_ASSERTIONS := tests/test_options.py tests/test_hardening.py tests/test_apply.py \
+	tests/test_validate_all.py tests/test_configure.py tests/test_key.py tests/test_webhook_key.py \
+	tests/test_key_delivery.py tests/test_trunks.py tests/test_profiles.py tests/test_exec.py \
+	tests/test_storeless.py tests/test_webhook_url.py tests/store/test_store.py
+
+.PHONY: demo test lint unit optimized fuzz bench clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/opbx demo
 
-test: lint unit
+test: lint unit optimized
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check src tests benchmarks
@@ -25,6 +31,11 @@ lint: $(VENV)/.installed
 unit: $(VENV)/.installed
 	$(BIN)/coverage erase
 	$(BIN)/pytest -n 3 --dist worksteal --cov --cov-branch --cov-report=term
+
+# As under `python -O`. pytest compares by itself, and would only warn that Python does not.
+optimized: $(VENV)/.installed
+	PYTHONOPTIMIZE=1 $(BIN)/pytest -n 3 --dist worksteal -q \
+	  -W "ignore:assertions not in test modules" $(WITHOUT_ASSERTIONS)
 
 # Feeds every parser of what others wrote with inputs that are nearly right.
 SECONDS ?= 60
