@@ -136,9 +136,9 @@ def main() -> None:
         running(Options.parse(rate_limit=False, latency=0.1)) as sandbox,
     ):
         bench = Bench(Path(folder), sandbox)
-        bench.start_up(["--version"], ["first"], 1.25)
-        bench.start_up(["webhook-url", "--endpoint", "base"], ["first"], 1.8)
-        bench.start_up(["--help"], ["--help"], 1.35)
+        bench.start_up(["--version"], ["first"], 1.1)
+        bench.start_up(["webhook-url", "--endpoint", "base"], ["first"], 1.4)
+        bench.start_up(["--help"], ["--help"], 0.5)
         bench.round_trips(["validate"], 5)
         bench.round_trips(["validate"], 2)
         bench.round_trips(["trunks", "list"], 1)
