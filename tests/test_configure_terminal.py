@@ -17,10 +17,11 @@ KEY = "XI0123456789abcdefghijABCDEFGHIJKL"
 OTHER_KEY = "XIzyxwvutsrqponmlkjihgfedcba987654"
 HIDDEN = " (typing stays hidden): "
 OPTIONAL = (
-    "Webhook base URL [as OPBX's environment says]: ",
-    "No-answer timeout, seconds [as the domain has it]: ",
-    "Recording format, wav or mp3 [as the domain has it]: ",
+    "Webhook base URL (Enter: as OPBX's environment says): ",
+    "Ring time, seconds (Enter: as the domain has it): ",
+    "Recording format, wav or mp3 (Enter: as the domain has it): ",
 )
+NOW = "Validate the domain now? [Y/n] "
 
 
 @pytest.fixture
@@ -40,6 +41,14 @@ def settings(opbx: Opbx) -> dict[str, object]:
     return {name: value for name, value in document.items() if value not in (None, [])}
 
 
+def not_now(terminal: Terminal) -> str:
+    """Decline what an interview ends with; return what was said before."""
+    said = terminal.expect(NOW)
+    terminal.send("n")
+    terminal.finish()
+    return said
+
+
 def answer_key(terminal: Terminal, question: str, key: str) -> None:
     """Type a key at a question that is asked without echo."""
     assert terminal.expect(HIDDEN).endswith(f"{question}{HIDDEN}")
@@ -48,19 +57,21 @@ def answer_key(terminal: Terminal, question: str, key: str) -> None:
 
 
 def test_a_new_profile_is_asked_for_in_order(opbx: Opbx, environ: dict[str, str]) -> None:
-    with on_terminal("configure", environ=environ) as terminal:
-        assert terminal.expect(": ") == "Domain UUID: "
+    with on_terminal("configure", environ=environ, columns=120) as terminal:
+        assert terminal.expect("Domain UUID: ").startswith(
+            "New profile 'default'. It needs a domain's UUID and an API key of that domain; the "
+        )
         assert terminal.echoes
         terminal.send(UUID)
         answer_key(terminal, "Domain API key", KEY)
         for question, answer in zip(OPTIONAL, (WEBHOOK_BASE_URL, "30", "wav"), strict=True):
-            assert terminal.expect("]: ").endswith(f"\n{question}")
+            assert terminal.expect("): ").endswith(f"\n{question}")
             assert terminal.echoes
             terminal.send(answer)
-        end = terminal.finish()
+        end = not_now(terminal)
         assert terminal.exit_code == 0
     assert "Saved new profile 'default':\n" in end
-    assert end.rstrip().endswith("Next: opbx validate")
+    assert "Next: opbx validate\n" in end
     assert KEY not in end
     document = settings(opbx)
     assert document["domain_uuid"] == UUID
@@ -76,7 +87,7 @@ def test_enter_takes_no_optional_setting(opbx: Opbx, environ: dict[str, str]) ->
         for question in OPTIONAL:
             terminal.expect(question)
             terminal.send("")
-        terminal.finish()
+        not_now(terminal)
         assert terminal.exit_code == 0
     assert not {"webhook_base_url", "no_answer_timeout", "recording_format"} & settings(opbx).keys()
 
@@ -85,16 +96,18 @@ def test_what_is_stored_is_shown_and_enter_keeps_it(saved: Opbx, environ: dict[s
     before = settings(saved)
     store = (saved.home / "store.toml").read_bytes()
     with on_terminal("configure", environ=environ) as terminal:
+        begins = terminal.expect(f"Domain UUID [{UUID}]: ")
+        assert begins.startswith("Profile 'default'. Enter keeps what is shown in brackets.\n")
+        terminal.send("")
         for shown in (
-            f"Domain UUID [{UUID}]: ",
             f"Domain API key [************IJKL]{HIDDEN}",
             OPTIONAL[0],
-            "No-answer timeout, seconds [45]: ",
+            "Ring time, seconds [45; - for as the domain has it]: ",
             OPTIONAL[2],
         ):
             assert terminal.expect(shown).strip("\n") == shown
             terminal.send("")
-        assert "nothing to save" in terminal.finish()
+        assert "nothing to save" in not_now(terminal)
         assert terminal.exit_code == 0
     assert settings(saved) == before
     assert (saved.home / "store.toml").read_bytes() == store
@@ -145,11 +158,12 @@ def test_one_answer_changes_one_setting(saved: Opbx, environ: dict[str, str]) ->
         terminal.send("")
         terminal.expect(HIDDEN)
         terminal.send(OTHER_KEY)
+        assert terminal.expect("34 characters, ends in 7654.\n")
         for _ in OPTIONAL:
-            terminal.expect("]: ")
+            terminal.expect(": ")
             terminal.send("")
         do_not_try(terminal)
-        assert OTHER_KEY not in terminal.finish()
+        assert OTHER_KEY not in not_now(terminal)
         assert terminal.exit_code == 0
     after = settings(saved)
     assert after.pop("domain_api_key") != before.pop("domain_api_key")
@@ -184,12 +198,21 @@ def test_ctrl_d_at_any_question_saves_nothing(
     assert (saved.home / "store.toml").read_bytes() == store
 
 
+QUESTIONS = (
+    f"Domain UUID [{UUID}]: ",
+    HIDDEN,
+    OPTIONAL[0],
+    "Ring time, seconds [45; - for as the domain has it]: ",
+    OPTIONAL[2],
+)
+
+
 def _answer(terminal: Terminal, questions: int) -> None:
     """Answer so many questions with Enter, and wait for the next one."""
-    for _ in range(questions):
-        terminal.expect(": ")
+    for question in QUESTIONS[:questions]:
+        terminal.expect(question)
         terminal.send("")
-    terminal.expect(": ")
+    terminal.expect(QUESTIONS[questions])
 
 
 def test_ctrl_c_before_the_first_store_leaves_nothing(opbx: Opbx, environ: dict[str, str]) -> None:
@@ -203,30 +226,108 @@ def test_ctrl_c_before_the_first_store_leaves_nothing(opbx: Opbx, environ: dict[
     assert not opbx.home.exists()
 
 
-@pytest.mark.parametrize(
-    ("typed", "question"),
+ASKED = ("Domain UUID: ", HIDDEN, *OPTIONAL)
+RIGHT = (UUID, KEY, WEBHOOK_BASE_URL, "30", "wav")
+LABELS = ("Domain UUID", "Domain API key", "Webhook base URL", "Ring time, seconds", "Recording")
+SLIPS = pytest.mark.parametrize(
+    ("number", "slip"),
     [
-        ((f"not-a-uuid-{OTHER_KEY}",), "Domain UUID"),
-        ((UUID, "short"), "Domain API key"),
-        ((UUID, "************7654"), "Domain API key"),
-        ((UUID, f"{OTHER_KEY} with spaces"), "Domain API key"),
-        ((UUID, KEY, f"https://user:{OTHER_KEY}@pbx.example.com"), "Webhook base URL"),
-        ((UUID, KEY, "", "4"), "No-answer timeout, seconds"),
-        ((UUID, KEY, "", "", "ogg"), "Recording format, wav or mp3"),
+        (0, f"not-a-uuid-{OTHER_KEY}"),
+        (0, ""),
+        (1, "short"),
+        (1, "************7654"),
+        (1, f"{OTHER_KEY} with spaces"),
+        (2, f"https://user:{OTHER_KEY}@x.example"),
+        (3, "4"),
+        (4, "ogg"),
     ],
 )
-def test_a_bad_answer_ends_it_and_saves_nothing(
-    opbx: Opbx, environ: dict[str, str], typed: tuple[str, ...], question: str
+
+
+def _type(terminal: Terminal, *answers: str, first: int = 0) -> None:
+    for question, answer in zip(ASKED[first:], answers, strict=False):
+        terminal.expect(question)
+        terminal.send(answer)
+
+
+@SLIPS
+def test_a_wrong_answer_is_explained_and_asked_for_again(
+    opbx: Opbx, environ: dict[str, str], number: int, slip: str
 ) -> None:
-    with on_terminal("configure", environ=environ) as terminal:
-        for answer in typed:
-            terminal.expect(": ")
-            terminal.send(answer)
+    with on_terminal("configure", environ=environ, columns=200) as terminal:
+        _type(terminal, *RIGHT[:number], slip)
+        explained = terminal.expect("Not taken: ").replace(slip, "")
+        _type(terminal, *RIGHT[number:], first=number)
+        said = explained + not_now(terminal)
+        assert terminal.exit_code == 0
+    assert OTHER_KEY not in said
+    found = settings(opbx)
+    # The answers before it are kept.
+    assert (found["domain_uuid"], found["recording_format"]) == (UUID, "wav")
+    assert found["no_answer_timeout"] == 30
+
+
+@SLIPS
+def test_the_third_wrong_answer_ends_it_and_saves_nothing(
+    opbx: Opbx, environ: dict[str, str], number: int, slip: str
+) -> None:
+    with on_terminal("configure", environ=environ, columns=200) as terminal:
+        _type(terminal, *RIGHT[:number])
+        for _ in range(3):
+            _type(terminal, slip, first=number)
         end = terminal.finish()
         assert terminal.exit_code == 2
-    assert f"\nerror: {question}: " in end
+    assert f"\nerror: {LABELS[number]}" in end
     assert OTHER_KEY not in end.split("error:")[1]
     assert not opbx.home.exists()
+
+
+def test_a_dash_clears_an_optional_value(saved: Opbx, environ: dict[str, str]) -> None:
+    assert settings(saved)["no_answer_timeout"] == 45
+    with on_terminal("configure", environ=environ) as terminal:
+        _answer(terminal, 3)
+        terminal.send("-")
+        terminal.expect(OPTIONAL[2])
+        terminal.send("")
+        not_now(terminal)
+        assert terminal.exit_code == 0
+    assert "no_answer_timeout" not in settings(saved)
+
+
+def test_a_host_alone_is_proposed_with_its_scheme(opbx: Opbx, environ: dict[str, str]) -> None:
+    with on_terminal("configure", environ=environ) as terminal:
+        _type(terminal, UUID, KEY, "pbx.example.com")
+        terminal.expect("Do you mean https://pbx.example.com? [Y/n] ")
+        terminal.send("")
+        _type(terminal, "", "", first=3)
+        not_now(terminal)
+    assert settings(opbx)["webhook_base_url"] == "https://pbx.example.com"
+
+
+def test_an_endpoint_is_taken_for_the_base_url_and_said_to_be(
+    opbx: Opbx, environ: dict[str, str]
+) -> None:
+    with on_terminal("configure", environ=environ, columns=200) as terminal:
+        _type(terminal, UUID, KEY, f"{WEBHOOK_BASE_URL}/api/voice/route")
+        terminal.expect(f"that is one of OPBX's endpoints; the base URL is {WEBHOOK_BASE_URL}\n")
+        _type(terminal, "", "", first=3)
+        not_now(terminal)
+    assert settings(opbx)["webhook_base_url"] == WEBHOOK_BASE_URL
+
+
+def test_the_interview_goes_on_to_validate(
+    opbx: Opbx, sandbox: RunningSandbox, environ: dict[str, str]
+) -> None:
+    domain = sandbox.domains[0]
+    argv = {**environ, "CLOUDONIX_API_BASE_URL": sandbox.url}
+    with on_terminal("configure", environ=argv) as terminal:
+        _type(terminal, domain.uuid, domain.api_key, WEBHOOK_BASE_URL, "", "")
+        terminal.expect(NOW)
+        terminal.send("")
+        shown = terminal.finish()
+        assert terminal.exit_code == 0
+    assert "Done: calls for sandbox.cloudonix.net go to" in " ".join(shown.split())
+    assert "opbx webhook-key reveal" in shown  # what OPBX needs next
 
 
 def test_nothing_at_the_question_for_the_key_is_a_missing_key(
@@ -320,7 +421,7 @@ def test_questions_go_to_stderr_so_that_stdout_may_be_a_file(
         for question in OPTIONAL:
             terminal.expect(question)
             terminal.send("")
-        assert terminal.finish() == "\n"
+        assert terminal.finish() == "\n"  # where the answer goes to a file nothing follows it
         assert terminal.exit_code == 0
     document = json.loads(answer.read_text())
     assert (document["schema"], document["domain_uuid"]) == ("opbx.profile/1", UUID)
@@ -381,9 +482,9 @@ def test_no_line_is_wider_than_the_terminal(environ: dict[str, str]) -> None:
         terminal.send(UUID)
         answer_key(terminal, "Domain API key", KEY)
         for _ in OPTIONAL:
-            terminal.expect("]: ")
+            terminal.expect("): ")
             terminal.send("")
-        lines = terminal.finish().splitlines()
+        lines = not_now(terminal).splitlines()
         assert terminal.exit_code == 0
     home = environ["OPBX_HOME"]
     # A path stays whole, so that it can be copied; all else fits.

@@ -82,8 +82,8 @@ def test_a_uuid_comes_back_in_lower_case(value: uuid.UUID, space: str) -> None:
     [
         "",
         "6b1f0c2e00004000800000000000000a",
-        "{6b1f0c2e-0000-4000-8000-000000000000}",
-        "urn:uuid:6b1f0c2e-0000-4000-8000-000000000000",
+        "{6b1f0c2e-0000-4000-8000-000000000000",
+        "urn:6b1f0c2e-0000-4000-8000-000000000000",
         "6b1f0c2e-0000-4000-8000-00000000000",
         "6b1f0c2e-0000-4000-8000-0000000000000",
         "6b1f0c2g-0000-4000-8000-000000000000",
@@ -91,7 +91,7 @@ def test_a_uuid_comes_back_in_lower_case(value: uuid.UUID, space: str) -> None:
         "6b1f0c2e\u20100000\u20104000\u20108000\u2010000000000000",
     ],
 )
-def test_other_spellings_of_a_uuid_are_refused(text: str) -> None:
+def test_spellings_of_a_uuid_that_are_none_are_refused(text: str) -> None:
     assert refusal(parse_domain_uuid, text) is not None
 
 
@@ -301,3 +301,15 @@ def test_what_nobody_sees_goes(code: int) -> None:
 @pytest.mark.parametrize("space", [" ", "\u00a0", "\u2003", "\u3000", "\u2800"])
 def test_what_has_a_width_stays(space: str) -> None:
     assert clean(f"a{space}b") == f"a{space}b"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{6B1F0C2E-0000-4000-8000-000000000000}",
+        "urn:uuid:6b1f0c2e-0000-4000-8000-000000000000",
+        " URN:UUID:6b1f0c2e-0000-4000-8000-000000000000\n",
+    ],
+)
+def test_a_uuid_is_understood_as_it_is_copied(text: str) -> None:
+    assert parse_domain_uuid(text) == "6b1f0c2e-0000-4000-8000-000000000000"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from support import Opbx
@@ -265,7 +267,8 @@ def test_http_is_a_warning_and_in_production_an_error(opbx: Opbx) -> None:
     assert (outcome.code, outcome.stdout) == (0, "http://pbx.example.com/api/voice/route\n")
     assert outcome.stderr.startswith("warning: the webhook base URL is not https: ")
     outcome = opbx("webhook-url", APP_URL="http://localhost")
-    assert len(outcome.stderr.splitlines()) == 2
+    assert len(outcome.stderr.splitlines()) == 3
+    assert "warning: APP_URL is still what OPBX's example has\n" in outcome.stderr
     production = {"APP_URL": "http://pbx.example.com", "OPBX_APPLICATION_MODE": "production"}
     outcome = opbx("webhook-url", **production)
     assert (outcome.code, outcome.stdout) == (3, "")
@@ -332,3 +335,52 @@ def test_a_named_profile_needs_a_store(opbx: Opbx) -> None:
     ):
         assert (outcome.code, outcome.stdout) == (3, "")
         assert outcome.stderr.startswith("error: not configured: ")
+
+
+@pytest.mark.parametrize("path", [path for path in PATHS.values() if path])
+def test_an_endpoint_is_understood_as_the_base_url_and_said_to_be(stored: Opbx, path: str) -> None:
+    url = f"{BASE}{path}/"
+    for variables in ({"APP_URL": url}, {OPBX_VARIABLE: url}):
+        outcome = stored("webhook-url", **variables)
+        assert outcome.stdout == f"{BASE}\n"
+        assert "is one of OPBX's endpoints, whose path was cut off" in outcome.stderr
+    storeless = {"OPBX_DOMAIN_UUID": UUID, "OPBX_DOMAIN_API_KEY": KEY, "OPBX_WEBHOOK_BASE_URL": url}
+    outcome = stored("webhook-url", **storeless)
+    assert outcome.stdout == f"{BASE}\n"
+    assert "OPBX_WEBHOOK_BASE_URL is one of OPBX's endpoints" in outcome.stderr
+    saved = stored("configure", "--webhook-base-url", url)
+    assert saved.code == 0
+    assert f"that is one of OPBX's endpoints; the base URL is {BASE}" in saved.stderr
+    assert stored("webhook-url").stdout == f"{BASE}\n"
+    assert stored("webhook-url", "--endpoint", "voice").stdout == f"{BASE}{PATHS['voice']}\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("pbx.example.com", "https://pbx.example.com"),
+        ("PBX.example.com:8443/", "https://pbx.example.com:8443"),
+        ("pbx.example.com/api/voice/route", "https://pbx.example.com"),
+    ],
+)
+def test_a_host_alone_is_refused_with_what_was_meant(stored: Opbx, given: str, meant: str) -> None:
+    outcome = stored("configure", "--webhook-base-url", given)
+    assert outcome.code == 2
+    assert outcome.stderr.splitlines()[1] == f"hint: did you mean `{meant}`?"
+
+
+def test_a_default_port_is_left_out(stored: Opbx) -> None:
+    assert stored("webhook-url", APP_URL="https://PBX.example.com:443").stdout == (
+        "https://pbx.example.com\n"
+    )
+    assert stored("webhook-url", APP_URL="http://pbx.example.com:80").stdout == (
+        "http://pbx.example.com\n"
+    )
+
+
+def test_what_opbx_itself_does_not_read_is_said(opbx: Opbx, tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    path.write_text("APP_URL=http://localhost\nWEBHOOK_BASE_URL=https://pbx.example.com\n")
+    outcome = opbx("webhook-url", "--env-file", str(path))
+    assert outcome.stdout == "http://localhost\n"
+    assert f"WEBHOOK_BASE_URL in {path}:2 is read by nothing, OPBX included" in outcome.stderr

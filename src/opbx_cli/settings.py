@@ -17,6 +17,7 @@ from opbx_cli.values import (
     API_KEY_SHAPE,
     BEARER_TOKEN,
     InvalidValue,
+    is_endpoint,
     parse_api_base_url,
     parse_api_timeout,
     parse_domain_uuid,
@@ -65,8 +66,11 @@ STORELESS_ONLY = {
     "recording_format": "OPBX_RECORDING_FORMAT",
 }
 # OPBX's own variables for the address under which the internet reaches it, best first.
-OPBX_WEBHOOK_VARIABLES = ("OPBX_APPLICATION_WEBHOOK_BASEURL", "APP_URL")
-OPBX_VARIABLES = (*OPBX_WEBHOOK_VARIABLES, MODE)
+APP_URL = "APP_URL"
+EXAMPLE_APP_URL = "http://localhost"  # in OPBX's example `.env`
+OPBX_WEBHOOK_VARIABLES = ("OPBX_APPLICATION_WEBHOOK_BASEURL", APP_URL)
+UNREAD_VARIABLE = "WEBHOOK_BASE_URL"  # in OPBX's example `.env` (January 2026)
+OPBX_VARIABLES = (*OPBX_WEBHOOK_VARIABLES, MODE, UNREAD_VARIABLE)
 ENV_FILE = "OPBX_ENV_FILE"
 
 
@@ -112,10 +116,14 @@ class ActiveSettings:
 
 @dataclass(frozen=True, slots=True)
 class WebhookBaseUrl:
-    """Where OPBX is reached from the internet, and who said so."""
+    """Where OPBX is reached from the internet, and who said so.
+
+    `note` is what has to be said about how it was given.
+    """
 
     url: str
     source: str
+    note: str | None = None
 
 
 def checked(
@@ -125,7 +133,8 @@ def checked(
     try:
         return parse(text)
     except InvalidValue as problem:
-        raise error(f"{name}: {problem}") from None
+        hint = None if problem.proposal is None else f"did you mean `{problem.proposal}`?"
+        raise error(f"{name}: {problem}", hint=hint) from None
 
 
 def from_variable(environ: Environment, name: str, parse: Callable[[str], Value]) -> Value | None:
@@ -197,9 +206,16 @@ def storeless_settings(environ: MutableMapping[str, str], *, profile: str | None
     return ActiveSettings(
         settings,
         origins=origins_of(settings, variables),
-        warnings=key_warnings(settings),
+        warnings=(*key_warnings(settings), *_cut_off(environ)),
         instance_login=login,
     )
+
+
+def _cut_off(environ: Environment) -> tuple[str, ...]:
+    name = STORELESS_ONLY["webhook_base_url"]
+    if not is_endpoint(environ.get(name, "")):
+        return ()
+    return (f"{name} is one of OPBX's endpoints, whose path was cut off",)
 
 
 def _instance_variables(
@@ -327,8 +343,21 @@ def webhook_base_url(
         text, source = _opbx_variable(environ, env_file, name)
         if text:
             url = checked(parse_webhook_base_url, text, source, ConfigurationError)
-            return WebhookBaseUrl(url, source)
+            return WebhookBaseUrl(url, source, _note(name, text, source, env_file))
     return None
+
+
+def _note(name: str, text: str, source: str, env_file: EnvFile | None) -> str | None:
+    if is_endpoint(text):
+        return f"{source} is one of OPBX's endpoints, whose path was cut off"
+    if name != APP_URL or text.rstrip("/").lower() != EXAMPLE_APP_URL:
+        return None
+    unread = (
+        ""
+        if env_file is None or UNREAD_VARIABLE not in env_file.assignments
+        else (f"; {env_file.place_of(UNREAD_VARIABLE)} is read by nothing, OPBX included")
+    )
+    return f"{source} is still what OPBX's example has{unread}"
 
 
 def _opbx_variable(environ: Environment, env_file: EnvFile | None, name: str) -> tuple[str, str]:

@@ -12,6 +12,7 @@ import unicodedata
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from urllib.parse import SplitResult, urlsplit
 
+from opbx_cli.callbacks import PATHS
 from opbx_cli.models import RecordingFormat, Secret
 
 KEY_LENGTH = range(8, 256)  # OPBX: at most 255 characters
@@ -54,13 +55,29 @@ _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 
 
+# What a shell or an `.env` file has in front of a value. Keys may have `=`, but not such a start.
+_ASSIGNMENT = re.compile(r"(export\s+)?[A-Z][A-Z0-9]*(_[A-Z0-9]+)+\s*=.*")
+
+
 class InvalidValue(Exception):
-    """The sentence says what is expected, never what was given."""
+    """The sentence says what is expected, never what was given.
+
+    `proposal` is the value that was probably meant, where that can be no key.
+    """
+
+    def __init__(self, sentence: str, *, proposal: str | None = None) -> None:
+        super().__init__(sentence)
+        self.proposal = proposal
 
 
 def parse_domain_uuid(text: str) -> str:
-    """Return the UUID in lower case, the form in which Cloudonix shows it."""
-    lowered = text.strip().lower()
+    """Return the UUID in lower case, the form in which Cloudonix shows it.
+
+    Understood as people copy it: in capitals, in braces, as `urn:uuid:`.
+    """
+    lowered = text.strip().lower().removeprefix("urn:uuid:")
+    if lowered.startswith("{") and lowered.endswith("}"):
+        lowered = lowered[1:-1]
     if not _UUID.fullmatch(lowered):
         raise InvalidValue(
             "expected a UUID such as 6b1f0c2e-0000-4000-8000-000000000000 "
@@ -81,12 +98,16 @@ def parse_profile_name(text: str) -> str:
 
 
 def parse_key(text: str) -> Secret:
-    """Return a key; one line break at its end (a file, `echo`) is not part of it."""
-    value = text.removesuffix("\n").removesuffix("\r")
+    """Return a key; blanks, line ends and a byte order mark around it are not part of it."""
+    value = text.strip("\ufeff \t\r\n")
     if not value:
         raise InvalidValue("the key is empty (a missing secret in CI expands to nothing)")
     if _MASK.fullmatch(value) or re.fullmatch(_REMOTE_MASK, value):
         raise InvalidValue("this is a mask, not a key: give the key itself")
+    if value[0] in "\"'`" and value[0] == value[-1]:
+        raise InvalidValue("the key is in quotes: give it without them")
+    if _ASSIGNMENT.fullmatch(value):
+        raise InvalidValue("this is an assignment (NAME=…): give what stands behind the =")
     if any(not "!" <= character <= "~" for character in value):
         raise InvalidValue("a key is printable ASCII without spaces")
     if len(value) not in KEY_LENGTH:
@@ -170,8 +191,20 @@ def parse_switch(text: str) -> bool:
 
 
 def parse_webhook_base_url(text: str) -> str:
-    """Return the URL under which OPBX is reached, without a slash at its end."""
-    return _parse_url(text).geturl()
+    """Return the URL under which OPBX is reached, without a slash at its end.
+
+    Where somebody gave one of OPBX's endpoints, it is what stands before their path.
+    """
+    url = _parse_url(text)
+    for path in PATHS.values():
+        if url.path.endswith(path):
+            url = url._replace(path=url.path.removesuffix(path).rstrip("/"))
+    return url.geturl()
+
+
+def is_endpoint(text: str) -> bool:
+    """Tell whether a URL is one of OPBX's endpoints, of which `parse_webhook_base_url` cuts off."""
+    return urlsplit(text.strip().rstrip("/")).path.endswith(tuple(PATHS.values()))
 
 
 def parse_api_base_url(text: str) -> str:
@@ -258,7 +291,9 @@ def _parse_url(text: str) -> SplitResult:
     except ValueError:
         raise InvalidValue("this is not a URL: expected https://host") from None
     if url.scheme not in ("http", "https") or not host:
-        raise InvalidValue("expected a URL that starts with https:// and names a host")
+        raise InvalidValue(
+            "expected a URL that starts with https:// and names a host", proposal=_with_scheme(text)
+        )
     if "@" in url.netloc:
         raise InvalidValue("a URL with a user name or password is refused")
     if "?" in text or "#" in text:
@@ -267,7 +302,19 @@ def _parse_url(text: str) -> SplitResult:
         raise InvalidValue("the URL's port is not a port")
     if url.netloc.startswith("[") and ":" not in host:
         raise InvalidValue("the URL's host is not an IPv6 address")
+    if port == {"https": 443, "http": 80}[url.scheme]:
+        port = None
     return url._replace(netloc=_checked_netloc(host, port), path=url.path.rstrip("/"))
+
+
+def _with_scheme(text: str) -> str | None:
+    """Return a host name with a scheme in front; None for what may be something else, as a key."""
+    host, _, path = text.partition("/")
+    name, _, port = host.partition(":")
+    is_plain = path.rstrip("/") in ("", *(one.removeprefix("/") for one in PATHS.values()))
+    if "." not in name or not is_host(name) or not is_plain or (port and not port.isdigit()):
+        return None
+    return f"https://{host.lower()}"
 
 
 def _checked_netloc(host: str, port: int | None) -> str:

@@ -114,13 +114,13 @@ def _save(app: App, given: GivenSettings) -> None:
     name = profiles.name_to_save(contents, app.profile_name)
     before = contents.profiles.get(name) if contents is not None else None
     api_base_url = settings.api_base_url(app.environ)
+    is_asked_all = given.is_empty
     if app.may_ask:
-        everything = given.is_empty
-        given = ask_for_domain(app.prompts, before, given)
+        given = ask_for_domain(app, name, before, given)
         if contents is not None:
             name = ask_for_profile(app, name, contents.profiles, given)
             before = contents.profiles.get(name)
-        given = ask_for_missing(app.prompts, before, given, api_base_url, everything=everything)
+        given = ask_for_missing(app, before, given, api_base_url, everything=is_asked_all)
     after = merge(before, given, api_base_url=api_base_url)
     require_complete(after, before=before)
     if app.may_ask:
@@ -140,6 +140,7 @@ def _save(app: App, given: GivenSettings) -> None:
         tell_of_new_store(app, report)
     contents = report.contents if report is not None else contents
     assert contents is not None
+    is_interview = app.may_ask and is_asked_all and app.ui.is_rich
     for warning in rival_warnings(contents.profiles, name):
         app.ui.warn(warning)
     app.ui.show(
@@ -151,6 +152,13 @@ def _save(app: App, given: GivenSettings) -> None:
             path=str(app.paths.store),
         )
     )
+    if is_interview and app.prompts.confirm("Validate the domain now?", default=True):
+        # What checks a domain is loaded where somebody goes on to that.
+        from opbx_cli.cli.validate import validate_one  # noqa: PLC0415
+        from opbx_cli.operations.desired import Choices  # noqa: PLC0415
+
+        app.profile_name = name
+        validate_one(app, Choices(), check=False, push=False)
 
 
 def _try_key(app: App, name: str, before: Settings | None, after: Settings) -> None:

@@ -251,7 +251,7 @@ def _with_typed_keys(
     """Ask for the keys that OPBX masks; return what is known then, and what still is not."""
     left = []
     for name in missing:
-        key = app.prompts.ask_secret(KEY_QUESTIONS[name], parse_key)
+        key = app.prompts.ask_secret(KEY_QUESTIONS[name], parse_key, is_key=True)
         if key is None:
             left.append(name)
         elif name == "domain_api_key":

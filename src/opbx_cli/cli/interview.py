@@ -6,6 +6,7 @@ import os
 import shlex
 import stat
 import sys
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,13 +14,14 @@ from typing import TypeVar
 
 from opbx_cli import settings
 from opbx_cli.cli.app import App
-from opbx_cli.cli.prompts import Prompts
+from opbx_cli.cli.prompts import Cleared, Prompts
 from opbx_cli.errors import ConfigurationError, UsageError
 from opbx_cli.models import Secret, Settings
 from opbx_cli.operations.configure import GivenSettings, merge, with_unset
 from opbx_cli.values import (
     InvalidValue,
     clean,
+    is_endpoint,
     parse_api_base_url,
     parse_domain_uuid,
     parse_key,
@@ -49,7 +51,7 @@ def given_by_flags(
 
     plain = GivenSettings(
         domain_uuid=flag("--domain-uuid", parse_domain_uuid),
-        webhook_base_url=flag("--webhook-base-url", parse_webhook_base_url),
+        webhook_base_url=flag("--webhook-base-url", base_url_parser(app)),
         no_answer_timeout=flag("--no-answer-timeout", parse_no_answer_timeout),
         recording_format=flag("--recording-format", parse_recording_format),
         api_base_url=flag("--api-base-url", parse_api_base_url),
@@ -91,7 +93,7 @@ class KeyFlags:
     def _from_stdin(self, prompts: Prompts) -> Secret:
         name = f"{self.flag}-stdin"
         if sys.stdin is not None and sys.stdin.isatty():
-            answer = prompts.ask_secret("Key", self.parse)
+            answer = prompts.ask_secret("Key", self.parse, is_key=self.parse is parse_key)
             if answer is None:
                 raise UsageError(f"{name}: no key came: type it when asked, or pipe it in")
             return answer
@@ -125,7 +127,8 @@ def key_from_file(
         # The path is not repeated: it may be the key itself, given to the wrong option.
         reason = getattr(error, "strerror", None) or "not a path"
         raise ConfigurationError(f"{name}: the file cannot be read: {reason}") from error
-    text = content.decode("utf-8", errors="replace")
+    encoding = "utf-16" if content[:2] in (BOM_UTF16_LE, BOM_UTF16_BE) else "utf-8"
+    text = content.decode(encoding, errors="replace")
     return settings.checked(parse, text, name, ConfigurationError)
 
 
@@ -157,15 +160,25 @@ def ask_new_passphrase(prompts: Prompts) -> Secret:
 
 
 def ask_for_domain(
-    prompts: Prompts, before: Settings | None, given: GivenSettings
+    app: App, name: str, before: Settings | None, given: GivenSettings
 ) -> GivenSettings:
     """Ask for the domain where none is known, or where nothing at all was given."""
     current = None if before is None else before.domain_uuid
     if not given.is_empty and (given.domain_uuid or current):
         return given
-    return replace(
-        given, domain_uuid=prompts.ask("Domain UUID", parse_domain_uuid, current=current)
-    )
+    app.ui.pass_on(_beginning(name, before))
+    uuid = app.prompts.ask("Domain UUID", parse_domain_uuid, current=current, required=True)
+    return replace(given, domain_uuid=uuid)
+
+
+def _beginning(name: str, before: Settings | None) -> str:
+    """Say which profile it is about, and what is needed."""
+    if before is None or before.domain_uuid is None:
+        return (
+            f"New profile '{name}'. It needs a domain's UUID and an API key of that domain; the "
+            "Cloudonix Cockpit shows both at the domain's settings."
+        )
+    return f"Profile '{name}'. Enter keeps what is shown in brackets."
 
 
 def ask_for_profile(
@@ -193,8 +206,20 @@ def ask_for_profile(
     return app.prompts.ask("Profile", parse, current=name) or name
 
 
+def base_url_parser(app: App) -> Callable[[str], str]:
+    """Return a parser of webhook base URLs that says where it cut an endpoint's path off."""
+
+    def parse(text: str) -> str:
+        url = parse_webhook_base_url(text)
+        if is_endpoint(text):
+            app.ui.warn(f"that is one of OPBX's endpoints; the base URL is {url}")
+        return url
+
+    return parse
+
+
 def ask_for_missing(
-    prompts: Prompts,
+    app: App,
     before: Settings | None,
     given: GivenSettings,
     api_base_url: str,
@@ -204,26 +229,36 @@ def ask_for_missing(
     """Ask for what is missing besides the domain; for everything, in order, if that is wanted."""
     now = merge(before, given, api_base_url=api_base_url)
     if everything or now.domain_api_key is None:
-        key = prompts.ask_secret("Domain API key", parse_key, current=now.domain_api_key)
+        key = app.prompts.ask_secret(
+            "Domain API key", parse_key, current=now.domain_api_key, is_key=True
+        )
         given = replace(given, domain_api_key=key)
-    if not everything:
-        return given
-    timeout = now.no_answer_timeout
-    return replace(
-        given,
-        webhook_base_url=prompts.ask(
+    return _ask_for_optional(app, now, given) if everything else given
+
+
+def _ask_for_optional(app: App, now: Settings, given: GivenSettings) -> GivenSettings:
+    """Ask for what may be unset; `-` unsets it."""
+    prompts, timeout = app.prompts, now.no_answer_timeout
+    answers: dict[str, object] = {
+        "webhook_base_url": prompts.ask_optional(
             "Webhook base URL",
-            parse_webhook_base_url,
-            current=now.webhook_base_url or "as OPBX's environment says",
+            base_url_parser(app),
+            current=now.webhook_base_url,
+            without="as OPBX's environment says",
         ),
-        no_answer_timeout=prompts.ask(
-            "No-answer timeout, seconds",
+        "no_answer_timeout": prompts.ask_optional(
+            "Ring time, seconds",
             parse_no_answer_timeout,
-            current="as the domain has it" if timeout is None else str(timeout),
+            current=None if timeout is None else str(timeout),
+            without="as the domain has it",
         ),
-        recording_format=prompts.ask(
+        "recording_format": prompts.ask_optional(
             "Recording format, wav or mp3",
             parse_recording_format,
-            current=now.recording_format or "as the domain has it",
+            current=now.recording_format,
+            without="as the domain has it",
         ),
-    )
+    }
+    cleared = frozenset(name for name, one in answers.items() if one is Cleared.CLEARED)
+    values = {name: one for name, one in answers.items() if name not in cleared}
+    return replace(given, **values, unset=given.unset | cleared)  # type: ignore[arg-type]

@@ -6,30 +6,65 @@ import getpass
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from enum import Enum
 from typing import Protocol, TypeVar
 
 from opbx_cli.cli.terminals import fitted
 from opbx_cli.errors import UsageError
 from opbx_cli.models import Secret
 from opbx_cli.settings import checked
+from opbx_cli.values import InvalidValue
 
 Value = TypeVar("Value")
+Answer = TypeVar("Answer")
 
 ATTEMPTS = 3  # as often a question is asked before its default counts
 
 
+class Cleared(Enum):
+    """The answer that takes an optional value away."""
+
+    CLEARED = "-"
+
+
 class Prompts(Protocol):
-    """Asks; raises `UsageError` where there is nobody to ask or nothing comes back."""
+    """Asks; raises `UsageError` where there is nobody to ask or nothing comes back.
+
+    An answer that makes no sense is explained, and asked for again, three times at most.
+    """
 
     def ask(
-        self, question: str, parse: Callable[[str], Value], *, current: str | None = None
+        self,
+        question: str,
+        parse: Callable[[str], Value],
+        *,
+        current: str | None = None,
+        required: bool = False,
     ) -> Value | None:
         """Ask for a value; None for an empty answer, which keeps what is there."""
 
+    def ask_optional(
+        self,
+        question: str,
+        parse: Callable[[str], Value],
+        *,
+        current: str | None,
+        without: str,
+    ) -> Value | Cleared | None:
+        """Ask for a value that may be unset; `without` says what is done then."""
+
     def ask_secret(
-        self, question: str, parse: Callable[[str], Secret], *, current: Secret | None = None
+        self,
+        question: str,
+        parse: Callable[[str], Secret],
+        *,
+        current: Secret | None = None,
+        is_key: bool = False,
     ) -> Secret | None:
-        """Ask without echo; None for an empty answer, which keeps what is there."""
+        """Ask without echo; None for an empty answer, which keeps what is there.
+
+        Somebody who typed a key blindly is told how long it is, and how it ends.
+        """
 
     def confirm(self, question: str, *, default: bool = False) -> bool:
         """Ask for a yes or a no; an empty answer is `default`."""
@@ -42,18 +77,77 @@ class TerminalPrompts:
     """Asks on stderr, so that stdout stays the answer's; reads from the terminal."""
 
     def ask(
-        self, question: str, parse: Callable[[str], Value], *, current: str | None = None
+        self,
+        question: str,
+        parse: Callable[[str], Value],
+        *,
+        current: str | None = None,
+        required: bool = False,
     ) -> Value | None:
-        answer = self._line(f"{question}{_shown(current)}: ")
-        return checked(parse, answer, question) if answer.strip() else None
+        shown = "" if current is None else f" [{current}]"
+        is_needed = required and current is None
+
+        def answer(text: str) -> Value | None:
+            if not text and not is_needed:
+                return None
+            return parse(text)
+
+        return self._asked(question, lambda: self._line(f"{question}{shown}: ").strip(), answer)
+
+    def ask_optional(
+        self,
+        question: str,
+        parse: Callable[[str], Value],
+        *,
+        current: str | None,
+        without: str,
+    ) -> Value | Cleared | None:
+        shown = f" (Enter: {without})" if current is None else f" [{current}; - for {without}]"
+
+        def answer(text: str) -> Value | Cleared | None:
+            if not text:
+                return None
+            return Cleared.CLEARED if text == Cleared.CLEARED.value else parse(text)
+
+        return self._asked(question, lambda: self._line(f"{question}{shown}: ").strip(), answer)
 
     def ask_secret(
-        self, question: str, parse: Callable[[str], Secret], *, current: Secret | None = None
+        self,
+        question: str,
+        parse: Callable[[str], Secret],
+        *,
+        current: Secret | None = None,
+        is_key: bool = False,
     ) -> Secret | None:
-        shown = _shown(None if current is None else current.mask)
-        with _ending_its_line():
-            answer = getpass.getpass(f"{question}{shown} (typing stays hidden): ", sys.stderr)
-        return checked(parse, answer, question) if answer else None
+        shown = "" if current is None else f" [{current.mask}]"
+
+        def typed() -> str:
+            with _ending_its_line():
+                return getpass.getpass(f"{question}{shown} (typing stays hidden): ", sys.stderr)
+
+        secret = self._asked(question, typed, lambda text: parse(text) if text else None)
+        if secret is not None and is_key:
+            _say(_receipt(secret))
+        return secret
+
+    def _asked(
+        self, question: str, typed: Callable[[], str], answer: Callable[[str], Answer]
+    ) -> Answer:
+        """Ask until an answer makes sense, three times at most; then it is an error."""
+        text = typed()
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return answer(text)
+            except InvalidValue as problem:
+                _say(f"Not taken: {problem}.")
+                text = self._other(problem.proposal) or typed()
+        return checked(answer, text, question)
+
+    def _other(self, proposal: str | None) -> str | None:
+        """Offer what was probably meant."""
+        if proposal is None or not self.confirm(f"Do you mean {proposal}?", default=True):
+            return None
+        return proposal
 
     def confirm(self, question: str, *, default: bool = False) -> bool:
         shown = "[Y/n]" if default else "[y/N]"
@@ -76,7 +170,7 @@ class TerminalPrompts:
                     return letter
             if not typed:
                 return default
-            print(f"Please answer {_listed(list(answers))}.", file=sys.stderr)  # noqa: T201
+            _say(f"Please answer {_listed(list(answers))}.")
         return default
 
     def _line(self, prompt: str) -> str:
@@ -97,7 +191,18 @@ class NoPrompts:
         parse: Callable[[str], Value],  # noqa: ARG002
         *,
         current: str | None = None,  # noqa: ARG002
+        required: bool = False,  # noqa: ARG002
     ) -> Value | None:
+        return None
+
+    def ask_optional(
+        self,
+        question: str,  # noqa: ARG002
+        parse: Callable[[str], Value],  # noqa: ARG002
+        *,
+        current: str | None,  # noqa: ARG002
+        without: str,  # noqa: ARG002
+    ) -> Value | Cleared | None:
         return None
 
     def ask_secret(
@@ -106,6 +211,7 @@ class NoPrompts:
         parse: Callable[[str], Secret],  # noqa: ARG002
         *,
         current: Secret | None = None,  # noqa: ARG002
+        is_key: bool = False,  # noqa: ARG002
     ) -> Secret | None:
         return None
 
@@ -126,8 +232,14 @@ def _listed(letters: list[str]) -> str:
     return f"{', '.join(letters[:-1])} or {letters[-1]}"
 
 
-def _shown(current: str | None) -> str:
-    return "" if current is None else f" [{current}]"
+def _receipt(key: Secret) -> str:
+    """Say as much of a key as a mask does, so that a slip is seen."""
+    end = key.mask.strip("*")
+    return f"{len(key.reveal())} characters{f', ends in {end}' if end else ''}."
+
+
+def _say(sentence: str) -> None:
+    print(fitted(sentence), file=sys.stderr)  # noqa: T201
 
 
 @contextmanager

@@ -96,7 +96,7 @@ def validate(
     if all_profiles:
         _validate_all(app, choices, check=check, push=push)
         return
-    _validate_one(app, choices, check=check, push=push)
+    validate_one(app, choices, check=check, push=push)
 
 
 def choices_of(*, replace_default: bool, keep_key: bool, replace_key: bool, yes: bool) -> Choices:
@@ -110,7 +110,7 @@ def choices_of(*, replace_default: bool, keep_key: bool, replace_key: bool, yes:
     )
 
 
-def _validate_one(app: App, choices: Choices, *, check: bool, push: bool) -> None:
+def validate_one(app: App, choices: Choices, *, check: bool, push: bool) -> None:
     active = app.settings
     app.tell_context(active)
     task = task_of(app, active, choices, check=check, instance=app.instance_of(active), push=push)

@@ -53,7 +53,10 @@ def resolve_webhook_url(
         base_url=base.url,
         source=base.source,
         endpoints=endpoints(base.url),
-        warnings=tuple(f"the webhook base URL {doubt}" for doubt in doubts),
+        warnings=(
+            *(f"the webhook base URL {doubt}" for doubt in doubts),
+            *(() if base.note is None else (base.note,)),
+        ),
     )
 
 
