@@ -20,8 +20,7 @@ from opbx_cli.models import Secret
 from opbx_cli.operations.profiles import put
 from opbx_cli.sandbox.server import RunningSandbox
 from opbx_cli.store import Store, store_paths
-from opbx_cli.store.history import SIZE_MAX
-from opbx_cli.store.trail import HistoryEntry, extended, judged
+from opbx_cli.store.audit_log import SIZE_MAX, AuditEvent, extended, judged
 from support import WEBHOOK_BASE_URL, Opbx
 
 
@@ -381,7 +380,7 @@ def test_the_note_is_private_too(configured: Opbx) -> None:
 def test_a_trail_is_whole_however_it_was_bounded(
     counts: list[int], size_max: int, is_old: bool
 ) -> None:
-    entry = HistoryEntry("2026-01-01T00:00:00Z", "configure", "p", None, ("a",), "ok")
+    entry = AuditEvent("2026-01-01T00:00:00Z", "configure", "p", None, ("a",), "ok")
     content, last = b"", None
     if is_old:
         content = (json.dumps(entry.as_object()).encode() + b"\n") * 7

@@ -26,9 +26,9 @@ from opbx_cli.operations import manifest
 from opbx_cli.receiver import opbx, payload
 from opbx_cli.receiver.callback import ENDPOINTS, SHOWN_MAX, Request
 from opbx_cli.receiver.keys import AcceptedKey
-from opbx_cli.store import crypto, document, sealing
-from opbx_cli.store.history import History
-from opbx_cli.store.schema import UnfitStore
+from opbx_cli.store import crypto, file_format, sealing
+from opbx_cli.store.audit_log import AuditLog
+from opbx_cli.store.strict_toml import UnfitStore
 from pbx import CDR, SESSION_UPDATE, VOICE
 from receiving import connected, receiving, request
 
@@ -203,7 +203,7 @@ VAULTS = tuple(
     vault
     for data in STORES
     for key in RAW_KEYS
-    if (vault := sealing.unlock(document.parse(data), key)) is not None
+    if (vault := sealing.unlock(file_format.parse(data), key)) is not None
 )
 STORE_WORDS = (
     *TOML_WORDS,
@@ -214,7 +214,7 @@ STORE_WORDS = (
 def read_store(data: bytes) -> Iterator[str]:
     """Open bytes with every key there is; none opens but those that were once saved."""
     try:
-        signed = document.parse(data)
+        signed = file_format.parse(data)
         for key in RAW_KEYS:
             if (vault := sealing.unlock(signed, key)) is not None:
                 sealing.open_contents(signed, vault)
@@ -226,7 +226,7 @@ def read_store(data: bytes) -> Iterator[str]:
 def read_signed_store(data: bytes) -> Iterator[str]:
     """Open what a faulty program wrote that has the key: its tag fits, whatever it says."""
     try:
-        signed = document.parse(data)
+        signed = file_format.parse(data)
     except UnfitStore as problem:
         yield problem.reason
         return
@@ -246,7 +246,7 @@ def read_trail(data: bytes) -> Iterator[str]:
         path.touch(mode=0o600)
         path.write_bytes(data)
         try:
-            History(path).read()
+            AuditLog(path).read()
         except StoreError as problem:
             yield from said(problem)
 

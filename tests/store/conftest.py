@@ -23,12 +23,12 @@ from opbx_cli.models import (
     Settings,
 )
 from opbx_cli.store import (
-    KeyRing,
     KeySource,
+    OsKeyring,
     Store,
     StoreContents,
     StorePaths,
-    document,
+    file_format,
     sealing,
     store_paths,
 )
@@ -90,7 +90,7 @@ def open_bytes() -> Callable[[bytes, bytes], StoreContents | None]:
     """Open bytes without any file, as far as they go; None for a key that is not theirs."""
 
     def open_(data: bytes, raw_key: bytes) -> StoreContents | None:
-        signed = document.parse(data)
+        signed = file_format.parse(data)
         vault = sealing.unlock(signed, raw_key)
         return None if vault is None else sealing.open_contents(signed, vault)
 
@@ -170,7 +170,7 @@ def opened(paths: StorePaths, ring: DictRing) -> Callable[..., Store]:
             paths,
             None if key is None else KeySource(secret=key),
             ask_passphrase=None if typed is None else lambda: Secret(typed),
-            key_ring=KeyRing(ring),
+            os_keyring=OsKeyring(ring),
             lock_timeout=0,
         )
 

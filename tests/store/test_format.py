@@ -19,8 +19,8 @@ from opbx_cli.models import (
     Secret,
     Settings,
 )
-from opbx_cli.store import Store, StoreContents, StorePaths, crypto, document, sealing
-from opbx_cli.store.slots import SlotKind
+from opbx_cli.store import Store, StoreContents, StorePaths, crypto, file_format, sealing
+from opbx_cli.store.key_slots import SlotKind
 
 RAW_KEY = bytes(range(32))
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
@@ -73,7 +73,7 @@ def all_contents(draw: st.DrawFn) -> StoreContents:
 def test_what_is_sealed_opens_to_the_same(contents: StoreContents, kind: SlotKind) -> None:
     vault = sealing.new_vault(RAW_KEY, kind)
     contents = replace(contents, store_id=crypto.to_text(vault.store_id))
-    signed = document.parse(sealing.seal(contents, vault))
+    signed = file_format.parse(sealing.seal(contents, vault))
     assert sealing.unlock(signed, RAW_KEY) == vault
     opened = sealing.open_contents(signed, vault)
     assert opened == contents
@@ -116,9 +116,9 @@ def test_a_store_alone_gives_no_key_away(saved: Store, paths: StorePaths) -> Non
 def test_a_write_keeps_identity_and_slots_and_renews_everything_else(
     saved: Store, paths: StorePaths
 ) -> None:
-    before = document.parse(paths.store.read_bytes()).document
+    before = file_format.parse(paths.store.read_bytes()).document
     saved.update(lambda old: old)
-    after = document.parse(paths.store.read_bytes()).document
+    after = file_format.parse(paths.store.read_bytes()).document
     assert (after.store_id, after.slots) == (before.store_id, before.slots)
     assert after.generation == before.generation + 1
     assert after.salt != before.salt

@@ -14,7 +14,7 @@ import pytest
 
 from opbx_cli.errors import StoreError
 from opbx_cli.models import Secret
-from opbx_cli.store import KeyRing, SlotKind, Store, StorePaths, crypto
+from opbx_cli.store import OsKeyring, SlotKind, Store, StorePaths, crypto
 
 Refusal = Callable[[Callable[[], object]], StoreError]
 Opened = Callable[..., Store]
@@ -79,7 +79,7 @@ def ringed(saved: Store, opened: Opened, paths: StorePaths) -> StorePaths:
 
 
 def with_ring(paths: StorePaths, backend: object, *, timeout: float = 3.0) -> Store:
-    return Store(paths, key_ring=KeyRing(backend, timeout=timeout), lock_timeout=0)  # type: ignore[arg-type]
+    return Store(paths, os_keyring=OsKeyring(backend, timeout=timeout), lock_timeout=0)  # type: ignore[arg-type]
 
 
 def test_the_entry_holds_the_key_under_the_names_of_the_document(
@@ -174,8 +174,8 @@ def test_a_named_key_asks_no_key_ring(ringed: StorePaths, opened: Opened, ring: 
     from opbx_cli.store import KeySource
 
     key = KeySource(secret=Secret(next(iter(ring.entries.values()))))
-    broken = KeyRing(BrokenRing(RuntimeError()))
-    assert Store(ringed, key, key_ring=broken).read().generation == 2
+    broken = OsKeyring(BrokenRing(RuntimeError()))
+    assert Store(ringed, key, os_keyring=broken).read().generation == 2
 
 
 def test_a_rotation_renews_the_entry_and_deletes_the_old_one(

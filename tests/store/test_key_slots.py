@@ -19,10 +19,10 @@ from opbx_cli.store import (
     StoreContents,
     StorePaths,
     crypto,
-    document,
+    file_format,
     sealing,
 )
-from opbx_cli.store.reports import AddedSlot
+from opbx_cli.store.key_changes import AddedSlot
 
 Refusal = Callable[[Callable[[], object]], StoreError]
 Opened = Callable[..., Store]
@@ -35,7 +35,7 @@ PASSED_ON = [SlotKind.EXTERNAL, SlotKind.RECOVERY]
 
 
 def slot_ids(paths: StorePaths) -> list[str]:
-    return [slot.id for slot in document.parse(paths.store.read_bytes()).document.slots]
+    return [slot.id for slot in file_format.parse(paths.store.read_bytes()).document.slots]
 
 
 def key_files(paths: StorePaths) -> list[str]:
@@ -201,7 +201,7 @@ def test_after_a_rotation_the_old_keys_open_nothing(
     external = opened().add_slot(SlotKind.EXTERNAL)
     saved.update(add_profile)
     (old_file,) = paths.keys.iterdir()
-    old_key, old = raw_of(old_file), document.parse(paths.store.read_bytes())
+    old_key, old = raw_of(old_file), file_format.parse(paths.store.read_bytes())
     old_vault = sealing.unlock(old, old_key)
     assert old_vault is not None
     before, backup = opened().read(), opened().previous()
@@ -217,7 +217,7 @@ def test_after_a_rotation_the_old_keys_open_nothing(
         data = path.read_bytes()
         assert open_bytes(data, old_key) is None
         assert open_bytes(data, raw(given(external))) is None
-        assert not sealing.is_sealed_under(document.parse(data), old_vault)
+        assert not sealing.is_sealed_under(file_format.parse(data), old_vault)
 
 
 @pytest.mark.parametrize("kind", PASSED_ON)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from opbx_cli.errors import ConfigurationError, StoreError, UsageError
-from opbx_cli.store import KeySource, Store, StoreContents, StorePaths, crypto, document
+from opbx_cli.store import KeySource, Store, StoreContents, StorePaths, crypto, file_format
 
 Refusal = Callable[[Callable[[], object]], StoreError]
 
@@ -42,7 +42,7 @@ def mounted(tmp_path: Path) -> Path:
 
 
 def slot_kinds(paths: StorePaths) -> list[str]:
-    slots = document.parse(paths.store.read_bytes()).document.slots
+    slots = file_format.parse(paths.store.read_bytes()).document.slots
     return [slot.kind.value for slot in slots]
 
 

@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 
 from opbx_cli.errors import ConfigurationError, StoreError
 from opbx_cli.models import Secret, Settings
-from opbx_cli.store import KeySource, SlotKind, Store, StoreContents, document, store_paths
+from opbx_cli.store import KeySource, SlotKind, Store, StoreContents, file_format, store_paths
 
 pytestmark = pytest.mark.uncounted
 NAMES = st.sampled_from(["a", "b.example.net", "c"])
@@ -146,7 +146,9 @@ class Life(RuleBasedStateMachine):
         for key in self.gone[-2:]:
             with pytest.raises(StoreError):
                 self.store(key).read()
-        slots = {slot.id for slot in document.parse(self.paths.store.read_bytes()).document.slots}
+        slots = {
+            slot.id for slot in file_format.parse(self.paths.store.read_bytes()).document.slots
+        }
         assert slots == self.file_slots | set(self.carried_slots)
         assert {path.stem for path in self.paths.keys.iterdir()} == self.file_slots
 

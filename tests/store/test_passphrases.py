@@ -252,7 +252,7 @@ def test_argon2_loads_only_when_a_passphrase_is_used(saved: Store, paths: StoreP
         check=True,
     )
     loaded = set(done.stdout.split())
-    assert "opbx_cli.store.passphrases" in loaded
+    assert "opbx_cli.store.unlock" in loaded
     assert not loaded & {"cryptography.hazmat.primitives.kdf.argon2", "keyring"}
 
 

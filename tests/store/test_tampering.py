@@ -12,8 +12,8 @@ import pytest
 
 from opbx_cli.errors import StoreError
 from opbx_cli.models import Settings
-from opbx_cli.store import KeySource, Store, StoreContents, StorePaths, crypto, document, sealing
-from opbx_cli.store.schema import UnfitStore
+from opbx_cli.store import KeySource, Store, StoreContents, StorePaths, crypto, file_format, sealing
+from opbx_cli.store.strict_toml import UnfitStore
 
 Refusal = Callable[[Callable[[], object]], StoreError]
 OpenBytes = Callable[[bytes, bytes], StoreContents | None]
@@ -32,16 +32,16 @@ def forge(saved: Store, paths: StorePaths) -> Callable[[str, str], None]:
 
     def change(old: str, new: str) -> None:
         data, raw_key = paths.store.read_bytes(), key_of(paths)
-        vault = sealing.unlock(document.parse(data), raw_key)
+        vault = sealing.unlock(file_format.parse(data), raw_key)
         assert vault is not None
         text = TAG_LINE.sub(b"", data).decode()
         assert text.count(old) >= 1
         signed = text.replace(old, new, 1).encode()
-        salt = document.parse(data).document.salt
+        salt = file_format.parse(data).document.salt
         info = b"opbx-store/v1/doc" + crypto.tlv(vault.store_id)
         _, mac_key = crypto.derive_pair(vault.data_key, salt=salt, info=info)
         tag = crypto.authenticate(mac_key, signed)
-        paths.store.write_bytes(document.with_tag(signed, tag))
+        paths.store.write_bytes(file_format.with_tag(signed, tag))
 
     return change
 

@@ -24,10 +24,10 @@ from opbx_cli.models import (
     Secret,
     Settings,
 )
-from opbx_cli.store import KeySource, Store, StoreContents, StorePaths, crypto, document, sealing
-from opbx_cli.store.passphrases import key_for
-from opbx_cli.store.schema import UnfitStore
+from opbx_cli.store import KeySource, Store, StoreContents, StorePaths, crypto, file_format, sealing
 from opbx_cli.store.sealing import RawKey
+from opbx_cli.store.strict_toml import UnfitStore
+from opbx_cli.store.unlock import key_for
 
 Refusal = Callable[[Callable[[], object]], StoreError]
 
@@ -62,7 +62,7 @@ def settings(values: dict[str, Any]) -> Settings:
 def key_of(entry: dict[str, Any]) -> RawKey:
     if "key" in entry:
         return RawKey(crypto.raw_key_from_text(entry["key"]))
-    (slot,) = document.parse((VECTORS / entry["file"]).read_bytes()).document.slots
+    (slot,) = file_format.parse((VECTORS / entry["file"]).read_bytes()).document.slots
     assert slot.argon2 is not None
     key = key_for(Secret(entry["passphrase"]), slot.argon2)
     assert key is not None
@@ -71,7 +71,7 @@ def key_of(entry: dict[str, Any]) -> RawKey:
 
 def open_with(data: bytes, key: RawKey) -> StoreContents | None:
     """Open bytes without any file, as far as they go; None for a key that is not theirs."""
-    signed = document.parse(data)
+    signed = file_format.parse(data)
     slot = sealing.find_slot(signed.document, key)
     if slot is None:
         return None
@@ -103,7 +103,7 @@ def test_a_frozen_store_opens_and_can_be_saved(entry: dict[str, Any], paths: Sto
 def test_a_frozen_key_file_and_key_ring_entry_open_their_stores_unnamed(paths: StorePaths) -> None:
     entry = BY_FILE["v1-keyfile.toml"]
     store_with(entry, (VECTORS / entry["file"]).read_bytes(), paths)
-    (slot,) = document.parse(paths.store.read_bytes()).document.slots
+    (slot,) = file_format.parse(paths.store.read_bytes()).document.slots
     paths.keys.mkdir(mode=0o700)
     paths.key_file(slot.id).touch(mode=0o600)
     paths.key_file(slot.id).write_text(entry["key"] + "\n")

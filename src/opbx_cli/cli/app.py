@@ -34,7 +34,7 @@ if TYPE_CHECKING:  # only types: see above for what loads them
     from opbx_cli.operations.history import Deed
     from opbx_cli.operations.instance import OpenInstance
     from opbx_cli.store import Store, StoreContents, StorePaths
-    from opbx_cli.store.history import History
+    from opbx_cli.store.audit_log import AuditLog
     from opbx_cli.store.store import Version
 
 
@@ -166,7 +166,7 @@ class App:
             yield
 
     @cached_property
-    def history(self) -> History:
+    def history(self) -> AuditLog:
         return self._storage.history
 
     @cached_property

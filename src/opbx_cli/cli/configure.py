@@ -29,8 +29,7 @@ from opbx_cli.operations.history import Deed
 from opbx_cli.settings import ActiveSettings
 
 if TYPE_CHECKING:  # only types: they would load the store before the options are checked
-    from opbx_cli.store import StoreContents
-    from opbx_cli.store.reports import SaveReport
+    from opbx_cli.store import SaveReport, StoreContents
 
 EPILOG = (
     "Example: opbx configure --domain-uuid UUID --api-key-stdin < key.txt. "

@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from opbx_cli import private_files
 from opbx_cli.cli.ui import Ui
 from opbx_cli.errors import OpbxError, UsageError
 from opbx_cli.key_shapes import path_looks_like_key
 from opbx_cli.models import Secret
-from opbx_cli.store import file
 
 NOT_DELIVERED = "output.not_delivered"
 
@@ -61,11 +61,11 @@ class ToFile:
         then no file is left.
         """
         try:
-            file.write_new(self.path, f"{key.reveal()}\n".encode())
+            private_files.write_new(self.path, f"{key.reveal()}\n".encode())
             try:
-                file.sync_folder(self.path.parent)
+                private_files.sync_folder(self.path.parent)
             except BaseException:
-                file.remove(self.path)
+                private_files.remove(self.path)
                 raise
         except FileExistsError as error:
             raise UsageError(

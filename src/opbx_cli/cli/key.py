@@ -15,7 +15,7 @@ from opbx_cli.models import Secret
 from opbx_cli.operations.history import Deed
 from opbx_cli.operations.keys import overview, rotated
 from opbx_cli.store import SlotKind
-from opbx_cli.store.reports import AddedSlot
+from opbx_cli.store.key_changes import AddedSlot
 
 # What can be added; a recovery key has a command of its own.
 KINDS = tuple(kind for kind in SlotKind if kind is not SlotKind.RECOVERY)

@@ -6,10 +6,10 @@ import datetime
 
 from opbx_cli.models import SETTING_NAMES, Secret, Settings
 from opbx_cli.operations.history import Deed
-from opbx_cli.store.trail import HistoryEntry
+from opbx_cli.store.audit_log import AuditEvent
 
 
-def entry_of(deed: Deed) -> HistoryEntry:
+def entry_of(deed: Deed) -> AuditEvent:
     """Write a deed down: names only, and keys as fingerprints."""
     old, new = deed.before or Settings(), deed.after or Settings()
     changed = [name for name in SETTING_NAMES if getattr(old, name) != getattr(new, name)]
@@ -19,7 +19,7 @@ def entry_of(deed: Deed) -> HistoryEntry:
         **{name: (getattr(old, name), getattr(new, name)) for name in secrets},
         **{name: pair for name, pair in made.items() if _is_secret(*pair)},
     }
-    return HistoryEntry(
+    return AuditEvent(
         time=f"{datetime.datetime.now(datetime.UTC):%Y-%m-%dT%H:%M:%SZ}",
         command=deed.command,
         profile=deed.profile,

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from opbx_cli.store import Store, StoreContents
-    from opbx_cli.store.reports import SaveReport
+    from opbx_cli.store import SaveReport, Store, StoreContents
 
     Change = Callable[[StoreContents], StoreContents]
 

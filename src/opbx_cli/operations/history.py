@@ -9,12 +9,12 @@ from opbx_cli.models import Settings
 
 if TYPE_CHECKING:  # only types: the store would be loaded by whatever shows results
     from opbx_cli.operations.desired import Change
-    from opbx_cli.store.trail import HistoryEntry
+    from opbx_cli.store.audit_log import AuditEvent
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryList:
-    entries: tuple[HistoryEntry, ...]
+    entries: tuple[AuditEvent, ...]
 
 
 @dataclass(frozen=True, slots=True)

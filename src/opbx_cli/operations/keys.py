@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from opbx_cli.store.reports import KeyStatus, Rotation, SlotStatus
+    from opbx_cli.store.key_changes import KeyStatus, Rotation, SlotStatus
 
 PROTECTS = {
     "keyfile": "whoever has the store without this file reads no key; "

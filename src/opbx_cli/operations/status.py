@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from opbx_cli.instance import InstanceSettings
     from opbx_cli.models import Settings
     from opbx_cli.settings import ActiveSettings
-    from opbx_cli.store.trail import HistoryEntry
+    from opbx_cli.store.audit_log import AuditEvent
 
 # What brings Cloudonix in line, as the audit trail names it.
 VALIDATING = ("validate", "apply")
@@ -166,7 +166,7 @@ def compare(
     )
 
 
-def last_validated(entries: Iterable[HistoryEntry], settings: ActiveSettings) -> str | None:
+def last_validated(entries: Iterable[AuditEvent], settings: ActiveSettings) -> str | None:
     """Return when this profile's domain was last brought in line; entries come oldest first."""
     uuid = settings.settings.domain_uuid
     moments = [

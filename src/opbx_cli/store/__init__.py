@@ -10,16 +10,17 @@ Records of one run (a document, a match, what was opened) are neither compared n
 dataclasses without `eq` and `repr` cost half as much at every start, and show no key.
 """
 
-from opbx_cli.store.contents import StoreContents
-from opbx_cli.store.key_ring import KeyRing
-from opbx_cli.store.keys import KeySource
+from opbx_cli.store.contents import SaveReport, StoreContents
+from opbx_cli.store.key_slots import SlotKind
+from opbx_cli.store.key_source import KeySource
+from opbx_cli.store.os_keyring import OsKeyring
 from opbx_cli.store.paths import StorePaths, store_paths
-from opbx_cli.store.slots import SlotKind
 from opbx_cli.store.store import Store
 
 __all__ = [
-    "KeyRing",
     "KeySource",
+    "OsKeyring",
+    "SaveReport",
     "SlotKind",
     "Store",
     "StoreContents",

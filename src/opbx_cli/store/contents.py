@@ -1,9 +1,10 @@
-"""What a store holds once it is open."""
+"""What a store holds once it is open, and what a save did."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 
 from opbx_cli.errors import ConfigurationError
@@ -56,3 +57,11 @@ class StoreContents:
     @property
     def _names(self) -> str:
         return "stored: " + ", ".join(self.profiles)
+
+
+@dataclass(frozen=True, slots=True)
+class SaveReport:
+    contents: StoreContents
+    created: bool
+    key_file: Path | None  # written by this save, which created the store
+    slot_kinds: tuple[str, ...]

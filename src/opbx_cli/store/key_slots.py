@@ -1,241 +1,166 @@
-"""Adding, removing and renewing the ways to open a store.
-
-One order throughout: a new key is kept before the store that needs it is in place, and an
-old one is deleted only after no store needs it, down to the disk.
-"""
+"""Key slots: the ways to open a store, and how each is written down."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import replace
-from typing import Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 
-from opbx_cli.errors import StoreError, UsageError
-from opbx_cli.models import Secret
-from opbx_cli.store import access, crypto, keys, passphrases, refusals, rotation, sealing
-from opbx_cli.store.document import Document
-from opbx_cli.store.reports import AddedSlot, KeyStatus, Rotation, SlotStatus
-from opbx_cli.store.rotation import Renewal
-from opbx_cli.store.sealing import RawKey
-from opbx_cli.store.session import Backup, Opened, Session, as_saved
-from opbx_cli.store.slots import PASSPHRASES_MAX, SLOTS_MAX, Slot, SlotKind
+from opbx_cli.store import crypto, strict_toml
+from opbx_cli.store.strict_toml import (
+    Table,
+    UnfitStore,
+    binary_of,
+    check_keys,
+    integer_of,
+    text_of,
+)
 
-# Their new key is shown once by the caller: it is kept nowhere else.
-_SHOWN_KINDS = frozenset({SlotKind.EXTERNAL, SlotKind.RECOVERY})
+ARGON2_SALT_BYTES = 16  # RFC 9106, section 3.1: sufficient for password hashing
+# What a store may ask for, checked before anything is derived: no less than OWASP's least,
+# no more than a small computer has.
+ARGON2_MEMORY = range(19_456, 1_048_576 + 1)  # KiB
+ARGON2_PASSES = range(1, 10 + 1)
+ARGON2_LANES = range(1, 8 + 1)
+
+SLOTS_MAX = 16
+PASSPHRASES_MAX = 4  # a wrong passphrase costs a derivation for each
+
+_ID_DIGITS = frozenset("0123456789abcdef")
+_COMMON = ("id", "kind", "salt", "commit", "nonce", "wrapped")
+_ARGON2 = ("argon2_salt", "argon2_memory", "argon2_passes", "argon2_lanes")
+_KNOWN = frozenset(_COMMON)
+_KNOWN_PASSPHRASE = frozenset((*_COMMON, *_ARGON2))
 
 
-class KeyDelivery(Protocol):
-    """How a key that opbx keeps nowhere reaches whoever will keep it."""
+class SlotKind(StrEnum):
+    """Where a slot's raw key lives."""
 
-    def hand_out(self, key: Secret) -> None:
-        """Deliver the key whole. OpbxError where it did not arrive: then nothing is saved."""
+    KEYFILE = "keyfile"  # in a file of ours
+    EXTERNAL = "external"  # with whoever set it: a CI system, a secret manager
+    PASSPHRASE = "passphrase"  # noqa: S105  # in somebody's head
+    KEYRING = "keyring"  # in the operating system's key ring
+    RECOVERY = "recovery"  # on paper
 
-    def take_back(self) -> None:
-        """Undo that, or say that the key opens nothing: its slot was not saved."""
+
+@dataclass(frozen=True, slots=True)
+class Argon2:
+    """Argon2id, version 0x13 (RFC 9106)."""
+
+    salt: bytes
+    memory: int  # KiB
+    passes: int
+    lanes: int
+
+    @classmethod
+    def of_table(cls, entry: Table) -> Argon2:
+        """Read a slot's parameters; UnfitStore for those out of bounds."""
+        return cls(
+            salt=binary_of(entry, "argon2_salt", ARGON2_SALT_BYTES),
+            memory=_bounded(entry, "argon2_memory", ARGON2_MEMORY),
+            passes=_bounded(entry, "argon2_passes", ARGON2_PASSES),
+            lanes=_bounded(entry, "argon2_lanes", ARGON2_LANES),
+        )
+
+    def to_table(self) -> Table:
+        return {
+            "argon2_salt": crypto.to_text(self.salt),
+            "argon2_memory": self.memory,
+            "argon2_passes": self.passes,
+            "argon2_lanes": self.lanes,
+        }
 
 
-def status(session: Session) -> KeyStatus:
-    """Return what is known of the slots; a store that does not open is a `problem`."""
-    content: Document | None = None
-    opened_with = problem = None
-    try:
-        content = session.parsed(session.stored_bytes()).document
-        opened = session.current()
-        content, opened_with = opened.document, opened.match.slot.id
-    except StoreError as error:
-        problem = error.message
-    return KeyStatus(
-        slots=() if content is None else session.keychain.status(content),
-        generation=0 if content is None else content.generation,
-        store_id="" if content is None else crypto.to_text(content.store_id),
-        opened_with=opened_with,
-        problem=problem,
-        paths=session.paths,
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One way to open the store: the data key, wrapped by a raw key."""
+
+    id: str
+    kind: SlotKind
+    salt: bytes
+    commit: bytes
+    nonce: bytes
+    wrapped: bytes
+    argon2: Argon2 | None = None  # a passphrase's, and no other slot's
+
+
+def is_slot_id(text: str) -> bool:
+    return len(text) == 8 and _ID_DIGITS.issuperset(text)
+
+
+def mentions_passphrase(data: bytes) -> bool:
+    """Whether bytes may have a passphrase slot, told at a glance."""
+    return b'\nkind = "passphrase"\n' in data
+
+
+def slots_of(entries: object) -> tuple[Slot, ...]:
+    """Return the slots that the parsed `[[slot]]` tables say."""
+    if not isinstance(entries, list) or not entries:
+        raise UnfitStore("it has no key slot")
+    if len(entries) > SLOTS_MAX:
+        raise UnfitStore(f"it has more than {SLOTS_MAX} key slots")
+    slots = tuple(_slot(entry) for entry in entries)
+    check_slots(slots)
+    return slots
+
+
+def check_slots(slots: Sequence[Slot]) -> None:
+    if len({slot.id for slot in slots}) != len(slots):
+        raise UnfitStore("two of its key slots have the same id")
+    if sum(slot.kind is SlotKind.PASSPHRASE for slot in slots) > PASSPHRASES_MAX:
+        raise UnfitStore(f"it has more than {PASSPHRASES_MAX} passphrases")
+
+
+def to_toml(slot: Slot) -> str:
+    values: dict[str, object] = {"id": slot.id, "kind": slot.kind.value}
+    if slot.argon2 is not None:
+        values |= slot.argon2.to_table()
+    values |= {
+        "salt": crypto.to_text(slot.salt),
+        "commit": crypto.to_text(slot.commit),
+        "nonce": crypto.to_text(slot.nonce),
+        "wrapped": crypto.to_text(slot.wrapped),
+    }
+    return "[[slot]]\n" + strict_toml.to_lines(values)
+
+
+def _slot(entry: object) -> Slot:
+    if not isinstance(entry, dict):
+        raise UnfitStore("a key slot is not a table")
+    kind = _kind(entry)
+    is_passphrase = kind is SlotKind.PASSPHRASE
+    check_keys(
+        entry,
+        required=(*_COMMON, *_ARGON2) if is_passphrase else _COMMON,
+        known=_KNOWN_PASSPHRASE if is_passphrase else _KNOWN,
+    )
+    slot_id = text_of(entry, "id")
+    if not is_slot_id(slot_id):
+        raise UnfitStore("a key slot's id is not one")
+    return Slot(
+        id=slot_id,
+        kind=kind,
+        salt=binary_of(entry, "salt", crypto.SALT_BYTES),
+        commit=binary_of(entry, "commit", crypto.KEY_BYTES),
+        nonce=binary_of(entry, "nonce", crypto.NONCE_BYTES),
+        wrapped=binary_of(entry, "wrapped", crypto.KEY_BYTES + crypto.TAG_BYTES),
+        argon2=Argon2.of_table(entry) if is_passphrase else None,
     )
 
 
-def add(
-    session: Session,
-    kind: SlotKind,
-    *,
-    passphrase: Secret | None,
-    delivery: KeyDelivery | None = None,
-) -> AddedSlot:
-    key = _new_key(kind, passphrase)
-    shown = Secret(crypto.raw_key_to_text(key.content)) if kind in _SHOWN_KINDS else None
-    with session.changing() as old:
-        _check_room(session, old.document, kind)
-        slot = sealing.new_slot(old.vault, key, kind=kind)
-        vault = replace(old.vault, slots=(*old.vault.slots, slot))
-        proofs = [(old.match.slot.id, old.match.key), (slot.id, key)]
-        _note_keys(session, [slot])
-        with (
-            _handed_out(session, slot, key=shown, delivery=delivery),
-            session.keeping(vault.store_id, [(slot, key)]),
-        ):
-            session.save(old, old.contents, vault=vault, proofs=proofs)
-        _tidy(session)
-    location = session.keychain.location(slot)
-    return AddedSlot(SlotStatus(slot.id, kind, location, is_at_hand=True), shown)
-
-
-def remove(session: Session, slot_id: str) -> tuple[str, ...]:
-    """Return warnings about a key that could not be deleted."""
-    with session.changing() as old:
-        rotation.check_ids(old.document, frozenset({slot_id}))
-        rest = tuple(slot for slot in old.vault.slots if slot.id != slot_id)
-        if not rest:
-            raise refusals.last_slot(session.paths)
-        proofs = _proofs(session, old, rest)
-        if not proofs:
-            raise refusals.no_other_key(session.paths, [slot.id for slot in rest])
-        _note_keys(session, old.vault.slots)
-        session.save(old, old.contents, vault=replace(old.vault, slots=rest), proofs=proofs)
-        gone = [slot for slot in old.vault.slots if slot.id == slot_id]
-        _, warnings = _forget(session, old.vault.store_id, gone)
-        _tidy(session)
-    return warnings
-
-
-def rotate(session: Session, *, drop: frozenset[str], passphrase: Secret | None) -> Rotation:
-    if passphrase is not None:
-        session.keychain.learn_passphrase(passphrase)
-    with session.changing() as old:
-        new = rotation.renewed(old.document, session.keychain, drop=drop, paths=session.paths)
-        backup = _backup_to_rotate(session, old)
-        data, backup_data = _sealed_anew(session, old, backup, new)
-        _note_keys(session, (*old.vault.slots, *_slots_of(backup), *new.vault.slots))
-        _put_rotated(session, new, data=data, backup=backup_data)
-        before = {slot.id: slot for slot in (*old.vault.slots, *_slots_of(backup))}
-        gone = [slot for slot in before.values() if slot.id not in new.ids]
-        removed, warnings = _forget(session, old.vault.store_id, gone)
-        removed += _tidy(session)
-    return Rotation(
-        slots=tuple(
-            SlotStatus(slot.id, slot.kind, session.keychain.location(slot), is_at_hand=True)
-            for slot in new.vault.slots
-        ),
-        dropped=tuple(sorted(drop)),
-        removed_keys=removed,
-        warnings=(*warnings, *_replaced_key(session, old, new)),
-    )
-
-
-@contextmanager
-def _handed_out(
-    session: Session, slot: Slot, *, key: Secret | None, delivery: KeyDelivery | None
-) -> Iterator[None]:
-    """Hand the key out before its slot is saved; take it back if the slot surely was not.
-
-    The other way round, a key that nobody received would leave a slot that nobody can use.
-    """
-    if key is None or delivery is None:
-        yield
-        return
-    delivery.hand_out(key)
+def _kind(entry: Table) -> SlotKind:
+    if "kind" not in entry:
+        raise UnfitStore("`kind` is missing")
     try:
-        yield
-    except BaseException:
-        if session.surely_lacks(slot):
-            delivery.take_back()
-        raise
+        return SlotKind(text_of(entry, "kind"))
+    except ValueError:
+        raise UnfitStore(
+            "it has a key slot of a kind that this opbx does not know", code="store.newer"
+        ) from None
 
 
-def _new_key(kind: SlotKind, passphrase: Secret | None) -> RawKey:
-    if kind is not SlotKind.PASSPHRASE:
-        return RawKey(crypto.random_bytes(crypto.KEY_BYTES))
-    if passphrase is None:
-        raise UsageError("a passphrase is needed for this kind of key", code="usage.passphrase")
-    return passphrases.new_key(passphrase)
-
-
-def _check_room(session: Session, content: Document, kind: SlotKind) -> None:
-    same = [slot for slot in content.slots if slot.kind is kind]
-    if len(content.slots) >= SLOTS_MAX:
-        raise refusals.too_many_keys(session.paths, f"{SLOTS_MAX} keys")
-    if kind is SlotKind.PASSPHRASE and len(same) >= PASSPHRASES_MAX:
-        raise refusals.too_many_keys(session.paths, f"{PASSPHRASES_MAX} passphrases")
-
-
-def _proofs(session: Session, old: Opened, rest: Sequence[Slot]) -> list[tuple[str, RawKey]]:
-    """Return what opens the slots that stay, asking for a passphrase only if nothing else does."""
-    content = replace(old.document, slots=tuple(rest))
-    found = list(session.keychain.matches(content).items())
-    if found:
-        return found
-    for slot in rest:
-        match = session.keychain.passphrase_match(content, slot, ask=True)
-        if match is not None:
-            return [(slot.id, match.key)]
-    return []
-
-
-def _backup_to_rotate(session: Session, old: Opened) -> Backup | None:
-    try:
-        return session.backup(old)
-    except StoreError as error:
-        raise refusals.backup_in_the_way(session.paths, error) from error
-
-
-def _sealed_anew(
-    session: Session, old: Opened, backup: Backup | None, new: Renewal
-) -> tuple[bytes, bytes | None]:
-    contents = as_saved(old.contents, new.vault, generation=old.contents.generation + 1)
-    data = session.sealed(contents, new.vault, proofs=new.keys)
-    if backup is None:
-        return data, None
-    return data, session.sealed(backup.contents, new.vault, proofs=new.keys)
-
-
-def _put_rotated(session: Session, new: Renewal, *, data: bytes, backup: bytes | None) -> None:
-    with session.keeping(new.vault.store_id, new.fresh):
-        prepared = session.shelf.put_rotated(data, backup=backup)
-    session.shelf.finish_backup(prepared)
-    session.shelf.sync()
-
-
-def _slots_of(backup: Backup | None) -> Iterable[Slot]:
-    return () if backup is None else backup.document.slots
-
-
-def _forget(
-    session: Session, store_id: bytes, slots: Iterable[Slot]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Delete keys that open nothing more; return where they were, and what stayed, in words."""
-    removed, warnings = [], []
-    for slot in slots:
-        where = session.keychain.location(slot)
-        try:
-            if session.keychain.forget(store_id, slot) and where is not None:
-                removed.append(where)
-        except OSError as error:
-            warnings.append(f"the old key {where} could not be deleted: {access.reason(error)}")
-        except StoreError as error:
-            warnings.append(f"the old key {slot.id} could not be deleted: {error.message}")
-    return tuple(removed), tuple(warnings)
-
-
-def _note_keys(session: Session, slots: Iterable[Slot]) -> None:
-    with session.shelf.saving(refusals.INTACT):
-        session.shelf.note_keys(slot.id for slot in slots if slot.kind is SlotKind.KEYFILE)
-
-
-def _tidy(session: Session) -> tuple[str, ...]:
-    """Delete noted key files that no store here names: a change that was killed leaves such."""
-    removed: list[str] = []
-    with suppress(OSError):  # what cannot be tidied now is tidied by the next change of keys
-        needed = session.shelf.named_slots()
-        for slot_id in session.shelf.noted_keys():
-            path = session.paths.key_file(slot_id)
-            if slot_id not in needed and keys.remove_key_file(path):
-                removed.append(str(path))
-        session.shelf.forget_notes()
-    return tuple(removed)
-
-
-def _replaced_key(session: Session, old: Opened, new: Renewal) -> tuple[str, ...]:
-    named = session.keychain.named
-    if named is None or old.match.slot.id in new.ids:
-        return ()
-    return (f"{named.variable} opens this store no more: `unset {named.variable}`",)
+def _bounded(entry: Table, key: str, bounds: range) -> int:
+    value = integer_of(entry, key)
+    if value not in bounds:
+        raise UnfitStore(f"`{key}` is out of bounds")
+    return value

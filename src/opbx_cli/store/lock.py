@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from opbx_cli import file_permissions, private_files
 from opbx_cli.errors import StoreError
-from opbx_cli.store import access, file, refusals
+from opbx_cli.store import error_messages
 
 POLL_INTERVAL = 0.02  # seconds
 _UNCHANGED = "nothing was changed"
@@ -44,9 +45,9 @@ else:
 def locked(path: Path, *, timeout: float) -> Iterator[None]:
     """Hold the lock; StoreError if it cannot be had within `timeout` seconds, or at all."""
     try:
-        descriptor = file.open_lock(path)
+        descriptor = private_files.open_lock(path)
     except OSError as error:
-        raise refusals.not_saved(path, error, state=_UNCHANGED) from error
+        raise error_messages.not_saved(path, error, state=_UNCHANGED) from error
     with _closing(descriptor):
         _wait(path, descriptor, timeout=timeout, doing="saving")
         yield
@@ -67,8 +68,8 @@ def domain_locked(
 
     path = folder / f"{hashlib.sha256(domain.encode()).hexdigest()[:16]}.lock"
     try:
-        file.make_private_folder(folder)
-        descriptor = file.open_lock(path)
+        private_files.make_private_folder(folder)
+        descriptor = private_files.open_lock(path)
     except OSError:
         yield
         return
@@ -96,9 +97,10 @@ def _wait(path: Path, descriptor: int, *, timeout: float, doing: str) -> None:
                 raise StoreError(
                     f"{path} is held by another opbx that is {doing} (waited {timeout:g} s);"
                     f" {_UNCHANGED}",
-                    hint=f"see which one with `fuser -v {access.quoted(path)}`, then try again",
+                    hint=f"see which one with `fuser -v {file_permissions.quoted(path)}`,"
+                    " then try again",
                     code="store.locked",
                 )
             time.sleep(POLL_INTERVAL)
     except OSError as error:
-        raise refusals.not_saved(path, error, state=_UNCHANGED) from error
+        raise error_messages.not_saved(path, error, state=_UNCHANGED) from error

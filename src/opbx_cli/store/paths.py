@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from opbx_cli import file_permissions
 from opbx_cli.errors import ConfigurationError
-from opbx_cli.store import access
 
 if TYPE_CHECKING:  # only a type: see below
     from platformdirs import PlatformDirs
@@ -120,7 +120,7 @@ def system_folder(find: Callable[[], Path]) -> Path:
             " none for this user",
             hint=hint,
         )
-    home = access.home()
+    home = file_permissions.home()
     if home is not None and path.is_relative_to(home) and not os.path.isdir(home):  # noqa: PTH112
         raise ConfigurationError(f"the home folder {home} does not exist", hint=hint)
     return path

@@ -14,18 +14,18 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from opbx_cli.models import Secret, Settings
-from opbx_cli.store import crypto, document, profiles
+from opbx_cli.store import crypto, file_format, profile_format
 from opbx_cli.store.contents import StoreContents
-from opbx_cli.store.document import Document, ProfileTables, SignedDocument
-from opbx_cli.store.schema import UnfitStore
-from opbx_cli.store.slots import Slot, SlotKind
+from opbx_cli.store.file_format import Document, ProfileTables, SignedDocument
+from opbx_cli.store.key_slots import Slot, SlotKind
+from opbx_cli.store.strict_toml import UnfitStore
 
 if TYPE_CHECKING:
-    from opbx_cli.store.argon2 import Argon2
+    from opbx_cli.store.key_slots import Argon2
 
 _SLOT_INFO = b"opbx-store/v1/slot"
 _DOCUMENT_INFO = b"opbx-store/v1/doc"
-_FIELD_NAMES = {name: crypto.tlv(name) for name in document.SEALED_FIELDS}
+_FIELD_NAMES = {name: crypto.tlv(name) for name in file_format.SEALED_FIELDS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +141,8 @@ def seal(contents: StoreContents, vault: Vault) -> bytes:
         name: _sealed_profile(_Place(unsealed, name, cipher=cipher), settings)
         for name, settings in contents.profiles.items()
     }
-    signed = document.to_bytes(replace(unsealed, profiles=sealed))
-    return document.with_tag(signed, crypto.authenticate(mac_key, signed))
+    signed = file_format.to_bytes(replace(unsealed, profiles=sealed))
+    return file_format.with_tag(signed, crypto.authenticate(mac_key, signed))
 
 
 def check_seal(
@@ -152,7 +152,7 @@ def check_seal(
 
     Each of the keys must open its slot, and yield the same data key.
     """
-    signed = document.parse(data)
+    signed = file_format.parse(data)
     by_id = {slot.id: slot for slot in signed.document.slots}
     for slot_id, key in keys:
         if vault_of(signed.document, by_id[slot_id], key=key) != vault:
@@ -209,11 +209,12 @@ class _Place:
 
 def _sealed_profile(place: _Place, settings: Settings) -> ProfileTables:
     sealed = {
-        name: place.seal(name, secret) for name, secret in profiles.sealed_values(settings).items()
+        name: place.seal(name, secret)
+        for name, secret in profile_format.sealed_values(settings).items()
     }
-    return ProfileTables(profiles.plain_values(settings), sealed)
+    return ProfileTables(profile_format.plain_values(settings), sealed)
 
 
 def _opened_profile(place: _Place, tables: ProfileTables) -> Settings:
     secrets = {name: place.open(name, sealed) for name, sealed in tables.sealed.items()}
-    return profiles.to_settings(place.profile, tables.plain, secrets=secrets)
+    return profile_format.to_settings(place.profile, tables.plain, secrets=secrets)

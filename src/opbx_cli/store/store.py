@@ -7,21 +7,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from opbx_cli import private_files
 from opbx_cli.models import Secret
-from opbx_cli.store import crypto, file, refusals, sealing
-from opbx_cli.store.contents import StoreContents
-from opbx_cli.store.key_ring import KeyRing
-from opbx_cli.store.keychain import AskPassphrase, Keychain
-from opbx_cli.store.keys import KeySource
+from opbx_cli.store import crypto, error_messages, sealing
+from opbx_cli.store.contents import SaveReport, StoreContents
+from opbx_cli.store.key_slots import SlotKind
+from opbx_cli.store.key_source import KeySource
 from opbx_cli.store.lock import domain_locked
+from opbx_cli.store.os_keyring import OsKeyring
 from opbx_cli.store.paths import StorePaths
 from opbx_cli.store.sealing import RawKey, Vault
-from opbx_cli.store.session import Session, as_saved
-from opbx_cli.store.slots import SlotKind
+from opbx_cli.store.transaction import Transactions, as_saved
+from opbx_cli.store.unlock import AskPassphrase, AvailableKeys
 
 if TYPE_CHECKING:
-    from opbx_cli.store.key_slots import KeyDelivery
-    from opbx_cli.store.reports import AddedSlot, KeyStatus, Rotation, SaveReport
+    from opbx_cli.store.key_changes import AddedSlot, KeyDelivery, KeyStatus, Rotation
 
 LOCK_TIMEOUT = 10.0  # seconds
 DOMAIN_TIMEOUT = 60.0  # seconds; a run on a slow Cloudonix, or a person who is being asked
@@ -44,18 +44,18 @@ class Store:
         *,
         ask_passphrase: AskPassphrase | None = None,
         lock_timeout: float = LOCK_TIMEOUT,
-        key_ring: KeyRing | None = None,
+        os_keyring: OsKeyring | None = None,
     ) -> None:
         self._paths = paths
         self._warnings: dict[str, None] = {}  # a set that keeps its order
-        self._keychain = Keychain(
+        self._available_keys = AvailableKeys(
             paths,
             key,
             ask_passphrase=ask_passphrase,
-            key_ring=key_ring or KeyRing(),
+            os_keyring=os_keyring or OsKeyring(),
             warn=self._warn,
         )
-        self._session = Session(paths, self._keychain, lock_timeout=lock_timeout)
+        self._transactions = Transactions(paths, self._available_keys, lock_timeout=lock_timeout)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -64,15 +64,15 @@ class Store:
 
     def exists(self) -> bool:
         """Whether there is a file to read; a link or an unreadable folder is StoreError."""
-        file.refuse_link(self._paths.store)
-        return file.is_present(self._paths.store)
+        private_files.refuse_link(self._paths.store)
+        return private_files.is_present(self._paths.store)
 
     def read(self) -> StoreContents:
         """Return what the store holds, verified.
 
         ConfigurationError without a store, StoreError for one that does not open.
         """
-        return self._session.current().contents
+        return self._transactions.current().contents
 
     def version(self) -> Version:
         """Return what changes with every save, which is a rename of a new file."""
@@ -101,9 +101,9 @@ class Store:
 
         ConfigurationError without a backup, StoreError for one that does not open.
         """
-        backup = self._session.current_backup()
+        backup = self._transactions.current_backup()
         if backup is None:
-            raise refusals.no_backup(self._paths)
+            raise error_messages.no_backup(self._paths)
         return backup.contents
 
     def update(self, change: Change, *, create: bool = False) -> SaveReport:
@@ -113,35 +113,35 @@ class Store:
         store, `create` makes one; otherwise that is ConfigurationError.
         """
         if create:
-            with self._session.shelf.saving(refusals.NOTHING_SAVED):
-                file.make_private_folder(self._paths.config)
+            with self._transactions.files.saving(error_messages.NOTHING_SAVED):
+                private_files.make_private_folder(self._paths.config)
         elif not self.exists():
-            raise refusals.not_configured(self._paths)
-        with self._session.exclusive() as old:
+            raise error_messages.not_configured(self._paths)
+        with self._transactions.exclusive() as old:
             if old is not None:
-                new = self._session.save(old, change(old.contents))
+                new = self._transactions.save(old, change(old.contents))
                 return _report(new, old.vault)
             if create:
                 return self._create(change)
-        raise refusals.not_configured(self._paths)
+        raise error_messages.not_configured(self._paths)
 
     def restore(self) -> SaveReport:
         """Bring the backup's contents back, as a new generation; the present one becomes it.
 
         The keys stay those of the present one. ConfigurationError without a backup.
         """
-        with self._session.changing() as old:
-            backup = self._session.backup(old)
+        with self._transactions.changing() as old:
+            backup = self._transactions.backup(old)
             if backup is None:
-                raise refusals.no_backup(self._paths)
-            return _report(self._session.save(old, backup.contents), old.vault)
+                raise error_messages.no_backup(self._paths)
+            return _report(self._transactions.save(old, backup.contents), old.vault)
 
     def key_status(self) -> KeyStatus:
         """Return the ways to open the store, also when none of them opens it now."""
         # 4 ms: what changes no keys does without.
-        from opbx_cli.store import key_slots  # noqa: PLC0415
+        from opbx_cli.store import key_changes  # noqa: PLC0415
 
-        return key_slots.status(self._session)
+        return key_changes.status(self._transactions)
 
     def add_slot(
         self,
@@ -156,9 +156,9 @@ class Store:
         raises is raised, and nothing is saved. UsageError for a passphrase that is not taken.
         """
         # 4 ms: what changes no keys does without.
-        from opbx_cli.store import key_slots  # noqa: PLC0415
+        from opbx_cli.store import key_changes  # noqa: PLC0415
 
-        return key_slots.add(self._session, kind, passphrase=passphrase, delivery=delivery)
+        return key_changes.add(self._transactions, kind, passphrase=passphrase, delivery=delivery)
 
     def remove_slot(self, slot_id: str) -> KeyStatus:
         """Remove one way to open the store, with its key where that is ours.
@@ -167,9 +167,9 @@ class Store:
         opens the store here and now.
         """
         # 4 ms: what changes no keys does without.
-        from opbx_cli.store import key_slots  # noqa: PLC0415
+        from opbx_cli.store import key_changes  # noqa: PLC0415
 
-        for warning in key_slots.remove(self._session, slot_id):
+        for warning in key_changes.remove(self._transactions, slot_id):
             self._warn(warning)
         return self.key_status()
 
@@ -183,26 +183,28 @@ class Store:
         store's own: without it, it is asked for where it is needed.
         """
         # 4 ms: what changes no keys does without.
-        from opbx_cli.store import key_slots  # noqa: PLC0415
+        from opbx_cli.store import key_changes  # noqa: PLC0415
 
-        return key_slots.rotate(self._session, drop=drop, passphrase=passphrase)
+        return key_changes.rotate(self._transactions, drop=drop, passphrase=passphrase)
 
     def _create(self, change: Change) -> SaveReport:
-        if file.is_present(self._paths.backup):
-            raise refusals.backup_without_store(self._paths)
+        if private_files.is_present(self._paths.backup):
+            raise error_messages.backup_without_store(self._paths)
         key, kind = RawKey(crypto.random_bytes(crypto.KEY_BYTES)), SlotKind.KEYFILE
-        if self._keychain.named is not None:
-            key, kind = RawKey(self._keychain.named.read(warn=self._warn)), SlotKind.EXTERNAL
+        if self._available_keys.named is not None:
+            key, kind = RawKey(self._available_keys.named.read(warn=self._warn)), SlotKind.EXTERNAL
         vault = sealing.new_vault(key.content, kind)
         (slot,) = vault.slots
         contents = change(StoreContents(store_id=crypto.to_text(vault.store_id)))
         new = as_saved(contents, vault, generation=1)
-        data = self._session.sealed(
-            new, vault, proofs=[(slot.id, key)], state=refusals.NOTHING_SAVED
+        data = self._transactions.sealed(
+            new, vault, proofs=[(slot.id, key)], state=error_messages.NOTHING_SAVED
         )
-        with self._session.keeping(vault.store_id, [(slot, key)], state=refusals.NOTHING_SAVED):
-            self._session.shelf.put_first(data)
-        self._session.shelf.sync()
+        with self._transactions.keeping(
+            vault.store_id, [(slot, key)], state=error_messages.NOTHING_SAVED
+        ):
+            self._transactions.files.put_first(data)
+        self._transactions.files.sync()
         key_file = self._paths.key_file(slot.id) if kind is SlotKind.KEYFILE else None
         return _report(new, vault, key_file=key_file, created=True)
 
@@ -213,8 +215,5 @@ class Store:
 def _report(
     contents: StoreContents, vault: Vault, *, key_file: Path | None = None, created: bool = False
 ) -> SaveReport:
-    # 2 ms: what only reads does without.
-    from opbx_cli.store.reports import SaveReport  # noqa: PLC0415
-
     kinds = tuple(slot.kind.value for slot in vault.slots)
     return SaveReport(contents, created=created, key_file=key_file, slot_kinds=kinds)

@@ -12,7 +12,7 @@ from opbx_cli.operations.history import HistoryList
 from opbx_cli.operations.profiles import ProfileChange, ProfileDetail, ProfileList
 
 if TYPE_CHECKING:
-    from opbx_cli.store.trail import HistoryEntry
+    from opbx_cli.store.audit_log import AuditEvent
 
 COLUMNS = (
     Column("profile"),
@@ -114,7 +114,7 @@ def _saved_lines(result: Saved) -> tuple[str, ...]:
     )
 
 
-def _history_row(entry: HistoryEntry) -> Row:
+def _history_row(entry: AuditEvent) -> Row:
     changed = ", ".join(
         f"{name} ({' → '.join(part or 'none' for part in entry.fingerprints[name])})"
         if name in entry.fingerprints

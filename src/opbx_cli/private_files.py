@@ -19,9 +19,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from opbx_cli import file_permissions
 from opbx_cli.errors import StoreError
-from opbx_cli.store import access
-from opbx_cli.store.access import PRIVATE_FILE, PRIVATE_FOLDER, quoted
+from opbx_cli.file_permissions import PRIVATE_FILE, PRIVATE_FOLDER, quoted
 
 TEMPORARY_AGE_MAX = 3600  # seconds; an older temporary file has no living writer
 _TEMPORARY_NAME = re.compile(r"\.store\.toml\.[0-9a-f]{16}\.tmp")
@@ -43,7 +43,7 @@ def is_present(path: Path) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        raise access.unreadable(path, error) from error
+        raise file_permissions.unreadable(path, error) from error
     return True
 
 
@@ -64,10 +64,10 @@ def read_private(path: Path, *, size_max: int) -> bytes | None:
         return None
     except OSError as error:
         refuse_link(path)
-        raise access.unreadable(path, error) from error
+        raise file_permissions.unreadable(path, error) from error
     with _reading(path, descriptor):
         check_file(path, os.fstat(descriptor))
-        access.check_folder(path.parent)
+        file_permissions.check_folder(path.parent)
         return _read(descriptor, size_max=size_max)
 
 
@@ -80,7 +80,7 @@ def read_shared(path: Path, *, size_max: int) -> bytes:
     try:
         descriptor = os.open(target, os.O_RDONLY | _FLAGS)
     except OSError as error:
-        raise access.unreadable(path, error) from error
+        raise file_permissions.unreadable(path, error) from error
     with _reading(path, descriptor):
         _check_shared(target, os.fstat(descriptor), folder=target.parent.stat())
         return _read(descriptor, size_max=size_max)
@@ -92,12 +92,12 @@ def _check_shared(path: Path, status: os.stat_result, *, folder: os.stat_result)
     if sys.platform == "win32":
         return
     for owner in (status.st_uid, folder.st_uid):
-        if owner not in (0, access.user()):
-            raise access.foreign(path, owner)
+        if owner not in (0, file_permissions.user()):
+            raise file_permissions.foreign(path, owner)
     if status.st_mode & 0o037:
         raise _too_open(path, status.st_mode, command=f"chmod g-wx,o-rwx {quoted(path)}")
-    if folder.st_mode & access.WRITABLE_BY_OTHERS:
-        raise access.folder_too_open(path.parent, folder.st_mode)
+    if folder.st_mode & file_permissions.WRITABLE_BY_OTHERS:
+        raise file_permissions.folder_too_open(path.parent, folder.st_mode)
 
 
 def check_file(path: Path, status: os.stat_result) -> None:
@@ -106,8 +106,8 @@ def check_file(path: Path, status: os.stat_result) -> None:
         raise _not_own_file(path, "is not a regular file")
     if sys.platform == "win32":
         return
-    if status.st_uid != access.user():
-        raise access.foreign(path, status.st_uid)
+    if status.st_uid != file_permissions.user():
+        raise file_permissions.foreign(path, status.st_uid)
     if status.st_nlink > 1:
         raise _not_own_file(path, "has a second name (a hard link)")
     if status.st_mode & 0o077:
@@ -121,13 +121,13 @@ def make_private_folder(folder: Path) -> None:
     while not is_present(ancestor):
         missing.append(ancestor)
         ancestor = ancestor.parent
-    access.check_way(ancestor)
+    file_permissions.check_way(ancestor)
     for path in reversed(missing):
         with suppress(FileExistsError):  # another opbx was quicker
             path.mkdir(PRIVATE_FOLDER)
             path.chmod(PRIVATE_FOLDER)  # the umask may have taken our own rights
             sync_folder(path.parent)
-    access.check_folder(folder)
+    file_permissions.check_folder(folder)
 
 
 def write_new(path: Path, data: bytes) -> None:
@@ -272,4 +272,4 @@ def _reading(path: Path, descriptor: int) -> Iterator[None]:
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise access.unreadable(path, error) from error
+        raise file_permissions.unreadable(path, error) from error

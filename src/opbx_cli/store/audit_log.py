@@ -1,4 +1,8 @@
-"""The lines of the audit trail, and what shows that some were removed, added or altered.
+"""The audit trail: one JSON line per command that changed something, and no value in it.
+
+It answers "who changed what, when" for the user of this computer. Keys appear as
+fingerprints. The file is private like the store, and bounded: when it grows too large,
+its older half goes.
 
 Each line has a number and the hash of the line before it; beside the trail a note has the
 number and the hash of the last line. There is no key in it: whoever rewrites the lines
@@ -12,9 +16,17 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
+from opbx_cli import file_permissions, private_files
+from opbx_cli.errors import StoreError
+from opbx_cli.store.lock import locked
+
+SIZE_MAX = 1024 * 1024  # bytes: some 3,000 commands
+LOCK_TIMEOUT = 3.0  # seconds; an audit trail is not worth a longer wait
+_NOTE_SIZE_MAX = 1024  # bytes
 VERSION = 2  # of a line; 1 had neither version nor chain
 NUMBER_MAX = 10**18
 _HASH_DIGITS = 32  # of SHA-256, in hex: 128 bits
@@ -22,7 +34,7 @@ _LINK_SIZE_MAX = 160  # bytes that version and chain add to a line
 
 
 @dataclass(frozen=True, slots=True)
-class HistoryEntry:
+class AuditEvent:
     """One command; `fingerprints` has, for each key it changed, the one before and after."""
 
     time: str  # UTC, RFC 3339
@@ -50,10 +62,10 @@ class HistoryEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Trail:
+class AuditHistory:
     """The entries that could be read, oldest first; `problems` go on a sentence about it."""
 
-    entries: tuple[HistoryEntry, ...]
+    entries: tuple[AuditEvent, ...]
     problems: tuple[str, ...] = ()
 
 
@@ -77,6 +89,46 @@ class Link:
     before: str
 
 
+class AuditLog:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._note = path.with_name(path.name + ".last")
+
+    def append(self, *entries: AuditEvent) -> None:
+        """Add lines. Raises `StoreError` where the file is not ours alone or not writable."""
+        try:
+            private_files.make_private_folder(self.path.parent)
+            with locked(self.path.with_name(self.path.name + ".lock"), timeout=LOCK_TIMEOUT):
+                note = note_from(self._read(self._note, size_max=_NOTE_SIZE_MAX))
+                old = self._read(self.path, size_max=2 * SIZE_MAX)
+                new, note = extended(old, note, entries, size_max=SIZE_MAX)
+                private_files.remove_old_temporaries(self.path.parent)
+                private_files.replace(self.path, new)
+                # Second: a trail may go on behind its note, and never ends before it.
+                private_files.replace(self._note, note.as_bytes())
+        except OSError as error:
+            reason = file_permissions.reason(error)
+            raise StoreError(
+                f"the audit trail {self.path} could not be written: {reason}",
+                code="store.history",
+            ) from error
+
+    def read(self) -> AuditHistory:
+        """Return the entries, oldest first, and what is wrong with them. Takes no lock."""
+        # The note first: meanwhile an opbx may write both.
+        noted = self._read(self._note, size_max=_NOTE_SIZE_MAX)
+        content = self._read(self.path, size_max=2 * SIZE_MAX)
+        if noted or content:
+            file_permissions.check_way(self.path.parent)
+        found = judged(content, note_from(noted))
+        problems = tuple(f"the audit trail {self.path} {one}" for one in found.problems)
+        return replace(found, problems=problems)
+
+    @staticmethod
+    def _read(path: Path, *, size_max: int) -> bytes:
+        return private_files.read_private(path, size_max=size_max) or b""
+
+
 def note_from(content: bytes) -> Note | None:
     """Read a note; None for what is none."""
     words = content.decode("latin-1").split()
@@ -86,7 +138,7 @@ def note_from(content: bytes) -> Note | None:
 
 
 def extended(
-    content: bytes, note: Note | None, entries: Sequence[HistoryEntry], *, size_max: int
+    content: bytes, note: Note | None, entries: Sequence[AuditEvent], *, size_max: int
 ) -> tuple[bytes, Note]:
     """Return the trail with more entries, and its note; over `size_max` bytes half of it goes.
 
@@ -109,9 +161,9 @@ def extended(
     return b"".join(line + b"\n" for line in lines), last
 
 
-def judged(content: bytes, note: Note | None) -> Trail:
+def judged(content: bytes, note: Note | None) -> AuditHistory:
     """Return the entries of a trail, and what is wrong with it in words that follow its name."""
-    entries: list[HistoryEntry] = []
+    entries: list[AuditEvent] = []
     chain = _Chain()
     skipped: list[int] = []
     for number_in_file, line in enumerate(content.split(b"\n"), start=1):
@@ -129,7 +181,7 @@ def judged(content: bytes, note: Note | None) -> Trail:
             f"has {len(skipped)} {'line' if len(skipped) == 1 else 'lines'} that this opbx does"
             f" not understand, the first at line {skipped[0]}: not shown",
         )
-    return Trail(tuple(entries), tuple(problems))
+    return AuditHistory(tuple(entries), tuple(problems))
 
 
 class _Chain:
@@ -222,7 +274,7 @@ def _digest(line: bytes) -> str:
     return hashlib.sha256(line).hexdigest()[:_HASH_DIGITS]
 
 
-def _parsed(line: bytes) -> tuple[HistoryEntry | None, Link | None]:
+def _parsed(line: bytes) -> tuple[AuditEvent | None, Link | None]:
     """Return what a line says; None twice where it is not as opbx writes it."""
     try:
         data = json.loads(line)
@@ -234,9 +286,9 @@ def _parsed(line: bytes) -> tuple[HistoryEntry | None, Link | None]:
         return None, None
 
 
-def _entry_from(data: Mapping[str, Any]) -> HistoryEntry:
+def _entry_from(data: Mapping[str, Any]) -> AuditEvent:
     """Raises `KeyError`, `TypeError` or `ValueError` where something is not as it must be."""
-    return HistoryEntry(
+    return AuditEvent(
         time=_text(data["time"]),
         command=_text(data["command"]),
         profile=_text_or_none(data["profile"]),

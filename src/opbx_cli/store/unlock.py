@@ -2,31 +2,33 @@
 
 Unless a key was named, the ways are tried in one order: key ring, key file, passphrase. A
 key that is not there is passed over, for that is how a store is opened on a second
-computer; a key ring that fails is never passed over in silence.
+computer; a key ring that fails is never passed over in silence. Which passphrases are taken,
+and how one becomes a raw key, is here too.
 """
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from opbx_cli.errors import StoreError
+from opbx_cli.errors import StoreError, UsageError
 from opbx_cli.models import Secret
-from opbx_cli.store import crypto, keys, refusals, sealing
-from opbx_cli.store.document import Document
-from opbx_cli.store.key_ring import LOCATION, KeyRing
-from opbx_cli.store.keys import KeySource
+from opbx_cli.store import crypto, error_messages, key_source, sealing
+from opbx_cli.store.file_format import Document
+from opbx_cli.store.key_slots import ARGON2_SALT_BYTES, Argon2, Slot, SlotKind
+from opbx_cli.store.key_source import KeySource
+from opbx_cli.store.os_keyring import LOCATION, OsKeyring
 from opbx_cli.store.paths import StorePaths
 from opbx_cli.store.sealing import RawKey
-from opbx_cli.store.slots import Slot, SlotKind
-
-if TYPE_CHECKING:
-    from opbx_cli.store.argon2 import Argon2
-    from opbx_cli.store.reports import SlotStatus
 
 AskPassphrase = Callable[[], Secret]
+
+PASSPHRASE_MIN = 8  # characters
+PASSPHRASE_MAX = 1024
+# RFC 9106, section 4, second recommended option, for computers without 2 GiB to spare.
+ARGON2_MEMORY, ARGON2_PASSES, ARGON2_LANES = 65_536, 3, 4
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -46,7 +48,7 @@ class _Search:
         self.passphrase_is_wrong = False
 
 
-class Keychain:
+class AvailableKeys:
     """The keys that can be had in this run. A passphrase is asked for once, when its turn comes."""
 
     def __init__(
@@ -55,13 +57,13 @@ class Keychain:
         named: KeySource | None,
         *,
         ask_passphrase: AskPassphrase | None,
-        key_ring: KeyRing,
+        os_keyring: OsKeyring,
         warn: Callable[[str], None],
     ) -> None:
         self._paths = paths
         self.named = named
         self._ask = ask_passphrase
-        self._key_ring = key_ring
+        self._os_keyring = os_keyring
         self._warn = warn
         self._passphrase: Secret | None = None
         self._derived: dict[Argon2, RawKey | None] = {}
@@ -76,7 +78,9 @@ class Keychain:
         if self.named is not None:
             match = _match(content, RawKey(self.named.read(warn=self._warn)))
             if match is None:
-                raise refusals.wrong_key(self._paths, self.named, own_files=self.key_files(content))
+                raise error_messages.wrong_key(
+                    self._paths, self.named, own_files=self.key_files(content)
+                )
             return match
         search = _Search()
         match = (
@@ -95,16 +99,6 @@ class Keychain:
         found = (self._at_hand(content, slot) for slot in content.slots)
         return {match.slot.id: match.key for match in found if match is not None}
 
-    def status(self, content: Document) -> tuple[SlotStatus, ...]:
-        # 2 ms: what changes no keys does without.
-        from opbx_cli.store.reports import SlotStatus  # noqa: PLC0415
-
-        at_hand = self.matches(content)
-        return tuple(
-            SlotStatus(slot.id, slot.kind, self.location(slot), self._is_at_hand(slot, at_hand))
-            for slot in content.slots
-        )
-
     def location(self, slot: Slot) -> str | None:
         if slot.kind is SlotKind.KEYFILE:
             return str(self._paths.key_file(slot.id))
@@ -117,9 +111,9 @@ class Keychain:
     def keep(self, store_id: bytes, slot: Slot, key: RawKey) -> None:
         """Put a new key where its slot says; OSError or StoreError, and nothing is left."""
         if slot.kind is SlotKind.KEYFILE:
-            keys.write_key_file(self._paths.key_file(slot.id), key.content)
+            key_source.write_key_file(self._paths.key_file(slot.id), key.content)
         elif slot.kind is SlotKind.KEYRING:
-            self._key_ring.put(_entry(store_id, slot), crypto.raw_key_to_text(key.content))
+            self._os_keyring.put(_entry(store_id, slot), crypto.raw_key_to_text(key.content))
 
     def forget(self, store_id: bytes, slot: Slot) -> bool:
         """Delete a slot's key where it is ours to delete; False if there was none.
@@ -127,9 +121,9 @@ class Keychain:
         OSError or StoreError if it is still there.
         """
         if slot.kind is SlotKind.KEYFILE:
-            return keys.remove_key_file(self._paths.key_file(slot.id))
+            return key_source.remove_key_file(self._paths.key_file(slot.id))
         if slot.kind is SlotKind.KEYRING:
-            self._key_ring.remove(_entry(store_id, slot))
+            self._os_keyring.remove(_entry(store_id, slot))
             return True
         return False
 
@@ -141,11 +135,8 @@ class Keychain:
             if not ask or self._ask is None:
                 return None
             self._passphrase = self._ask()
-        # 1 ms: most stores have no passphrase.
-        from opbx_cli.store import passphrases  # noqa: PLC0415
-
         if slot.argon2 not in self._derived:
-            self._derived[slot.argon2] = passphrases.key_for(self._passphrase, slot.argon2)
+            self._derived[slot.argon2] = key_for(self._passphrase, slot.argon2)
         key = self._derived[slot.argon2]
         return None if key is None else _match_of(content, slot, key=key)
 
@@ -155,10 +146,7 @@ class Keychain:
 
     def renewed_passphrase(self) -> RawKey | None:
         """Return a key from the known passphrase with a fresh salt and today's parameters."""
-        # 1 ms: most stores have no passphrase.
-        from opbx_cli.store import passphrases  # noqa: PLC0415
-
-        return None if self._passphrase is None else passphrases.new_key(self._passphrase)
+        return None if self._passphrase is None else new_key(self._passphrase)
 
     def named_key(self, content: Document, slot: Slot) -> RawKey | None:
         """Return the named key if it is this slot's."""
@@ -184,7 +172,7 @@ class Keychain:
 
     def _from_key_files(self, content: Document, search: _Search) -> Match | None:
         for path in self.key_files(content):
-            key = keys.read_key_file(path)
+            key = key_source.read_key_file(path)
             if key is not None:
                 if (match := _match(content, RawKey(key))) is not None:
                     return match
@@ -199,16 +187,16 @@ class Keychain:
         return None
 
     def _ring_match(self, content: Document, slot: Slot) -> Match | None:
-        text = self._key_ring.get(_entry(content.store_id, slot))
+        text = self._os_keyring.get(_entry(content.store_id, slot))
         if text is None:
             return None
         origin = f"the entry {_entry(content.store_id, slot)} of the {LOCATION}"
-        key = keys.raw_key(text, origin=origin, hint=refusals.OTHER_WAYS)
+        key = key_source.raw_key(text, origin=origin, hint=error_messages.OTHER_WAYS)
         match = _match_of(content, slot, key=RawKey(key))
         if match is None:
             raise StoreError(
                 f"wrong key: {origin} does not open {self._paths.store}",
-                hint=refusals.OTHER_WAYS,
+                hint=error_messages.OTHER_WAYS,
                 code="store.wrong_key",
             )
         return match
@@ -221,26 +209,20 @@ class Keychain:
             if slot.kind is SlotKind.KEYRING:
                 return self._ring_match(content, slot)
             if slot.kind is SlotKind.KEYFILE:
-                found = keys.read_key_file(self._paths.key_file(slot.id))
+                found = key_source.read_key_file(self._paths.key_file(slot.id))
                 return None if found is None else _match_of(content, slot, key=RawKey(found))
             return self.passphrase_match(content, slot, ask=False)
         except StoreError:
             return None
 
-    def _is_at_hand(self, slot: Slot, at_hand: dict[str, RawKey]) -> bool | None:
-        if slot.id in at_hand:
-            return True
-        would_ask = slot.kind is SlotKind.PASSPHRASE and self._passphrase is None
-        return None if would_ask else False
-
     def _nothing_opens(self, content: Document, search: _Search) -> StoreError:
         if search.passphrase_is_wrong:
-            return refusals.wrong_passphrase(self._paths)
+            return error_messages.wrong_passphrase(self._paths)
         if search.ring_problem is not None:
             return search.ring_problem
         if search.wrong_files:
-            return refusals.wrong_key(self._paths, None, own_files=search.wrong_files)
-        return refusals.no_key(
+            return error_messages.wrong_key(self._paths, None, own_files=search.wrong_files)
+        return error_messages.no_key(
             self._paths,
             own_files=self.key_files(content),
             kinds=frozenset(slot.kind for slot in content.slots),
@@ -258,3 +240,51 @@ def _match_of(content: Document, slot: Slot, *, key: RawKey) -> Match | None:
 
 def _entry(store_id: bytes, slot: Slot) -> str:
     return f"{crypto.to_text(store_id)}/{slot.id}"
+
+
+def new_key(passphrase: Secret) -> RawKey:
+    """Return a raw key for a passphrase that is being set; UsageError for one not taken."""
+    text = _normalised(passphrase)
+    if text is None:
+        raise UsageError(
+            f"expected a passphrase of {PASSPHRASE_MIN} to {PASSPHRASE_MAX} characters, none of"
+            " them a control character",
+            code="usage.passphrase",
+        )
+    argon2 = Argon2(
+        crypto.random_bytes(ARGON2_SALT_BYTES), ARGON2_MEMORY, ARGON2_PASSES, ARGON2_LANES
+    )
+    return RawKey(_derived(text, argon2), argon2)
+
+
+def key_for(passphrase: Secret, argon2: Argon2) -> RawKey | None:
+    """Return the raw key for a slot; None for what cannot be anybody's passphrase."""
+    text = _normalised(passphrase)
+    return None if text is None else RawKey(_derived(text, argon2), argon2)
+
+
+def _normalised(passphrase: Secret) -> bytes | None:
+    """Return NFC in UTF-8: an é is one passphrase, however a keyboard composes it."""
+    text = unicodedata.normalize("NFC", passphrase.reveal())
+    fits = PASSPHRASE_MIN <= len(text) <= PASSPHRASE_MAX
+    if not fits or any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
+        return None
+    return text.encode()
+
+
+def _derived(text: bytes, argon2: Argon2) -> bytes:
+    try:
+        return crypto.argon2id(
+            text,
+            salt=argon2.salt,
+            memory=argon2.memory,
+            passes=argon2.passes,
+            lanes=argon2.lanes,
+        )
+    except MemoryError:
+        raise StoreError(
+            f"checking a passphrase takes {argon2.memory // 1024} MiB of memory, and there is"
+            " not as much; nothing was changed",
+            hint="see what is free with `free -m`",
+            code="store.no_key",
+        ) from None

@@ -10,11 +10,12 @@ from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from opbx_cli import file_permissions, private_files
 from opbx_cli.errors import ConfigurationError, StoreError, UsageError
 from opbx_cli.key_shapes import path_may_be_key
 from opbx_cli.models import Secret
 from opbx_cli.settings import STORE_KEY
-from opbx_cli.store import access, crypto, file
+from opbx_cli.store import crypto
 from opbx_cli.values import InvalidValue, parse_switch
 
 KEY_VARIABLE = STORE_KEY
@@ -88,37 +89,37 @@ class KeySource:
 
     def _read_file(self, path: Path, *, warn: Callable[[str], None]) -> str | None:
         try:
-            content = file.read_private(path, size_max=_KEY_FILE_SIZE_MAX)
-            access.check_way(path.parent)
+            content = private_files.read_private(path, size_max=_KEY_FILE_SIZE_MAX)
+            file_permissions.check_way(path.parent)
         except StoreError as error:
             if not self.allow_shared:
                 raise _refused(error) from error
-            content = file.read_shared(path, size_max=_KEY_FILE_SIZE_MAX)
+            content = private_files.read_shared(path, size_max=_KEY_FILE_SIZE_MAX)
             warn(f"the key file {path} is shared with other users ({ALLOW_SHARED_VARIABLE} is set)")
         return None if content is None else content.decode("latin-1")
 
 
 def read_key_file(path: Path) -> bytes | None:
     """Return the raw key in one of our own key files, None if the file is not there."""
-    content = file.read_private(path, size_max=_KEY_FILE_SIZE_MAX)
+    content = private_files.read_private(path, size_max=_KEY_FILE_SIZE_MAX)
     if content is None:
         return None
-    access.check_way(path.parent)
+    file_permissions.check_way(path.parent)
     return raw_key(
         content.decode("latin-1"),
         origin=f"the key file {path}",
-        hint=f"bring it back from a backup: `cp -p BACKUP {access.quoted(path)}`",
+        hint=f"bring it back from a backup: `cp -p BACKUP {file_permissions.quoted(path)}`",
     )
 
 
 def write_key_file(path: Path, raw_key: bytes) -> None:
     """Create a key file and its folder, down to the disk; OSError if that fails."""
-    file.make_private_folder(path.parent)
-    file.write_new(path, f"{crypto.raw_key_to_text(raw_key)}\n".encode())
+    private_files.make_private_folder(path.parent)
+    private_files.write_new(path, f"{crypto.raw_key_to_text(raw_key)}\n".encode())
     try:
-        file.sync_folder(path.parent)
+        private_files.sync_folder(path.parent)
     except BaseException:
-        file.remove(path)
+        private_files.remove(path)
         raise
 
 

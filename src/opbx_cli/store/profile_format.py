@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from opbx_cli.models import ApplicationReference, KeyMemory, KeyState, Secret, Settings
-from opbx_cli.store.document import PLAIN_FIELDS, SEALED_FIELDS
-from opbx_cli.store.schema import UnfitStore
+from opbx_cli.store.file_format import PLAIN_FIELDS, SEALED_FIELDS
+from opbx_cli.store.strict_toml import UnfitStore
 from opbx_cli.values import (
     InvalidValue,
     parse_api_base_url,

@@ -41,7 +41,7 @@ class Backend(Protocol):
     def delete_password(self, service: str, username: str, /) -> None: ...
 
 
-class KeyRing:
+class OsKeyring:
     """Entries of ours in the key ring. Every failure is a StoreError that says which."""
 
     def __init__(self, backend: Backend | None = None, *, timeout: float = TIMEOUT) -> None:

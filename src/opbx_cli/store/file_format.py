@@ -13,8 +13,9 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from opbx_cli.store import crypto, slots, toml
-from opbx_cli.store.schema import (
+from opbx_cli.store import crypto, key_slots, strict_toml
+from opbx_cli.store.key_slots import Slot
+from opbx_cli.store.strict_toml import (
     INTEGERS,
     Table,
     UnfitStore,
@@ -26,7 +27,6 @@ from opbx_cli.store.schema import (
     table_of,
     text_of,
 )
-from opbx_cli.store.slots import Slot
 from opbx_cli.values import InvalidValue, parse_profile_name
 
 FORMAT = "opbx-store"
@@ -122,7 +122,7 @@ def parse(data: bytes) -> SignedDocument:
 def to_bytes(document: Document) -> bytes:
     """Return the part of the file that is signed; `with_tag` completes it."""
     pieces = [_FIRST_LINE, _header_text(document)]
-    pieces += (slots.to_toml(slot) for slot in document.slots)
+    pieces += (key_slots.to_toml(slot) for slot in document.slots)
     pieces += (_profile_text(name, tables) for name, tables in document.profiles.items())
     return ("\n".join(pieces) + _TAG_TABLE[:-1]).encode()
 
@@ -154,7 +154,7 @@ def _document(tree: Table) -> Document:
         generation=integer_of(tree, "generation"),
         salt=binary_of(tree, "salt", crypto.SALT_BYTES),
         default_profile=text_of(tree, "default_profile") if "default_profile" in tree else None,
-        slots=slots.slots_of(tree["slot"]),
+        slots=key_slots.slots_of(tree["slot"]),
         profiles=_profiles(table_of(tree, "profile") if "profile" in tree else {}),
     )
     if document.generation < 1:
@@ -228,7 +228,7 @@ def _header_text(document: Document) -> str:
     }
     if document.default_profile is not None:
         header["default_profile"] = document.default_profile
-    return toml.lines(header)
+    return strict_toml.to_lines(header)
 
 
 def _profile_text(name: str, tables: ProfileTables) -> str:
@@ -236,13 +236,13 @@ def _profile_text(name: str, tables: ProfileTables) -> str:
     heading = f'profile."{_profile_name(name)}"'
     plain = dict(tables.plain)
     application = plain.pop("voice_application", None)
-    pieces = [f"[{heading}]\n{toml.lines(plain)}"]
+    pieces = [f"[{heading}]\n{strict_toml.to_lines(plain)}"]
     if isinstance(application, Mapping):
-        pieces.append(f"[{heading}.voice_application]\n{toml.lines(application)}")
+        pieces.append(f"[{heading}.voice_application]\n{strict_toml.to_lines(application)}")
     if tables.sealed:
         sealed = {
             field: SEALED_PREFIX + crypto.to_text(content)
             for field, content in tables.sealed.items()
         }
-        pieces.append(f"[{heading}.secret]\n{toml.lines(sealed)}")
+        pieces.append(f"[{heading}.secret]\n{strict_toml.to_lines(sealed)}")
     return "\n".join(pieces)

@@ -72,3 +72,13 @@ def decoded(text: str) -> bytes:
         return crypto.from_text(text)
     except ValueError:
         raise UnfitStore("a binary value is not canonical base64url") from None
+
+
+def to_lines(values: Mapping[str, object]) -> str:
+    """Return one `key = value` line each; ValueError for what is neither text nor a number."""
+    # 0.3 ms: what only reads does without.
+    import tomli_w  # noqa: PLC0415
+
+    if any(type(value) is not int and not isinstance(value, str) for value in values.values()):
+        raise ValueError("neither text nor a whole number")
+    return tomli_w.dumps(values)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from opbx_cli import file_permissions
 from opbx_cli.errors import ConfigurationError, StoreError
-from opbx_cli.store import access
-from opbx_cli.store.keys import KEY_FILE_VARIABLE, KEY_VARIABLE, KeySource
+from opbx_cli.store.key_slots import SlotKind
+from opbx_cli.store.key_source import KEY_FILE_VARIABLE, KEY_VARIABLE, KeySource
 from opbx_cli.store.paths import StorePaths
-from opbx_cli.store.schema import UnfitStore
-from opbx_cli.store.slots import SlotKind
+from opbx_cli.store.strict_toml import UnfitStore
 
 INTACT = "the previous store is intact"
 NOTHING_SAVED = "nothing was saved"
@@ -72,8 +72,8 @@ def unfit_to_save(paths: StorePaths, problem: UnfitStore | ValueError, *, state:
 
 def not_saved(path: Path, error: OSError, *, state: str) -> StoreError:
     return StoreError(
-        f"{path} could not be written: {access.reason(error)}; {state}",
-        hint=access.access_hint(path, error) or _disk_hint(path.parent),
+        f"{path} could not be written: {file_permissions.reason(error)}; {state}",
+        hint=file_permissions.access_hint(path, error) or _disk_hint(path.parent),
         code="store.not_saved",
     )
 
@@ -81,7 +81,7 @@ def not_saved(path: Path, error: OSError, *, state: str) -> StoreError:
 def not_confirmed(paths: StorePaths, error: OSError) -> StoreError:
     return StoreError(
         f"{paths.store} is saved and in place, but the system could not confirm that it is on"
-        f" the disk ({access.reason(error)}): a power failure now may undo this change",
+        f" the disk ({file_permissions.reason(error)}): a power failure now may undo this change",
         hint=_disk_hint(paths.config),
         code="store.not_saved",
     )
@@ -167,7 +167,8 @@ def backup_in_the_way(paths: StorePaths, error: StoreError) -> StoreError:
 def backup_not_rotated(paths: StorePaths, error: OSError) -> StoreError:
     return StoreError(
         f"{paths.store} is rotated and in place, but its backup {paths.backup} could not be"
-        f" replaced: {access.reason(error)}; the old keys still open the backup, and were kept",
+        f" replaced: {file_permissions.reason(error)}; the old keys still open the backup, and"
+        " were kept",
         hint="finish with `opbx key rotate`",
         code="store.not_saved",
     )
@@ -213,15 +214,15 @@ def keys_not_at_hand(slots: list[tuple[str, str]]) -> StoreError:
 
 def _backup_away(paths: StorePaths) -> str:
     aside = paths.backup.with_name(paths.backup.name + ".old")
-    return f"mv {access.quoted(paths.backup)} {access.quoted(aside)}"
+    return f"mv {file_permissions.quoted(paths.backup)} {file_permissions.quoted(aside)}"
 
 
 def _disk_hint(folder: Path) -> str:
-    return f"look at the disk with `df -h {access.quoted(folder)}`"
+    return f"look at the disk with `df -h {file_permissions.quoted(folder)}`"
 
 
 def _restoring(paths: StorePaths) -> str:
-    return f"cp -p {access.quoted(paths.backup)} {access.quoted(paths.store)}"
+    return f"cp -p {file_permissions.quoted(paths.backup)} {file_permissions.quoted(paths.store)}"
 
 
 def _unfit_hint(paths: StorePaths, code: str) -> str:
@@ -230,5 +231,5 @@ def _unfit_hint(paths: StorePaths, code: str) -> str:
     if os.path.lexists(paths.backup):
         return f"go back to the save before with `{_restoring(paths)}`"
     aside = paths.store.with_name(paths.store.name + ".damaged")
-    moving = f"mv {access.quoted(paths.store)} {access.quoted(aside)}"
+    moving = f"mv {file_permissions.quoted(paths.store)} {file_permissions.quoted(aside)}"
     return f"bring it back from a backup of yours, or start anew after `{moving}`"
