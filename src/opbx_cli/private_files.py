@@ -15,7 +15,7 @@ import re
 import stat
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -28,7 +28,7 @@ _TEMPORARY_NAME = re.compile(r"\.store\.toml\.[0-9a-f]{16}\.tmp")
 _READ_CHUNK = 1024 * 1024
 
 # O_NONBLOCK: a FIFO in the file's place is told from a file, and never waited for.
-_FLAGS = (
+OPEN_FLAGS = (
     getattr(os, "O_NOFOLLOW", 0)
     | getattr(os, "O_NONBLOCK", 0)
     | getattr(os, "O_CLOEXEC", 0)
@@ -59,7 +59,7 @@ def read_private(path: Path, *, size_max: int) -> bytes | None:
     StoreError if somebody else could have read or written it.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | _FLAGS)
+        descriptor = os.open(path, os.O_RDONLY | OPEN_FLAGS)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -78,7 +78,7 @@ def read_shared(path: Path, *, size_max: int) -> bytes:
     """
     target = Path(os.path.realpath(path))
     try:
-        descriptor = os.open(target, os.O_RDONLY | _FLAGS)
+        descriptor = os.open(target, os.O_RDONLY | OPEN_FLAGS)
     except OSError as error:
         raise file_permissions.unreadable(path, error) from error
     with _reading(path, descriptor):
@@ -122,27 +122,37 @@ def make_private_folder(folder: Path) -> None:
         missing.append(ancestor)
         ancestor = ancestor.parent
     file_permissions.check_way(ancestor)
-    for path in reversed(missing):
-        with suppress(FileExistsError):  # another opbx was quicker
-            path.mkdir(PRIVATE_FOLDER)
-            path.chmod(PRIVATE_FOLDER)  # the umask may have taken our own rights
-            sync_folder(path.parent)
+    create_folders(reversed(missing))
     file_permissions.check_folder(folder)
 
 
-def write_new(path: Path, data: bytes) -> None:
-    """Write a file that must not exist yet, down to the disk; leave none on failure."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS
-    descriptor = os.open(path, flags, PRIVATE_FILE)
+def create_folders(folders: Iterable[Path]) -> None:
+    """Create folders for us alone, the outermost first, where nobody else just did."""
+    for folder in folders:
+        with suppress(FileExistsError):  # another opbx was quicker
+            folder.mkdir(PRIVATE_FOLDER)
+            folder.chmod(PRIVATE_FOLDER)  # the umask may have taken our own rights
+            sync_folder(folder.parent)
+
+
+def write_new(path: Path, data: bytes, *, folder: int | None = None, sync: bool = True) -> None:
+    """Write a file that must not exist yet, down to the disk; leave none on failure.
+
+    With a descriptor of a `folder`, the path is relative to that. Without `sync`, a power
+    failure may lose the file.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | OPEN_FLAGS
+    descriptor = os.open(path, flags, PRIVATE_FILE, dir_fd=folder)
     try:
         try:
             make_private(descriptor)
             _write(descriptor, data)
-            os.fsync(descriptor)
+            if sync:
+                os.fsync(descriptor)
         finally:
             os.close(descriptor)
     except BaseException:
-        remove(path)
+        remove(path, folder=folder)
         raise
 
 
@@ -165,7 +175,7 @@ def replace(path: Path, data: bytes) -> None:
 
 def open_lock(path: Path) -> int:
     """Open a lock file under the same rules as the store, and create it where there is none."""
-    flags = os.O_RDWR | _FLAGS
+    flags = os.O_RDWR | OPEN_FLAGS
     try:
         descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
         is_new = True
@@ -212,10 +222,10 @@ def _age(path: Path) -> float:
     return time.time() - path.lstat().st_mtime
 
 
-def remove(path: Path) -> None:
+def remove(path: Path, *, folder: int | None = None) -> None:
     """Take a file away if that is possible: the error that led here is the one to tell."""
     with suppress(OSError):
-        path.unlink()
+        os.unlink(path, dir_fd=folder)  # `Path.unlink` takes no folder
 
 
 def make_private(descriptor: int) -> None:

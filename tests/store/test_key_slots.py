@@ -380,11 +380,11 @@ def test_a_reader_whose_key_file_is_rotated_away_under_it_reads_the_new_store(
     open_file = os.open
     rotated: list[Path] = []
 
-    def rotate_first(path: Path, *arguments: int) -> int:
+    def rotate_first(path: Path, *arguments: int, dir_fd: int | None = None) -> int:
         if not rotated and Path(path).suffix == ".key":
             rotated.append(path)
             opened().rotate()
-        return open_file(path, *arguments)
+        return open_file(path, *arguments, dir_fd=dir_fd)
 
     reader = opened()
     monkeypatch.setattr(os, "open", rotate_first)

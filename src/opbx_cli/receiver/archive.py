@@ -10,7 +10,6 @@ import errno
 import json
 import os
 import re
-import stat
 import sys
 import time
 from collections.abc import Callable
@@ -20,12 +19,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Self
 
+from opbx_cli import file_permissions, private_files
 from opbx_cli.errors import ConfigurationError, OpbxError
 from opbx_cli.receiver.callback import METHOD_MAX, Headers, Request, shown
 from opbx_cli.receiver.save_limit import REFUSED, FolderUsage, SaveLimit, Usage
 
-PRIVATE_FILE = 0o600
-PRIVATE_FOLDER = 0o700
 # What is never written: by name, since nobody knows all the headers that proxies add.
 SECRET_HEADER = re.compile(rb"auth|key|token|secret|cookie|passw|signature")
 # Whose values are hidden wherever else they stand; a header with the session's token is not one.
@@ -38,7 +36,6 @@ SECRET_LENGTH_MIN = 8  # shorter ones would hide half of what is shown
 # back only when somebody makes room, and none is a fault of the folder.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE)
 
-_FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _DIRECTORY = getattr(os, "O_DIRECTORY", 0)
 _HAS_FOLDER_DESCRIPTORS = os.open in os.supports_dir_fd
 
@@ -171,35 +168,16 @@ class Archive:
 
     def _write_all(self, files: dict[str, bytes]) -> None:
         """Write all of the files, or leave none."""
-        written: list[str] = []
+        written: list[Path] = []
         try:
             for name, data in files.items():
-                self._write(name, data)
-                written.append(name)
+                path = Path(name) if self._descriptor is not None else self._folder / name
+                private_files.write_new(path, data, folder=self._descriptor, sync=False)
+                written.append(path)
         except BaseException:
-            for name in written:
-                self._remove(name)
+            for path in written:
+                private_files.remove(path, folder=self._descriptor)
             raise
-
-    def _write(self, name: str, data: bytes) -> None:
-        """Write a new file; leave none where it could not be written whole."""
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS
-        file = os.open(self._place(name), flags, PRIVATE_FILE, dir_fd=self._descriptor)
-        try:
-            with open(file, "wb") as stream:  # noqa: PTH123  # a descriptor, not a path
-                if hasattr(os, "fchmod"):
-                    os.fchmod(file, PRIVATE_FILE)  # the umask may have taken our own rights
-                stream.write(data)
-        except BaseException:
-            self._remove(name)
-            raise
-
-    def _remove(self, name: str) -> None:
-        with suppress(OSError):
-            os.unlink(self._place(name), dir_fd=self._descriptor)
-
-    def _place(self, name: str) -> str:
-        return name if self._descriptor is not None else str(self._folder / name)
 
 
 def secrets_of(request: Request) -> frozenset[str]:
@@ -251,21 +229,19 @@ def _make(folder: Path) -> None:
     while not os.path.lexists(folder):
         missing.append(folder)
         folder = folder.parent
-    for path in reversed(missing):
-        path.mkdir(PRIVATE_FOLDER)
-        path.chmod(PRIVATE_FOLDER)
+    private_files.create_folders(reversed(missing))
 
 
 def _opened(folder: Path) -> int | None:
     """Return a descriptor of the folder, None where the system has no such thing."""
     if not _HAS_FOLDER_DESCRIPTORS:
         return None
-    descriptor = os.open(folder, os.O_RDONLY | _DIRECTORY | _FLAGS)
+    descriptor = os.open(folder, os.O_RDONLY | _DIRECTORY | private_files.OPEN_FLAGS)
     status = os.fstat(descriptor)
     problem = None
-    if sys.platform != "win32" and status.st_uid != os.geteuid():
+    if sys.platform != "win32" and status.st_uid != file_permissions.user():
         problem = "it belongs to another user"
-    elif status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+    elif status.st_mode & file_permissions.WRITABLE_BY_OTHERS:
         problem = "other users may write in it"
     if problem is not None:
         os.close(descriptor)
