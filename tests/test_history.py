@@ -20,7 +20,7 @@ from opbx_cli.models import Secret
 from opbx_cli.operations.profiles import put
 from opbx_cli.sandbox.server import RunningSandbox
 from opbx_cli.store import Store, store_paths
-from opbx_cli.store.audit_log import SIZE_MAX, AuditEvent, extended, judged
+from opbx_cli.store.audit_log import SIZE_MAX, AuditEvent, check, extend
 from support import WEBHOOK_BASE_URL, Opbx
 
 
@@ -385,8 +385,8 @@ def test_a_trail_is_whole_however_it_was_bounded(
     if is_old:
         content = (json.dumps(entry.as_object()).encode() + b"\n") * 7
     for count in counts:
-        content, last = extended(content, last, [entry] * count, size_max=size_max)
-        found = judged(content, last)
+        content, last = extend(content, last, [entry] * count, size_max=size_max)
+        found = check(content, last)
         assert found.problems == ()
         assert len(found.entries) >= count
 

@@ -63,7 +63,7 @@ def check_folder(folder: Path) -> None:
         raise folder_too_open(folder, status.st_mode)
 
 
-def check_way(folder: Path) -> None:
+def check_path(folder: Path) -> None:
     """Refuse a folder that others can move away. Raises `StoreError` with what mends it.
 
     Of a folder that is not there yet, the part of the way that is there counts. Once for a

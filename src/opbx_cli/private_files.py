@@ -121,7 +121,7 @@ def make_private_folder(folder: Path) -> None:
     while not is_present(ancestor):
         missing.append(ancestor)
         ancestor = ancestor.parent
-    file_permissions.check_way(ancestor)
+    file_permissions.check_path(ancestor)
     create_folders(reversed(missing))
     file_permissions.check_folder(folder)
 
@@ -153,6 +153,16 @@ def write_new(path: Path, data: bytes, *, folder: int | None = None, sync: bool 
             os.close(descriptor)
     except BaseException:
         remove(path, folder=folder)
+        raise
+
+
+def write_new_synced(path: Path, data: bytes) -> None:
+    """Write a new file so that its name is on the disk, too; leave none on failure."""
+    write_new(path, data)
+    try:
+        sync_folder(path.parent)
+    except BaseException:
+        remove(path)
         raise
 
 

@@ -61,12 +61,7 @@ class ToFile:
         then no file is left.
         """
         try:
-            private_files.write_new(self.path, f"{key.reveal()}\n".encode())
-            try:
-                private_files.sync_folder(self.path.parent)
-            except BaseException:
-                private_files.remove(self.path)
-                raise
+            private_files.write_new_synced(self.path, f"{key.reveal()}\n".encode())
         except FileExistsError as error:
             raise UsageError(
                 _with_state(

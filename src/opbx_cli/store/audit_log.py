@@ -101,7 +101,7 @@ class AuditLog:
             with locked(self.path.with_name(self.path.name + ".lock"), timeout=LOCK_TIMEOUT):
                 note = note_from(self._read(self._note, size_max=_NOTE_SIZE_MAX))
                 old = self._read(self.path, size_max=2 * SIZE_MAX)
-                new, note = extended(old, note, entries, size_max=SIZE_MAX)
+                new, note = extend(old, note, entries, size_max=SIZE_MAX)
                 private_files.remove_old_temporaries(self.path.parent)
                 private_files.replace(self.path, new)
                 # Second: a trail may go on behind its note, and never ends before it.
@@ -119,8 +119,8 @@ class AuditLog:
         noted = self._read(self._note, size_max=_NOTE_SIZE_MAX)
         content = self._read(self.path, size_max=2 * SIZE_MAX)
         if noted or content:
-            file_permissions.check_way(self.path.parent)
-        found = judged(content, note_from(noted))
+            file_permissions.check_path(self.path.parent)
+        found = check(content, note_from(noted))
         problems = tuple(f"the audit trail {self.path} {one}" for one in found.problems)
         return replace(found, problems=problems)
 
@@ -137,7 +137,7 @@ def note_from(content: bytes) -> Note | None:
     return None
 
 
-def extended(
+def extend(
     content: bytes, note: Note | None, entries: Sequence[AuditEvent], *, size_max: int
 ) -> tuple[bytes, Note]:
     """Return the trail with more entries, and its note; over `size_max` bytes half of it goes.
@@ -161,7 +161,7 @@ def extended(
     return b"".join(line + b"\n" for line in lines), last
 
 
-def judged(content: bytes, note: Note | None) -> AuditHistory:
+def check(content: bytes, note: Note | None) -> AuditHistory:
     """Return the entries of a trail, and what is wrong with it in words that follow its name."""
     entries: list[AuditEvent] = []
     chain = _Chain()

@@ -21,7 +21,7 @@ from opbx_cli.store.strict_toml import (
     UnfitStore,
     binary_of,
     check_keys,
-    decoded,
+    decode_binary,
     fixed_binary,
     integer_of,
     table_of,
@@ -212,7 +212,7 @@ def _sealed(table: Table, name: str) -> bytes:
     text = text_of(table, name)
     if not text.startswith(SEALED_PREFIX):
         raise UnfitStore(f"`{name}` is not a sealed value")
-    content = decoded(text.removeprefix(SEALED_PREFIX))
+    content = decode_binary(text.removeprefix(SEALED_PREFIX))
     if len(content) < _SEALED_BYTES_MIN:
         raise UnfitStore(f"`{name}` is too short for a sealed value")
     return content

@@ -86,7 +86,7 @@ def status(transactions: Transactions) -> KeyStatus:
     content: Document | None = None
     opened_with = problem = None
     try:
-        content = transactions.parsed(transactions.stored_bytes()).document
+        content = transactions.parse(transactions.stored_bytes()).document
         opened = transactions.current()
         content, opened_with = opened.document, opened.match.slot.id
     except StoreError as error:
@@ -163,11 +163,9 @@ def rotate(
     if passphrase is not None:
         transactions.available_keys.learn_passphrase(passphrase)
     with transactions.changing() as old:
-        new = renewed(
-            old.document, transactions.available_keys, drop=drop, paths=transactions.paths
-        )
+        new = renew(old.document, transactions.available_keys, drop=drop, paths=transactions.paths)
         backup = _backup_to_rotate(transactions, old)
-        data, backup_data = _sealed_anew(transactions, old, backup, new)
+        data, backup_data = _seal_again(transactions, old, backup, new)
         _note_keys(transactions, (*old.vault.slots, *_slots_of(backup), *new.vault.slots))
         _put_rotated(transactions, new, data=data, backup=backup_data)
         before = {slot.id: slot for slot in (*old.vault.slots, *_slots_of(backup))}
@@ -245,14 +243,14 @@ def _backup_to_rotate(transactions: Transactions, old: Opened) -> Backup | None:
         raise error_messages.backup_in_the_way(transactions.paths, error) from error
 
 
-def _sealed_anew(
+def _seal_again(
     transactions: Transactions, old: Opened, backup: Backup | None, new: Renewal
 ) -> tuple[bytes, bytes | None]:
     contents = as_saved(old.contents, new.vault, generation=old.contents.generation + 1)
-    data = transactions.sealed(contents, new.vault, proofs=new.keys)
+    data = transactions.seal(contents, new.vault, proofs=new.keys)
     if backup is None:
         return data, None
-    return data, transactions.sealed(backup.contents, new.vault, proofs=new.keys)
+    return data, transactions.seal(backup.contents, new.vault, proofs=new.keys)
 
 
 def _put_rotated(
@@ -325,7 +323,7 @@ class Renewal:
         return frozenset(slot.id for slot in self.vault.slots)
 
 
-def renewed(
+def renew(
     content: Document, available_keys: AvailableKeys, *, drop: frozenset[str], paths: StorePaths
 ) -> Renewal:
     """Return the new vault; StoreError if a slot's key is not at hand, and it is not dropped."""
@@ -341,7 +339,7 @@ def renewed(
         )
     vault = Vault(content.store_id, (), sealing.new_data_key())
     pairs = [
-        (_renewed_slot(vault, slot, key=key), key)
+        (_renew_slot(vault, slot, key=key), key)
         for slot in kept
         if (key := keys[slot.id]) is not None
     ]
@@ -368,11 +366,11 @@ def _next_key(content: Document, slot: Slot, *, available_keys: AvailableKeys) -
         return RawKey(crypto.random_bytes(crypto.KEY_BYTES))
     if slot.kind is SlotKind.PASSPHRASE:
         match = available_keys.passphrase_match(content, slot, ask=True)
-        return None if match is None else available_keys.renewed_passphrase()
+        return None if match is None else available_keys.renew_passphrase()
     return available_keys.named_key(content, slot)
 
 
-def _renewed_slot(vault: Vault, slot: Slot, *, key: RawKey) -> Slot:
+def _renew_slot(vault: Vault, slot: Slot, *, key: RawKey) -> Slot:
     """Return the slot for the new data key, with a fresh id where its key is fresh."""
     slot_id = None if slot.kind in OWN_KINDS else slot.id
     return sealing.new_slot(vault, key, kind=slot.kind, slot_id=slot_id)

@@ -90,7 +90,7 @@ class KeySource:
     def _read_file(self, path: Path, *, warn: Callable[[str], None]) -> str | None:
         try:
             content = private_files.read_private(path, size_max=_KEY_FILE_SIZE_MAX)
-            file_permissions.check_way(path.parent)
+            file_permissions.check_path(path.parent)
         except StoreError as error:
             if not self.allow_shared:
                 raise _refused(error) from error
@@ -104,7 +104,7 @@ def read_key_file(path: Path) -> bytes | None:
     content = private_files.read_private(path, size_max=_KEY_FILE_SIZE_MAX)
     if content is None:
         return None
-    file_permissions.check_way(path.parent)
+    file_permissions.check_path(path.parent)
     return raw_key(
         content.decode("latin-1"),
         origin=f"the key file {path}",
@@ -115,12 +115,7 @@ def read_key_file(path: Path) -> bytes | None:
 def write_key_file(path: Path, raw_key: bytes) -> None:
     """Create a key file and its folder, down to the disk; OSError if that fails."""
     private_files.make_private_folder(path.parent)
-    private_files.write_new(path, f"{crypto.raw_key_to_text(raw_key)}\n".encode())
-    try:
-        private_files.sync_folder(path.parent)
-    except BaseException:
-        private_files.remove(path)
-        raise
+    private_files.write_new_synced(path, f"{crypto.raw_key_to_text(raw_key)}\n".encode())
 
 
 def remove_key_file(path: Path) -> bool:

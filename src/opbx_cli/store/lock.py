@@ -18,7 +18,6 @@ from opbx_cli.errors import StoreError
 from opbx_cli.store import error_messages
 
 POLL_INTERVAL = 0.02  # seconds
-_UNCHANGED = "nothing was changed"
 
 if sys.platform == "win32":
     import msvcrt
@@ -47,7 +46,7 @@ def locked(path: Path, *, timeout: float) -> Iterator[None]:
     try:
         descriptor = private_files.open_lock(path)
     except OSError as error:
-        raise error_messages.not_saved(path, error, state=_UNCHANGED) from error
+        raise error_messages.not_saved(path, error, state=error_messages.UNCHANGED) from error
     with _closing(descriptor):
         _wait(path, descriptor, timeout=timeout, doing="saving")
         yield
@@ -96,11 +95,11 @@ def _wait(path: Path, descriptor: int, *, timeout: float, doing: str) -> None:
             if time.monotonic() >= deadline:
                 raise StoreError(
                     f"{path} is held by another opbx that is {doing} (waited {timeout:g} s);"
-                    f" {_UNCHANGED}",
+                    f" {error_messages.UNCHANGED}",
                     hint=f"see which one with `fuser -v {file_permissions.quoted(path)}`,"
                     " then try again",
                     code="store.locked",
                 )
             time.sleep(POLL_INTERVAL)
     except OSError as error:
-        raise error_messages.not_saved(path, error, state=_UNCHANGED) from error
+        raise error_messages.not_saved(path, error, state=error_messages.UNCHANGED) from error

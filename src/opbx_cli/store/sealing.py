@@ -113,7 +113,7 @@ def open_contents(signed: SignedDocument, vault: Vault) -> StoreContents:
         raise UnfitStore("its authentication tag does not fit its bytes")
     cipher = crypto.Cipher(encryption_key)
     opened = {
-        name: _opened_profile(_Place(content, name, cipher=cipher), tables)
+        name: _open_profile(_Place(content, name, cipher=cipher), tables)
         for name, tables in content.profiles.items()
     }
     return StoreContents(
@@ -138,7 +138,7 @@ def seal(contents: StoreContents, vault: Vault) -> bytes:
     )
     cipher = crypto.Cipher(encryption_key)
     sealed = {
-        name: _sealed_profile(_Place(unsealed, name, cipher=cipher), settings)
+        name: _seal_profile(_Place(unsealed, name, cipher=cipher), settings)
         for name, settings in contents.profiles.items()
     }
     signed = file_format.to_bytes(replace(unsealed, profiles=sealed))
@@ -207,7 +207,7 @@ class _Place:
             raise UnfitStore(f"`{name}` of profile {self.profile} is not authentic") from None
 
 
-def _sealed_profile(place: _Place, settings: Settings) -> ProfileTables:
+def _seal_profile(place: _Place, settings: Settings) -> ProfileTables:
     sealed = {
         name: place.seal(name, secret)
         for name, secret in profile_format.sealed_values(settings).items()
@@ -215,6 +215,6 @@ def _sealed_profile(place: _Place, settings: Settings) -> ProfileTables:
     return ProfileTables(profile_format.plain_values(settings), sealed)
 
 
-def _opened_profile(place: _Place, tables: ProfileTables) -> Settings:
+def _open_profile(place: _Place, tables: ProfileTables) -> Settings:
     secrets = {name: place.open(name, sealed) for name, sealed in tables.sealed.items()}
     return profile_format.to_settings(place.profile, tables.plain, secrets=secrets)

@@ -197,7 +197,7 @@ class Store:
         (slot,) = vault.slots
         contents = change(StoreContents(store_id=crypto.to_text(vault.store_id)))
         new = as_saved(contents, vault, generation=1)
-        data = self._transactions.sealed(
+        data = self._transactions.seal(
             new, vault, proofs=[(slot.id, key)], state=error_messages.NOTHING_SAVED
         )
         with self._transactions.keeping(

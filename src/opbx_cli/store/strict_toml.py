@@ -61,13 +61,13 @@ def binary_of(table: Table, key: str, length: int) -> bytes:
 
 
 def fixed_binary(text: str, length: int) -> bytes:
-    content = decoded(text)
+    content = decode_binary(text)
     if len(content) != length:
         raise UnfitStore("a binary value has the wrong length")
     return content
 
 
-def decoded(text: str) -> bytes:
+def decode_binary(text: str) -> bytes:
     try:
         return crypto.from_text(text)
     except ValueError:

@@ -174,10 +174,10 @@ class Transactions:
         data = self.files.store()
         if data is None:
             raise error_messages.not_configured(self.paths)
-        file_permissions.check_way(self.paths.config)
+        file_permissions.check_path(self.paths.config)
         return data
 
-    def parsed(self, data: bytes) -> SignedDocument:
+    def parse(self, data: bytes) -> SignedDocument:
         try:
             return file_format.parse(data)
         except UnfitStore as problem:
@@ -188,7 +188,7 @@ class Transactions:
         """Hold the lock, with the store as it is now; None where there is none."""
         self._ask_ahead()
         file_permissions.check_folder(self.paths.config)
-        file_permissions.check_way(self.paths.config)
+        file_permissions.check_path(self.paths.config)
         with locked(self.paths.lock, timeout=self._lock_timeout):
             data = self.files.store()
             yield None if data is None else self._open(data)
@@ -238,11 +238,11 @@ class Transactions:
         vault = vault or old.vault
         expected = as_saved(contents, vault, generation=old.contents.generation + 1)
         proofs = proofs or [(old.match.slot.id, old.match.key)]
-        self.files.put(self.sealed(expected, vault, proofs=proofs), backup=old.data)
+        self.files.put(self.seal(expected, vault, proofs=proofs), backup=old.data)
         self.files.sync()
         return expected
 
-    def sealed(
+    def seal(
         self,
         expected: StoreContents,
         vault: Vault,
@@ -290,7 +290,7 @@ class Transactions:
                     self.available_keys.forget(store_id, slot)
 
     def _open(self, data: bytes) -> Opened:
-        signed = self.parsed(data)
+        signed = self.parse(data)
         try:
             match = self.available_keys.find(signed.document)
             vault = sealing.vault_of(signed.document, match.slot, key=match.key)

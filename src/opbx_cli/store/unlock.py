@@ -144,7 +144,7 @@ class AvailableKeys:
     def has_passphrase(self) -> bool:
         return self._passphrase is not None
 
-    def renewed_passphrase(self) -> RawKey | None:
+    def renew_passphrase(self) -> RawKey | None:
         """Return a key from the known passphrase with a fresh salt and today's parameters."""
         return None if self._passphrase is None else new_key(self._passphrase)
 
@@ -244,7 +244,7 @@ def _entry(store_id: bytes, slot: Slot) -> str:
 
 def new_key(passphrase: Secret) -> RawKey:
     """Return a raw key for a passphrase that is being set; UsageError for one not taken."""
-    text = _normalised(passphrase)
+    text = _normalise(passphrase)
     if text is None:
         raise UsageError(
             f"expected a passphrase of {PASSPHRASE_MIN} to {PASSPHRASE_MAX} characters, none of"
@@ -254,16 +254,16 @@ def new_key(passphrase: Secret) -> RawKey:
     argon2 = Argon2(
         crypto.random_bytes(ARGON2_SALT_BYTES), ARGON2_MEMORY, ARGON2_PASSES, ARGON2_LANES
     )
-    return RawKey(_derived(text, argon2), argon2)
+    return RawKey(_derive(text, argon2), argon2)
 
 
 def key_for(passphrase: Secret, argon2: Argon2) -> RawKey | None:
     """Return the raw key for a slot; None for what cannot be anybody's passphrase."""
-    text = _normalised(passphrase)
-    return None if text is None else RawKey(_derived(text, argon2), argon2)
+    text = _normalise(passphrase)
+    return None if text is None else RawKey(_derive(text, argon2), argon2)
 
 
-def _normalised(passphrase: Secret) -> bytes | None:
+def _normalise(passphrase: Secret) -> bytes | None:
     """Return NFC in UTF-8: an é is one passphrase, however a keyboard composes it."""
     text = unicodedata.normalize("NFC", passphrase.reveal())
     fits = PASSPHRASE_MIN <= len(text) <= PASSPHRASE_MAX
@@ -272,7 +272,7 @@ def _normalised(passphrase: Secret) -> bytes | None:
     return text.encode()
 
 
-def _derived(text: bytes, argon2: Argon2) -> bytes:
+def _derive(text: bytes, argon2: Argon2) -> bytes:
     try:
         return crypto.argon2id(
             text,
