@@ -393,8 +393,11 @@ def test_a_mask_of_opbx_is_never_saved_as_a_key(
     api.state = "july"
     assert connect(owner, served.url).code == 0
     outcome = owner("instance", "pull", "--yes", "--json")
-    assert outcome.code == 3
-    assert "not show it in full" in outcome.error["message"]
+    # What OPBX shows is saved; the key that it does not show is what is left to give.
+    assert (outcome.code, outcome.error["code"]) == (9, "instance.missing_keys")
+    assert outcome.error["hint"] == "`opbx configure --api-key-stdin` saves it"
+    assert stored(owner)["domain_uuid"] == sandbox.domains[0].uuid
+    assert stored(owner)["domain_api_key"] is None
     masked = owner("configure", "--api-key-stdin", stdin="XIf2***e617")
     assert masked.code == 2
     assert "this is a mask" in masked.stderr
@@ -631,6 +634,33 @@ def test_a_rotation_gives_no_key_to_an_opbx_of_another_domain(
 
 
 OTHER_URL = "https://other.example.com"
+
+
+def test_a_pull_takes_the_url_that_opbx_follows_over_the_one_it_has_saved(
+    owner: Opbx, api: OpbxApi, served: Served, sandbox: RunningSandbox
+) -> None:
+    api.base_url_variable = OTHER_URL
+    set_up_by_opbx(api)
+    assert connect(owner, served.url).code == 0
+    pulled = owner("instance", "pull", "--yes")
+    assert pulled.code == 0, pulled.stderr
+    assert pulled.stderr == ""  # with a yes given, the answer alone says what was saved
+    assert stored(owner)["webhook_base_url"] == OTHER_URL
+    assert owner("validate").code == 0
+    assert owner("validate", "--check").code == 0
+
+
+def test_a_profile_with_another_url_than_opbx_follows_names_both(
+    owner: Opbx, api: OpbxApi, served: Served, sandbox: RunningSandbox
+) -> None:
+    api.base_url_variable = OTHER_URL
+    set_up_by_opbx(api)
+    assert connect(owner, served.url).code == 0
+    assert owner("instance", "pull", "--yes").code == 0
+    assert owner("configure", "--webhook-base-url", WEBHOOK_BASE_URL).code == 0
+    outcome = owner("validate", "--json")
+    assert outcome.code == 9
+    assert any(OTHER_URL in one and WEBHOOK_BASE_URL in one for one in outcome.document["warnings"])
 
 
 def test_where_opbxs_own_variable_names_another_url_nothing_is_written_without_a_yes(

@@ -49,7 +49,7 @@ def pull(app: App, *, check: bool, yes: bool) -> None:
         _show(app, replace(shown, warnings=_missing(planned.missing, active)))
         return
     if planned.changes:
-        _show_changes(app, planned.changes)
+        _show_changes(app, planned.changes, yes=yes)
         app.confirm(
             "Save these here?",
             yes=yes,
@@ -82,7 +82,7 @@ def push(app: App, *, check: bool, yes: bool, replace_default: bool) -> None:
         if check or not planned.changes:
             _show(app, shown)
             return
-        _show_changes(app, planned.changes)
+        _show_changes(app, planned.changes, yes=yes)
         _allow_takeovers(app, active, planned.base_url, yes=replace_default)
         app.confirm(
             "Write these to OPBX? It writes to Cloudonix too.",
@@ -147,8 +147,9 @@ def _show(app: App, result: Compared) -> None:
     app.exit_code = DIFFERS if result.result == "differs" else 0
 
 
-def _show_changes(app: App, changes: tuple[Change, ...]) -> None:
-    for change in changes:
+def _show_changes(app: App, changes: tuple[Change, ...], *, yes: bool) -> None:
+    """Show what a question is about; with a yes given, the result says it."""
+    for change in () if yes else changes:
         app.ui.notice(f"  {change_line(change)}")
 
 
@@ -295,11 +296,5 @@ def _save_pulled(app: App, active: ActiveSettings, given: GivenSettings) -> None
             instance_token_expires=now.instance_token_expires,
         )
 
-    if merged(before).domain_api_key is None:
-        raise ConfigurationError(
-            "the domain API key is missing: OPBX does not show it in full",
-            hint=f"`opbx instance pull{active.profile_option}` asks for it on a terminal",
-            code="configuration.incomplete",
-        )
     contents = save_profile(app, name, merged)
     app.record(Deed("instance pull", name, before, contents.profiles[name]))

@@ -249,7 +249,7 @@ def plan_pull(
 ) -> PullPlan:
     """Compare; say what to save here. `shown_key` is the webhook key as Cloudonix shows it."""
     here = settings or Settings()
-    found = _with_key_of_cloudonix(remote, shown_key)
+    found = _with_key_of_cloudonix(_as_followed(remote), shown_key)
     changes, missing = [], []
     for name in NAMES_IN_OPBX:
         theirs, ours = getattr(found, name), getattr(here, name)
@@ -284,9 +284,9 @@ def plan_push(
         for name in (*NAMES_IN_OPBX.values(), *ALSO_SENT)
         if name not in KEYS_IN_OPBX and (value := _sendable(remote.raw.get(name))) is not None
     }
-    changes = []
+    changes, followed = [], _as_followed(remote)
     for name, their_name in NAMES_IN_OPBX.items():
-        ours, theirs = getattr(settings, name), getattr(remote, name)
+        ours, theirs = getattr(settings, name), getattr(followed, name)
         if ours is None:
             continue
         sent[their_name] = ours.value if isinstance(ours, RecordingFormat) else ours
@@ -350,6 +350,13 @@ def is_same_value(ours: object, theirs: object) -> bool:
     if isinstance(ours, str) and isinstance(theirs, str):
         return ours.rstrip("/").lower() == theirs.rstrip("/").lower()
     return ours == theirs
+
+
+def _as_followed(remote: InstanceSettings) -> InstanceSettings:
+    """Return the settings with the base URL that OPBX follows, where that is not the saved one."""
+    if remote.webhook_base_url is None or remote.base_url_in_use is None:
+        return remote
+    return replace(remote, webhook_base_url=remote.base_url_in_use)
 
 
 def _with_key_of_cloudonix(remote: InstanceSettings, shown: Secret | None) -> InstanceSettings:

@@ -12,7 +12,7 @@ from opbx_cli.operations.converge import Circumstances, Convergence
 from opbx_cli.operations.desired import STORED_KEY_PATH, Choices, Desired, KeyPlan
 from opbx_cli.operations.history import Deed
 from opbx_cli.operations.inspection import failed_before_plan, inspect, preview
-from opbx_cli.operations.instance import OpenInstance, compared_step
+from opbx_cli.operations.instance import OpenInstance, compared_step, plan_push
 from opbx_cli.operations.interruptions import Interruptions, NoInterruptions, given_up
 from opbx_cli.operations.key_ownership import (
     KeyAction,
@@ -269,6 +269,7 @@ class Validation:
             return
         before = last_words(self.steps)
         if any(step.wants is not None or step.status is Status.FAILED for step in before):
+            self._warn_of_conflict(task.instance, self._url.base_url, choices)
             yield Step(StepId.INSTANCE, Status.SKIPPED, "not compared before the rest is in line")
             return
         try:
@@ -292,6 +293,17 @@ class Validation:
         yield from self.look_again()
         if self._plan is not None:
             yield from self._carrying_out(self._plan, choices)
+
+    def _warn_of_conflict(self, instance: OpenInstance, base_url: str, choices: Choices) -> None:
+        """Say where OPBX itself is what the rest is not in line with: its base URL differs."""
+        try:
+            with instance() as side:
+                planned = plan_push(
+                    self._settings_for_opbx(choices), side.read(), base_url=base_url
+                )
+        except OpbxError:  # what is not in line has its own error
+            return
+        self.warnings += [] if planned.conflict is None else [planned.conflict]
 
     def _settings_for_opbx(self, choices: Choices) -> Settings:
         """Return the settings as this run leaves them: a key that was adopted is another one."""
