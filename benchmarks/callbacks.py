@@ -48,11 +48,14 @@ BODIES = {
         "profile": {"notes": "n" * 300},
     },
     "/api/webhooks/cloudonix/cdr": {
+        "call_id": "{id}",
         "session": {"token": "{id}", "notes": "n" * 300},
+        "timestamp": 1764182400,
         "from": "+15551234567",
         "to": "+15557654321",
         "disposition": "ANSWER",
         "duration": 61,
+        "billsec": 58,
         "owner": {"domain": {"name": "customer.cloudonix.net"}},
     },
 }
