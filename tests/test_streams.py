@@ -117,9 +117,9 @@ def test_a_failed_validation_prints_both_documents(
 def test_warnings_go_to_stderr_in_text_and_into_the_document_in_json(opbx: Opbx) -> None:
     outcome = opbx("webhook-url", APP_URL="http://localhost")
     assert outcome.stdout == "http://localhost\n"
-    assert [line.split(":")[0] for line in outcome.stderr.splitlines()] == ["warning", "warning"]
+    assert [line.split(":")[0] for line in outcome.stderr.splitlines()] == ["warning"] * 3
     outcome = opbx("webhook-url", "--json", APP_URL="http://localhost")
-    assert (len(outcome.document["warnings"]), outcome.stderr) == (2, "")
+    assert (len(outcome.document["warnings"]), outcome.stderr) == (3, "")
 
 
 @pytest.mark.parametrize(
@@ -286,7 +286,7 @@ def test_the_answer_is_plain_where_only_stderr_is_a_terminal(stored: Opbx, tmp_p
         assert answer.read_text() == "http://localhost\n"
         assert lines[0].startswith("warning: ")
         assert max(map(len, lines)) <= (columns or 80)
-    assert len(lines) == 2
+    assert len(lines) == 3
 
 
 def test_debug_shows_where_and_no_values(stored: Opbx) -> None:

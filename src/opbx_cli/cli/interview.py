@@ -193,7 +193,7 @@ def ask_for_profile(
     def parse(text: str) -> str:
         answer = parse_profile_name(text)
         if answer != name and is_of_another(answer):
-            raise InvalidValue("that one is about another domain, too: nothing was saved")
+            raise InvalidValue("that one is about another domain, too")
         return answer
 
     if not is_of_another(name):
