@@ -22,6 +22,8 @@ from __future__ import annotations
 import copy
 from typing import ClassVar
 
+from opbx_cli.error_codes import ErrorCode
+
 DONE = 0
 UNEXPECTED = 1
 DIFFERS = 8
@@ -31,7 +33,7 @@ class OpbxError(Exception):
     """What went wrong (`message`), a stable name for it (`code`), and what to do (`hint`)."""
 
     exit_code: ClassVar[int] = UNEXPECTED
-    default_code: ClassVar[str] = "unexpected"
+    default_code: ClassVar[ErrorCode] = ErrorCode.UNEXPECTED
     retryable: ClassVar[bool] = False
 
     def __init__(
@@ -39,7 +41,7 @@ class OpbxError(Exception):
         message: str,
         *,
         hint: str | None = None,
-        code: str | None = None,
+        code: ErrorCode | None = None,
         http_status: int | None = None,
     ) -> None:
         super().__init__(message)
@@ -68,27 +70,27 @@ class OpbxError(Exception):
 
 class UsageError(OpbxError):
     exit_code = 2
-    default_code = "usage"
+    default_code = ErrorCode.USAGE
 
 
 class ConfigurationError(OpbxError):
     exit_code = 3
-    default_code = "configuration"
+    default_code = ErrorCode.CONFIGURATION
 
 
 class CredentialsError(OpbxError):
     exit_code = 4
-    default_code = "auth.rejected"
+    default_code = ErrorCode.AUTH_REJECTED
 
 
 class NotFoundError(OpbxError):
     exit_code = 5
-    default_code = "not_found"
+    default_code = ErrorCode.NOT_FOUND
 
 
 class RemoteError(OpbxError):
     exit_code = 6
-    default_code = "remote.refused"
+    default_code = ErrorCode.REMOTE_REFUSED
 
 
 class UnreachableError(OpbxError):
@@ -99,7 +101,7 @@ class UnreachableError(OpbxError):
     """
 
     exit_code = 7
-    default_code = "network.unreachable"
+    default_code = ErrorCode.NETWORK_UNREACHABLE
     retryable = True
 
     def __init__(
@@ -107,7 +109,7 @@ class UnreachableError(OpbxError):
         message: str,
         *,
         hint: str | None = None,
-        code: str | None = None,
+        code: ErrorCode | None = None,
         http_status: int | None = None,
         doubtful: bool = False,
     ) -> None:
@@ -117,19 +119,19 @@ class UnreachableError(OpbxError):
 
 class PartialError(OpbxError):
     exit_code = 9
-    default_code = "validate.partial"
+    default_code = ErrorCode.VALIDATE_PARTIAL
 
 
 class StoreError(OpbxError):
     exit_code = 10
-    default_code = "store"
+    default_code = ErrorCode.STORE
 
 
 class Interrupted(OpbxError):
     """Somebody asked the command to end, with Ctrl-C."""
 
     exit_code = 130
-    default_code = "interrupted"
+    default_code = ErrorCode.INTERRUPTED
 
 
 class Terminated(Interrupted):

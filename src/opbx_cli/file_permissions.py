@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import StoreError
 
 if sys.platform != "win32":
@@ -88,7 +89,7 @@ def check_path(folder: Path) -> None:
         f"the folder {path} can be written by other users (mode {mode}), who could move away"
         " what is in it",
         hint=f"close it with `{command}`",
-        code="store.too_open",
+        code=ErrorCode.STORE_TOO_OPEN,
     )
 
 
@@ -158,7 +159,7 @@ def unreadable(path: Path, error: OSError) -> StoreError:
     return StoreError(
         f"{path} cannot be read: {reason(error)}",
         hint=access_hint(path, error) or f"look at it with `ls -ld {quoted(path)}`",
-        code="store.unreadable",
+        code=ErrorCode.STORE_UNREADABLE,
     )
 
 
@@ -182,7 +183,7 @@ def foreign(path: Path, owner: int) -> StoreError:
     return StoreError(
         f"{path} belongs to another user (uid {owner})",
         hint=f"make it yours with `sudo chown {user()} {quoted(path)}`",
-        code="store.not_owner",
+        code=ErrorCode.STORE_NOT_OWNER,
     )
 
 
@@ -193,7 +194,7 @@ def _on_foreign_ground(path: Path, owner: int) -> StoreError:
     return StoreError(
         f"{path} belongs to another user (uid {owner}), who could move away what is in it",
         hint=_place_of_our_own("use a folder of your own"),
-        code="store.not_owner",
+        code=ErrorCode.STORE_NOT_OWNER,
     )
 
 
@@ -203,7 +204,7 @@ def _root_on_foreign_ground(path: Path, owner: int) -> StoreError:
         "it would leave root's files there",
         hint="run the same command as that user, without `sudo` or `-u root`; or, for a store "
         + _place_of_our_own("of root's own"),
-        code="store.not_owner",
+        code=ErrorCode.STORE_NOT_OWNER,
     )
 
 
@@ -212,12 +213,12 @@ def folder_too_open(folder: Path, mode: int) -> StoreError:
         return StoreError(
             f"the folder {folder} is shared by all users (mode {stat.S_IMODE(mode):04o})",
             hint=_place_of_our_own("use a folder of your own"),
-            code="store.too_open",
+            code=ErrorCode.STORE_TOO_OPEN,
         )
     return StoreError(
         f"the folder {folder} can be written by other users (mode {stat.S_IMODE(mode):04o})",
         hint=f"close it with `chmod go-w {quoted(folder)}`",
-        code="store.too_open",
+        code=ErrorCode.STORE_TOO_OPEN,
     )
 
 

@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from opbx_cli import file_permissions
+from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import StoreError
 from opbx_cli.file_permissions import PRIVATE_FILE, PRIVATE_FOLDER, quoted
 
@@ -255,7 +256,7 @@ def _not_own_file(path: Path, problem: str) -> StoreError:
     return StoreError(
         f"{path} {problem}, which is refused",
         hint=f"{purpose} with `{command}`",
-        code="store.unreadable",
+        code=ErrorCode.STORE_UNREADABLE,
     )
 
 
@@ -263,7 +264,7 @@ def _too_open(path: Path, mode: int, *, command: str) -> StoreError:
     return StoreError(
         f"{path} is open to other users (mode {stat.S_IMODE(mode):04o})",
         hint=f"close it with `{command}`",
-        code="store.too_open",
+        code=ErrorCode.STORE_TOO_OPEN,
     )
 
 

@@ -18,6 +18,7 @@ from opbx_cli.cli.inherited_signals import InheritedSignals
 from opbx_cli.cli.options import SharedOptions
 from opbx_cli.cli.signals import Signals
 from opbx_cli.cli.ui import Ui
+from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError, StoreError, UsageError
 from opbx_cli.key_shapes import path_may_be_key
 from opbx_cli.models import Secret
@@ -239,9 +240,9 @@ class App:
         if yes:
             return
         if not self.may_ask:
-            raise UsageError(f"{doing} needs a yes", hint=hint, code="usage.wants_yes")
+            raise UsageError(f"{doing} needs a yes", hint=hint, code=ErrorCode.USAGE_WANTS_YES)
         if not self.prompts.confirm(question):
-            raise UsageError("not confirmed: nothing was done", code="usage.declined")
+            raise UsageError("not confirmed: nothing was done", code=ErrorCode.USAGE_DECLINED)
 
     def record(self, *deeds: Deed | None) -> None:
         """Add what a command changed to the audit trail; what is done stays done without it."""

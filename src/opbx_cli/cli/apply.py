@@ -22,6 +22,7 @@ from opbx_cli.cli.validate import (
     Yes,
     choices_of,
 )
+from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError
 from opbx_cli.models import Secret
 from opbx_cli.operations.configure import GivenSettings, merge
@@ -93,7 +94,7 @@ def _content(file: str) -> bytes:
         # The path is not repeated: it may be a key, given in the wrong place.
         reason = getattr(error, "strerror", None) or "not a path"
         raise ConfigurationError(
-            f"FILE: the manifest cannot be read: {reason}", code="configuration.manifest"
+            f"FILE: the manifest cannot be read: {reason}", code=ErrorCode.CONFIGURATION_MANIFEST
         ) from error
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import ClassVar, NoReturn
 
 from opbx_cli.cli.inherited_signals import InheritedSignals
+from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import OpbxError
 from opbx_cli.models import Secret
 from opbx_cli.settings import STORE_KEY
@@ -26,12 +27,12 @@ class NotFoundCommandError(OpbxError):
     """As env(1) and the shells have it."""
 
     exit_code: ClassVar[int] = 127
-    default_code: ClassVar[str] = "exec.not_found"
+    default_code: ClassVar[ErrorCode] = ErrorCode.EXEC_NOT_FOUND
 
 
 class NotRunnableError(OpbxError):
     exit_code: ClassVar[int] = 126
-    default_code: ClassVar[str] = "exec.not_runnable"
+    default_code: ClassVar[ErrorCode] = ErrorCode.EXEC_NOT_RUNNABLE
 
 
 def become(

@@ -15,6 +15,7 @@ from opbx_cli.cli.interview import (
     ask_for_profile,
     given_by_flags,
 )
+from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import CredentialsError, NotFoundError, OpbxError, UsageError
 from opbx_cli.models import Settings
 from opbx_cli.operations import profiles
@@ -176,7 +177,7 @@ def _try_key(app: App, name: str, before: Settings | None, after: Settings) -> N
             app.ui.notice(f"It could not be tried: {error.message}.")
             if not app.prompts.confirm("Save it all the same?"):
                 raise UsageError(
-                    "not confirmed: nothing was saved", code="usage.declined"
+                    "not confirmed: nothing was saved", code=ErrorCode.USAGE_DECLINED
                 ) from error
 
 

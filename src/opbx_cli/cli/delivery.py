@@ -11,11 +11,12 @@ from pathlib import Path
 
 from opbx_cli import private_files
 from opbx_cli.cli.ui import Ui
+from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import OpbxError, UsageError
 from opbx_cli.key_shapes import path_looks_like_key
 from opbx_cli.models import Secret
 
-NOT_DELIVERED = "output.not_delivered"
+NOT_DELIVERED = ErrorCode.OUTPUT_NOT_DELIVERED
 
 
 class ToStdout:
@@ -68,7 +69,7 @@ class ToFile:
                     "--to-file: there is such a file already, and it stays as it is", self._state
                 ),
                 hint="give the path of a file that is not there yet",
-                code="usage.file_exists",
+                code=ErrorCode.USAGE_FILE_EXISTS,
             ) from error
         except OSError as error:
             reason = _with_state(_reason(error), self._state)

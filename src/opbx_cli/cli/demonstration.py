@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from opbx_cli.cli.results import Demonstration, Shown
 from opbx_cli.cli.ui import Ui
+from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError, OpbxError
 
 LISTEN = ["webhook", "listen", "--port", "0"]
@@ -140,7 +141,7 @@ def _parsed(process: subprocess.Popen[str], lines: Iterator[str]) -> _Sandbox:
             )
     assert process.stderr is not None
     error = json.loads(process.stderr.read())["error"]
-    raise ConfigurationError(error["message"], hint=error["hint"], code=error["code"])
+    raise ConfigurationError(error["message"], hint=error["hint"], code=ErrorCode.of(error["code"]))
 
 
 class _Listener:
@@ -159,7 +160,7 @@ class _Listener:
                 self._follower.start()
                 return found[0]
         why = "".join(self._said.lines[:1]).strip() or "it said nothing"
-        raise OpbxError(f"the listener did not start: {why}", code="demo.listener")
+        raise OpbxError(f"the listener did not start: {why}", code=ErrorCode.DEMO_LISTENER)
 
     def stop(self) -> None:
         is_serving = self._follower.ident is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
+from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError
 
 
@@ -15,5 +16,5 @@ def require_sandbox_extra(what: str) -> None:
         raise ConfigurationError(
             f"{what} needs the extra 'sandbox', which is not installed",
             hint="`pip install 'opbx-cli[sandbox]'` in the environment of opbx",
-            code="configuration.sandbox",
+            code=ErrorCode.CONFIGURATION_SANDBOX,
         ) from error

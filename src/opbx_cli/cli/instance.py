@@ -15,6 +15,7 @@ from opbx_cli.cli.command import command
 from opbx_cli.cli.configure import tell_of_new_store
 from opbx_cli.cli.instance_settings import linked_settings, save_profile
 from opbx_cli.cli.interview import KeyFlags
+from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import OpbxError, UsageError
 from opbx_cli.instance import InstanceAccess, InstanceClient, InstanceUser, SignedIn
 from opbx_cli.instance.failures import not_owner
@@ -151,7 +152,7 @@ def _signed_in(
         raise UsageError(
             "the password is missing",
             hint="give it with `--password-stdin`, `--password-file PATH` or `--password-env NAME`",
-            code="usage.missing",
+            code=ErrorCode.USAGE_MISSING,
         )
     return client.sign_in(address, password)
 
@@ -181,7 +182,7 @@ def _email(app: App, given: str | None) -> str:
         raise UsageError(
             "the owner's e-mail address is missing",
             hint=f"give it with `--email ADDRESS` or {INSTANCE_EMAIL}",
-            code="usage.missing",
+            code=ErrorCode.USAGE_MISSING,
         )
     return found
 

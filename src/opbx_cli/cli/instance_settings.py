@@ -8,6 +8,7 @@ from opbx_cli import settings as source
 from opbx_cli.cli.app import App
 from opbx_cli.cli.output.text import change_line
 from opbx_cli.cli.tasks import task_of
+from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import DIFFERS, ConfigurationError, OpbxError, PartialError, UsageError
 from opbx_cli.instance import InstanceSettings
 from opbx_cli.models import Secret, Settings
@@ -106,7 +107,7 @@ def push(app: App, *, check: bool, yes: bool, replace_default: bool) -> None:
         raise PartialError(
             f"OPBX has the settings, and Cloudonix is not in line: {report.error.message}",
             hint=report.error.hint or f"`opbx validate{active.profile_option}`",
-            code="instance.partial",
+            code=ErrorCode.INSTANCE_PARTIAL,
         )
 
 
@@ -158,7 +159,7 @@ def _base_url(app: App, active: ActiveSettings) -> str | None:
     try:
         return app.webhook_url_of(active).base_url
     except ConfigurationError as error:
-        if error.code != "configuration.webhook_url":
+        if error.code != ErrorCode.CONFIGURATION_WEBHOOK_URL:
             raise
         return None
 
@@ -277,7 +278,7 @@ def _missing_error(names: tuple[str, ...], active: ActiveSettings, *, is_saved: 
     return error(
         f"{said}the {keys} of OPBX could not be taken over: OPBX does not show it in full",
         hint=f"`opbx configure {KEY_FLAGS[names[0]]}{active.profile_option}` saves it",
-        code="instance.missing_keys",
+        code=ErrorCode.INSTANCE_MISSING_KEYS,
     )
 
 

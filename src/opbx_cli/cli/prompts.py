@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Protocol, TypeVar
 
 from opbx_cli.cli.terminals import fitted
+from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import UsageError
 from opbx_cli.models import Secret
 from opbx_cli.settings import checked
@@ -250,7 +251,7 @@ def _ending_its_line() -> Iterator[None]:
     except (EOFError, OSError):  # OSError: the terminal went away
         _end_line()
         raise UsageError(
-            "the input ended at a prompt: nothing was saved", code="usage.end_of_input"
+            "the input ended at a prompt: nothing was saved", code=ErrorCode.USAGE_END_OF_INPUT
         ) from None
     except KeyboardInterrupt:
         _end_line()

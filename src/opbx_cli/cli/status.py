@@ -3,6 +3,7 @@
 from opbx_cli.cli.app import App
 from opbx_cli.cli.command import command
 from opbx_cli.cli.options import EnvFilePath
+from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import DIFFERS, ConfigurationError, OpbxError, StoreError
 from opbx_cli.http.background import InBackground
 from opbx_cli.instance import InstanceSettings
@@ -36,7 +37,7 @@ def _base_url(app: App, active: ActiveSettings) -> str | None:
     try:
         found = app.webhook_url_of(active)
     except ConfigurationError as error:
-        if error.code != "configuration.webhook_url":
+        if error.code != ErrorCode.CONFIGURATION_WEBHOOK_URL:
             raise
         app.ui.warn(error.message)
         return active.settings.webhook_base_url

@@ -1,6 +1,7 @@
 """`opbx webhook-url --check`: would callbacks arrive, and be checked?"""
 
 from opbx_cli.cli.app import App
+from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError, OpbxError
 from opbx_cli.operations.webhook import WebhookUrl
 from opbx_cli.operations.webhook_check import CheckedDomain, RealKey, check_webhook
@@ -20,7 +21,7 @@ def check_url(app: App, url: WebhookUrl, active: ActiveSettings | None, *, with_
             f"{url.base_url}: {len(result.failed)} of {len(result.checks)} checks failed: "
             f"{', '.join(check.id for check in result.failed)}",
             hint=result.failed[0].advice,
-            code="webhook.check_failed",
+            code=ErrorCode.WEBHOOK_CHECK_FAILED,
         )
 
 

@@ -11,6 +11,7 @@ from opbx_cli.cli.command import command
 from opbx_cli.cli.delivery import ToFile, ToStdout
 from opbx_cli.cli.options import KeyFilePath
 from opbx_cli.cli.results import KeyFile
+from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import UsageError
 from opbx_cli.operations.history import Deed
 from opbx_cli.operations.key_ownership import KeyOwner
@@ -119,10 +120,10 @@ def reveal_webhook_key(
             raise UsageError(
                 "revealing the webhook key needs a yes",
                 hint=f"`opbx webhook-key reveal --yes{app.settings.profile_option}`",
-                code="usage.wants_yes",
+                code=ErrorCode.USAGE_WANTS_YES,
             )
         if not app.prompts.confirm("Show the webhook key on this terminal?"):
-            raise UsageError("not confirmed: nothing was shown", code="usage.declined")
+            raise UsageError("not confirmed: nothing was shown", code=ErrorCode.USAGE_DECLINED)
     command_line = f"opbx webhook-key reveal --to-file PATH{app.settings.profile_option}"
     ToStdout(app.ui, "the webhook key", command=command_line).hand_out(key)
     app.ui.say_warnings()

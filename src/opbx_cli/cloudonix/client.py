@@ -19,6 +19,7 @@ from opbx_cli.cloudonix.failures import (
     transport_failure,
     unintelligible,
 )
+from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError, NotFoundError, OpbxError, RemoteError
 from opbx_cli.http.background import InBackground
 from opbx_cli.http.connections import host_of, inner_transport, proxy_name
@@ -112,7 +113,7 @@ class Client:
                 "this domain does not exist in Cloudonix (404): the API key is accepted, "
                 "so the domain UUID is wrong or the domain was deleted",
                 hint=self._hints.domain_uuid,
-                code="domain.not_found",
+                code=ErrorCode.DOMAIN_NOT_FOUND,
                 http_status=error.http_status,
             ) from error
         return _understand(
@@ -230,7 +231,7 @@ class Client:
             raise ConfigurationError(
                 f"cannot {call}: the server at {self._host} is no opbx sandbox (404)",
                 hint="`opbx sandbox` serves one, and prints the variables that point opbx at it",
-                code="configuration.no_sandbox",
+                code=ErrorCode.CONFIGURATION_NO_SANDBOX,
                 http_status=error.http_status,
             ) from error
         except RemoteError as error:
@@ -239,7 +240,7 @@ class Client:
             raise NotFoundError(
                 "the sandbox has no domain with this UUID",
                 hint=self._hints.domain_uuid,
-                code="domain.not_found",
+                code=ErrorCode.DOMAIN_NOT_FOUND,
                 http_status=error.http_status,
             ) from error
         return _understand(

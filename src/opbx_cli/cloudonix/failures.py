@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from opbx_cli.cloudonix.parse import remote_message
+from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import (
     CredentialsError,
     NotFoundError,
@@ -38,7 +39,7 @@ HINT_SUPPORT = (
     "run the same command again; if it stays so, show this message to Cloudonix's support"
 )
 
-OF_THE_PROXY = frozenset({"network.dns", "network.refused"})
+OF_THE_PROXY = frozenset({ErrorCode.NETWORK_DNS, ErrorCode.NETWORK_REFUSED})
 # OpenSSL's X509_V_ERR_…: not yet valid and expired; another host name, another IP address.
 CERTIFICATE_OUT_OF_TIME = frozenset({9, 10})
 CERTIFICATE_OF_ANOTHER = frozenset({62, 64})
@@ -76,12 +77,12 @@ def transport_failure(
             f"cannot {call}: the TLS certificate of {host} is not trusted "
             f"({clean(certificate.verify_message)})",
             hint=_certificate_hint(certificate, call.hints),
-            code="network.tls",
+            code=ErrorCode.NETWORK_TLS,
         )
     if isinstance(error, httpx.TransportError) and never_sent(error):
         reason, code = _why_not_connected(error)
         place = host
-        if proxy is not None and code != "network.proxy":
+        if proxy is not None and code != ErrorCode.NETWORK_PROXY:
             # The name to look up and the port to reach are the proxy's: it does the rest.
             place = proxy if code in OF_THE_PROXY else f"{host}, through {proxy}"
         return UnreachableError(f"cannot {call}: {reason} ({place})", hint=HINT_NETWORK, code=code)
@@ -89,13 +90,13 @@ def transport_failure(
         return UnreachableError(
             f"cannot {call}: {host} did not answer in time",
             hint=f"{HINT_LATER}, or allow more seconds with CLOUDONIX_API_TIMEOUT",
-            code="network.timeout",
+            code=ErrorCode.NETWORK_TIMEOUT,
             doubtful=True,
         )
     return UnreachableError(
         f"cannot {call}: the connection to {host} was lost before the answer was complete",
         hint=HINT_LATER,
-        code="network.lost",
+        code=ErrorCode.NETWORK_LOST,
         doubtful=True,
     )
 
@@ -115,7 +116,7 @@ def status_failure(response: httpx.Response, call: Call, secrets: Iterable[Secre
             f"cannot {call}: Cloudonix knows this API key, but it may not do this: "
             f"it belongs to another domain or has another level (403){said}",
             hint=call.hints.api_key,
-            code="auth.forbidden",
+            code=ErrorCode.AUTH_FORBIDDEN,
             http_status=status,
         )
     if status == httpx.codes.NOT_FOUND:
@@ -128,7 +129,7 @@ def status_failure(response: httpx.Response, call: Call, secrets: Iterable[Secre
         return UnreachableError(
             f"cannot {call}: Cloudonix has trouble of its own ({status}){said}",
             hint=HINT_LATER,
-            code="remote.overloaded",
+            code=ErrorCode.REMOTE_OVERLOADED,
             http_status=status,
             doubtful=True,
         )
@@ -137,7 +138,7 @@ def status_failure(response: httpx.Response, call: Call, secrets: Iterable[Secre
             f"cannot {call}: answered with a redirect ({status}), which is not followed, "
             "because the key must not go elsewhere",
             hint=f"check the API base URL: {call.hints.base_url}",
-            code="remote.redirect",
+            code=ErrorCode.REMOTE_REDIRECT,
             http_status=status,
         )
     return RemoteError(
@@ -151,7 +152,7 @@ def unintelligible(call: Call, what: str, status: int | None) -> RemoteError:
     return RemoteError(
         f"cannot {call}: the answer cannot be understood: {what}",
         hint=f"check that the API base URL is Cloudonix's: {call.hints.base_url}",
-        code="remote.unintelligible",
+        code=ErrorCode.REMOTE_UNINTELLIGIBLE,
         http_status=status,
     )
 
@@ -164,7 +165,7 @@ def _rate_limited(response: httpx.Response, call: Call) -> UnreachableError:
     return UnreachableError(
         f"cannot {call}: too many requests for this domain (429)",
         hint=later,
-        code="remote.rate_limited",
+        code=ErrorCode.REMOTE_RATE_LIMITED,
         http_status=response.status_code,
     )
 
@@ -177,25 +178,25 @@ def _certificate_hint(problem: ssl.SSLCertVerificationError, hints: Hints) -> st
     return "for a private certificate authority set SSL_CERT_FILE to its PEM file"
 
 
-def _why_not_connected(error: httpx.TransportError) -> tuple[str, str]:
+def _why_not_connected(error: httpx.TransportError) -> tuple[str, ErrorCode]:
     if isinstance(error, httpx.ProxyError):
         # httpx has the proxy's status line for a message; the words in it are not ours to show.
         status = str(error)[:3]
         said = f" ({status})" if status.isascii() and status.isdigit() else ""
         refused = f"the proxy named by HTTPS_PROXY or ALL_PROXY refused the connection{said}"
-        return refused, "network.proxy"
+        return refused, ErrorCode.NETWORK_PROXY
     if isinstance(error, httpx.TimeoutException):
-        return "no connection in time", "network.timeout"
+        return "no connection in time", ErrorCode.NETWORK_TIMEOUT
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, socket.gaierror):
-            return "the host name cannot be resolved", "network.dns"
+            return "the host name cannot be resolved", ErrorCode.NETWORK_DNS
         if isinstance(cause, ConnectionRefusedError):
-            return "the connection was refused", "network.refused"
+            return "the connection was refused", ErrorCode.NETWORK_REFUSED
         if isinstance(cause, ssl.SSLError):
-            return "the TLS handshake failed", "network.tls"
+            return "the TLS handshake failed", ErrorCode.NETWORK_TLS
         cause = cause.__cause__ or cause.__context__
-    return "no connection could be made", "network.unreachable"
+    return "no connection could be made", ErrorCode.NETWORK_UNREACHABLE
 
 
 def _quoted_message(body: bytes, secrets: Iterable[Secret]) -> str:

@@ -10,6 +10,7 @@ from urllib.request import getproxies, proxy_bypass
 import httpcore
 import httpx
 
+from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError
 from opbx_cli.http.bounded_transport import BoundedTransport
 from opbx_cli.values import is_host, is_loopback
@@ -72,7 +73,7 @@ def tls_context() -> ssl.SSLContext:
     except (OSError, ssl.SSLError) as error:
         raise ConfigurationError(
             "the certificate authorities named by SSL_CERT_FILE or SSL_CERT_DIR cannot be read",
-            code="configuration.tls",
+            code=ErrorCode.CONFIGURATION_TLS,
         ) from error
 
 
@@ -103,7 +104,7 @@ def _proxy(address: str, context: ssl.SSLContext, *, named: str) -> httpcore.Pro
             f"{named} cannot be used: expected http://host:port or https://host:port",
             hint="give its address anew; in a user name or password, write @ as %40, / as %2F,"
             " # as %23 and ? as %3F",
-            code="configuration.proxy",
+            code=ErrorCode.CONFIGURATION_PROXY,
         )
     url = proxy.url
     return httpcore.Proxy(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import httpx
 
+from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import CredentialsError, OpbxError, RemoteError, UnreachableError
 from opbx_cli.http.connections import certificate_problem
 from opbx_cli.http.retries import TOO_MANY_REQUESTS, never_sent
@@ -37,20 +38,20 @@ def transport_failure(error: httpx.HTTPError, call: Call, host: str) -> OpbxErro
             f"cannot {call.purpose}: the TLS certificate of {host} is not trusted "
             f"({clean(certificate.verify_message)})",
             hint="for a private certificate authority set SSL_CERT_FILE to its PEM file",
-            code="network.tls",
+            code=ErrorCode.NETWORK_TLS,
         )
     if isinstance(error, httpx.TransportError) and never_sent(error):
         return UnreachableError(
             f"cannot {call.purpose}: no connection to OPBX could be made ({host})",
             hint=f"{HINT_ADDRESS}, and that it runs",
-            code="network.unreachable",
+            code=ErrorCode.NETWORK_UNREACHABLE,
         )
     late = isinstance(error, httpx.TimeoutException)
     what = "did not answer in time" if late else "closed the connection before its answer was whole"
     return UnreachableError(
         f"cannot {call.purpose}: OPBX ({host}) {what}",
         hint=HINT_LATER,
-        code="network.timeout" if late else "network.lost",
+        code=ErrorCode.NETWORK_TIMEOUT if late else ErrorCode.NETWORK_LOST,
         doubtful=True,
     )
 
@@ -70,21 +71,21 @@ def status_failure(
         return RemoteError(
             f"cannot {call.purpose}: OPBX does not take them (422){more}",
             hint="correct what it names, then run the same command again",
-            code="instance.invalid",
+            code=ErrorCode.INSTANCE_INVALID,
             http_status=status,
         )
     if status == TOO_MANY_REQUESTS:
         return UnreachableError(
             f"cannot {call.purpose}: too many requests for OPBX (429)",
             hint=HINT_LATER,
-            code="instance.rate_limited",
+            code=ErrorCode.INSTANCE_RATE_LIMITED,
             http_status=status,
         )
     if status >= httpx.codes.INTERNAL_SERVER_ERROR:
         return UnreachableError(
             f"cannot {call.purpose}: OPBX has trouble of its own ({status}){more}",
             hint=f"{HINT_LATER}; OPBX's log says what it is",
-            code="instance.trouble",
+            code=ErrorCode.INSTANCE_TROUBLE,
             http_status=status,
             doubtful=True,
         )
@@ -92,7 +93,7 @@ def status_failure(
     return RemoteError(
         f"cannot {call.purpose}: OPBX {what} ({status}){more}",
         hint=HINT_ADDRESS,
-        code="instance.refused",
+        code=ErrorCode.INSTANCE_REFUSED,
         http_status=status,
     )
 
@@ -101,7 +102,7 @@ def unintelligible(purpose: str, what: str) -> RemoteError:
     return RemoteError(
         f"cannot {purpose}: the answer is not OPBX's: {what}",
         hint=HINT_ADDRESS,
-        code="instance.unintelligible",
+        code=ErrorCode.INSTANCE_UNINTELLIGIBLE,
     )
 
 
@@ -111,7 +112,7 @@ def not_owner(role: str | None) -> CredentialsError:
     return CredentialsError(
         f"{NOT_OWNER}; this user's role is {shown}",
         hint="sign in as the owner",
-        code="instance.not_owner",
+        code=ErrorCode.INSTANCE_NOT_OWNER,
     )
 
 
@@ -120,13 +121,13 @@ def _unauthorized(call: Call, renewal: str) -> CredentialsError:
         return CredentialsError(
             "OPBX does not know this e-mail address with this password (401)",
             hint="check both; OPBX allows five sign-ins in a minute",
-            code="instance.rejected",
+            code=ErrorCode.INSTANCE_REJECTED,
             http_status=401,
         )
     return CredentialsError(
         f"cannot {call.purpose}: the OPBX token has expired or was revoked (401)",
         hint=renewal,
-        code="instance.signed_out",
+        code=ErrorCode.INSTANCE_SIGNED_OUT,
         http_status=401,
     )
 
@@ -136,12 +137,12 @@ def _forbidden(call: Call, more: str) -> CredentialsError:
         return CredentialsError(
             f"OPBX lets this user not sign in (403){more}",
             hint="the user and the organisation have to be active in OPBX",
-            code="instance.inactive",
+            code=ErrorCode.INSTANCE_INACTIVE,
             http_status=403,
         )
     return CredentialsError(
         f"cannot {call.purpose}: {NOT_OWNER} (403)",
         hint="sign in as the owner",
-        code="instance.not_owner",
+        code=ErrorCode.INSTANCE_NOT_OWNER,
         http_status=403,
     )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
+from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import DIFFERS, DONE, Interrupted, OpbxError, PartialError
 from opbx_cli.models import Settings
 from opbx_cli.operations.steps import Report, Result, StepId
@@ -147,7 +148,7 @@ class Tally:
             f"{len(self.unfinished)} of {_profiles(self.asked_for)} could not be brought in line: "
             f"{shown}{f' and {more} more' if more > 0 else ''}",
             hint="the reason stands with each profile; running the same command again is safe",
-            code="validate.some_failed",
+            code=ErrorCode.VALIDATE_SOME_FAILED,
         )
 
     def interrupted(self, cut_off: Sequence[Report], hint: str) -> Interrupted:

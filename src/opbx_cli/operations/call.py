@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from opbx_cli.callbacks import SESSION_UPDATE, VOICE
+from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError, OpbxError
 from opbx_cli.operations.key_ownership import OPBX_PREFIX
 from opbx_cli.remote import CallOrder, Delivery, DeliveryResult, PlacedCall
@@ -80,20 +81,20 @@ class CallResult:
                 f"the {what} got no answer: {failed.detail}",
                 hint="start what is to answer there; "
                 f"`opbx webhook-url{self.profile_option}` shows where calls go",
-                code="call.unreachable",
+                code=ErrorCode.CALL_UNREACHABLE,
             )
         if failed.result is DeliveryResult.DELIVERED:
             return OpbxError(
                 f"the {what} was taken with a made-up key",
                 hint="see that OPBX answers there and checks callbacks; until then anybody who "
                 "knows the URL can send them",
-                code="call.wrong_key_taken",
+                code=ErrorCode.CALL_WRONG_KEY_TAKEN,
                 http_status=failed.http_status,
             )
         return OpbxError(
             f"the {what} was refused: {failed.detail}",
             hint=self._hint_of_refusal(failed),
-            code="call.refused",
+            code=ErrorCode.CALL_REFUSED,
             http_status=failed.http_status,
         )
 
@@ -126,7 +127,7 @@ class CallResult:
         return OpbxError(
             f"{so}: {lacking or 'the sandbox does not say why'}",
             hint=f"`opbx validate{self.profile_option}` sets the domain up",
-            code="call.not_set_up",
+            code=ErrorCode.CALL_NOT_SET_UP,
         )
 
 
@@ -140,7 +141,7 @@ def check_sandbox(active: ActiveSettings) -> None:
         raise ConfigurationError(
             f"{clean(url)} is not a sandbox: only a sandbox on this computer places calls",
             hint="`opbx sandbox` serves one, and prints the variables that point opbx at it",
-            code="configuration.no_sandbox",
+            code=ErrorCode.CONFIGURATION_NO_SANDBOX,
         )
 
 

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import UsageError
 from opbx_cli.models import (
     DEFAULT_API_BASE_URL,
@@ -118,13 +119,13 @@ def require_complete(settings: Settings, *, before: Settings | None = None) -> N
         raise UsageError(
             "the domain UUID is missing",
             hint="give it with `--domain-uuid UUID`",
-            code="usage.missing",
+            code=ErrorCode.USAGE_MISSING,
         )
     if settings.domain_api_key is None:
         raise UsageError(
             _why_no_api_key(settings, before),
             hint="give it with `--api-key-stdin`, `--api-key-file PATH` or `--api-key-env NAME`",
-            code="usage.missing",
+            code=ErrorCode.USAGE_MISSING,
         )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError, NotFoundError, OpbxError, RemoteError
 from opbx_cli.operations.desired import STORED_KEY_PATH, Change, Choices
 from opbx_cli.operations.key_ownership import KeyAction
@@ -42,7 +43,7 @@ def inspect(client: Client) -> Inspection:
         inactive = RemoteError(
             f"the domain {name} is not active in Cloudonix: it takes no calls",
             hint="activate the domain in the Cloudonix Cockpit, then run the same command again",
-            code="domain.inactive",
+            code=ErrorCode.DOMAIN_INACTIVE,
         )
         return Inspection((connected, *failed_steps(StepId.DOMAIN, inactive)), None)
     package = f", package {domain.package}" if domain.package else ""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from opbx_cli.callbacks import endpoints
+from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError, OpbxError, RemoteError
 from opbx_cli.models import (
     DEFAULT_NO_ANSWER_TIMEOUT,
@@ -192,7 +193,7 @@ def hand_over(
             RemoteError(
                 f"OPBX took the settings but kept others: {', '.join(differing)}",
                 hint="look at the settings page of OPBX",
-                code="instance.not_applied",
+                code=ErrorCode.INSTANCE_NOT_APPLIED,
             )
         )
     return None if warning is None else f"OPBX says: {warning}"
@@ -233,13 +234,13 @@ def require_link(active: ActiveSettings) -> str:
         raise ConfigurationError(
             "the environment names no OPBX",
             hint=f"set {INSTANCE_URL} and {INSTANCE_TOKEN}",
-            code="instance.not_linked",
+            code=ErrorCode.INSTANCE_NOT_LINKED,
         )
     if url is None:
         raise ConfigurationError(
             "this profile is not linked to an OPBX",
             hint=f"`opbx instance connect URL{active.profile_option}` links it",
-            code="instance.not_linked",
+            code=ErrorCode.INSTANCE_NOT_LINKED,
         )
     return url
 
@@ -277,7 +278,7 @@ def plan_push(
         raise ConfigurationError(
             "the domain's name is not known yet, and OPBX finds the domain of a call by it",
             hint="`opbx validate` reads it from Cloudonix",
-            code="instance.no_domain_name",
+            code=ErrorCode.INSTANCE_NO_DOMAIN_NAME,
         )
     sent: dict[str, str | int | Secret | None] = {
         name: value
@@ -390,7 +391,7 @@ def _given(values: Mapping[str, object]) -> GivenSettings:
         raise RemoteError(
             f"OPBX has a value that cannot be saved here: {error}",
             hint="correct it on the settings page of OPBX",
-            code="instance.unfit",
+            code=ErrorCode.INSTANCE_UNFIT,
         ) from None
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError
 from opbx_cli.key_shapes import has_key_shape, looks_like_key
 from opbx_cli.models import DEFAULT_API_BASE_URL, RecordingFormat
@@ -86,7 +87,7 @@ def refused(file: str, where: str, why: str) -> ConfigurationError:
     return ConfigurationError(
         f"{file}: {where}: {why}",
         hint="nothing was changed; docs/manifest.schema.json describes a manifest",
-        code="configuration.manifest",
+        code=ErrorCode.CONFIGURATION_MANIFEST,
     )
 
 
@@ -176,7 +177,9 @@ class _Table:
 
 def _toml(content: bytes, file: str) -> dict[str, object]:
     if len(content) > SIZE_MAX:
-        raise ConfigurationError(f"{file}: larger than 1 MiB", code="configuration.manifest")
+        raise ConfigurationError(
+            f"{file}: larger than 1 MiB", code=ErrorCode.CONFIGURATION_MANIFEST
+        )
     if max(map(len, content.split(b"\n"))) > LINE_MAX:
         raise refused(file, "the file", "it has a line of more than 16 KiB")
     try:

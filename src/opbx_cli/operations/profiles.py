@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError, OpbxError, UsageError
 from opbx_cli.key_shapes import looks_like_key
 from opbx_cli.models import DEFAULT_PROFILE_NAME, SETTING_NAMES, KeyState, Settings
@@ -87,7 +88,7 @@ def rename(contents: StoreContents, old: str, new: str) -> StoreContents:
     if new not in contents.profiles:
         refuse_key(new)
     if new != old and new in contents.profiles:
-        raise UsageError("a profile of the new name exists already", code="profile.exists")
+        raise UsageError("a profile of the new name exists already", code=ErrorCode.PROFILE_EXISTS)
     return replace(
         contents,
         profiles={new if name == old else name: kept for name, kept in contents.profiles.items()},

@@ -7,14 +7,15 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeVar
 
+from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import Interrupted, OpbxError, PartialError, RemoteError, UnreachableError
 from opbx_cli.models import Secret
 from opbx_cli.operations.desired import KEY_PATH, Change
 
 T = TypeVar("T")
 
-NOT_SHOWN = "remote.not_shown"
-UNINTELLIGIBLE = ("remote.unintelligible", "instance.unintelligible")
+NOT_SHOWN = ErrorCode.REMOTE_NOT_SHOWN
+UNINTELLIGIBLE = (ErrorCode.REMOTE_UNINTELLIGIBLE, ErrorCode.INSTANCE_UNINTELLIGIBLE)
 
 
 class StepId(StrEnum):
@@ -141,7 +142,7 @@ class Report:
         left = next(step for step in self.steps if step.wants is not None)
         verb = "was skipped" if left.status is Status.SKIPPED else "is only partly done"
         return PartialError(
-            f"{left.id} {verb}: {left.detail}", hint=left.wants, code="validate.wants_yes"
+            f"{left.id} {verb}: {left.detail}", hint=left.wants, code=ErrorCode.VALIDATE_WANTS_YES
         )
 
 
@@ -212,5 +213,5 @@ def not_applied(what: str) -> RemoteError:
     return RemoteError(
         f"Cloudonix accepted the change but did not make it: {what}",
         hint="run the same command again; if it stays so, make the change in the Cockpit",
-        code="remote.not_applied",
+        code=ErrorCode.REMOTE_NOT_APPLIED,
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
 
+from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import NotFoundError, UsageError
 from opbx_cli.remote import Trunk
 from opbx_cli.values import clean
@@ -130,7 +131,7 @@ def find(trunks: tuple[Trunk, ...], wanted: str) -> Trunk:
         raise UsageError(
             f"{len(found)} trunks fit: {', '.join(map(_in_words, found))}",
             hint="name the one by its UUID: `opbx trunks show UUID`",
-            code="usage.ambiguous",
+            code=ErrorCode.USAGE_AMBIGUOUS,
         )
     names = {name: clean(trunk.name or "") for name, trunk in named}
     near = [names[one] for one in get_close_matches(folded, names, n=3)]
@@ -138,7 +139,7 @@ def find(trunks: tuple[Trunk, ...], wanted: str) -> Trunk:
     raise NotFoundError(
         f"no trunk of this domain has that name, id or UUID{nearest}",
         hint="`opbx trunks list --direction all` shows them",
-        code="trunk.not_found",
+        code=ErrorCode.TRUNK_NOT_FOUND,
     )
 
 

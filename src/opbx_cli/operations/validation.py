@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError, OpbxError
 from opbx_cli.operations.converge import Circumstances, Convergence
 from opbx_cli.operations.desired import STORED_KEY_PATH, Choices, Desired, KeyPlan
@@ -254,7 +255,7 @@ class Validation:
         error = ConfigurationError(
             "the profile's webhook key is changed by somebody else again and again",
             hint="run the same command again when nobody else changes it",
-            code="profile.moving",
+            code=ErrorCode.PROFILE_MOVING,
         )
         yield from failed_steps(StepId.DOMAIN_PROFILE, error)
 

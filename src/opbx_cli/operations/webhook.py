@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from opbx_cli.callbacks import Endpoints, endpoints
+from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError
 from opbx_cli.settings import (
     OPBX_WEBHOOK_VARIABLES,
@@ -39,7 +40,7 @@ def resolve_webhook_url(
             "no webhook base URL: Cloudonix would not know where to send calls",
             hint=f"{_setting_it(active)}, or set {' or '.join(OPBX_WEBHOOK_VARIABLES)}, "
             "or name OPBX's .env with --env-file",
-            code="configuration.webhook_url",
+            code=ErrorCode.CONFIGURATION_WEBHOOK_URL,
         )
     doubts = _doubts(base.url)
     if doubts and production:
@@ -47,7 +48,7 @@ def resolve_webhook_url(
             f"the webhook base URL (from {base.source}) {doubts[0]}: "
             "refused with OPBX_APPLICATION_MODE=production",
             hint=f"{_setting_it(active)}, to an https address on the internet",
-            code="configuration.webhook_url",
+            code=ErrorCode.CONFIGURATION_WEBHOOK_URL,
         )
     return WebhookUrl(
         base_url=base.url,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError, Interrupted, OpbxError, PartialError, RemoteError
 from opbx_cli.models import KeyMemory, KeyState, Secret, Settings
 from opbx_cli.operations.configure import new_webhook_key
@@ -120,7 +121,7 @@ class KeyRotation:
             raise ConfigurationError(
                 f"OPBX does not have this domain saved, but {remote.domain_uuid or 'none'}",
                 hint=f"`opbx instance push{self._option}` hands it this profile's settings",
-                code="webhook_key.other_domain",
+                code=ErrorCode.WEBHOOK_KEY_OTHER_DOMAIN,
             )
         planned = self._planned_handover(remote, settings.webhook_base_url)
         if planned.conflict is not None:
@@ -128,7 +129,7 @@ class KeyRotation:
                 planned.conflict,
                 hint=f"`opbx configure --webhook-base-url {planned.base_url}{self._option}` takes "
                 "OPBX's URL",
-                code="webhook_key.conflict",
+                code=ErrorCode.WEBHOOK_KEY_CONFLICT,
             )
         snapshot = Snapshot(self._domain, ())
         takeovers = takeovers_by_push(settings, snapshot, planned.base_url)
@@ -137,7 +138,7 @@ class KeyRotation:
                 "OPBX would take over what goes elsewhere when it is given the key: "
                 f"{Wording().taken(takeovers)}",
                 hint=f"`opbx validate{self._option}` says what to do about it",
-                code="webhook_key.takeover",
+                code=ErrorCode.WEBHOOK_KEY_TAKEOVER,
             )
 
     def _planned_handover(
@@ -247,7 +248,7 @@ class KeyRotation:
         if shows_key(domain.profile):
             raise doubt or RemoteError(
                 "Cloudonix accepted the new webhook key but kept another one",
-                code="remote.not_applied",
+                code=ErrorCode.REMOTE_NOT_APPLIED,
             )
         tail = None if shown is None else masked_tail(shown)
         if doubt is not None and not (tail and key.reveal().endswith(tail)):
@@ -267,7 +268,7 @@ class KeyRotation:
                 f"the new webhook key is saved here, but it was not sent: {error.message}; and the "
                 f"old one could not be saved again: {problem.message}",
                 hint=f"`opbx validate{self._option}` saves the key that is in force",
-                code="webhook_key.partial",
+                code=ErrorCode.WEBHOOK_KEY_PARTIAL,
             )
         return error.with_more(
             "; opbx keeps the old webhook key",
@@ -297,7 +298,7 @@ class KeyRotation:
                 "the new webhook key is saved here and Cloudonix has it, but that could not be "
                 f"noted: {problem.message}",
                 hint=f"`opbx validate{self._option}` notes it",
-                code="webhook_key.partial",
+                code=ErrorCode.WEBHOOK_KEY_PARTIAL,
             ) from problem
 
     def _save(self, settings: Settings, *, expected: Secret | None) -> None:

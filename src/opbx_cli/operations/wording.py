@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import RemoteError
 from opbx_cli.models import Secret
 from opbx_cli.operations.desired import KeyPlan
@@ -76,7 +77,7 @@ class Wording:
         return RemoteError(
             f"somebody put another webhook key ({named(key.shown)}) in force while this ran",
             hint=f"`opbx validate{self.profile_option}` looks again",
-            code="webhook_key.replaced",
+            code=ErrorCode.WEBHOOK_KEY_REPLACED,
         )
 
 

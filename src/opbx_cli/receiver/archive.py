@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Self
 
 from opbx_cli import file_permissions, private_files
+from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError, OpbxError
 from opbx_cli.receiver.callback import METHOD_MAX, Headers, Request, shown
 from opbx_cli.receiver.save_limit import REFUSED, FolderUsage, SaveLimit, Usage
@@ -137,7 +138,8 @@ class Archive:
                 )
                 return None
             raise OpbxError(
-                f"the callback could not be saved: {error.strerror}", code="callback.not_saved"
+                f"the callback could not be saved: {error.strerror}",
+                code=ErrorCode.CALLBACK_NOT_SAVED,
             ) from error
         self._usage.add(new, is_refused=is_refused)
         return stem

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from opbx_cli import file_permissions, private_files
+from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import StoreError
 from opbx_cli.store.lock import locked
 
@@ -110,7 +111,7 @@ class AuditLog:
             reason = file_permissions.reason(error)
             raise StoreError(
                 f"the audit trail {self.path} could not be written: {reason}",
-                code="store.history",
+                code=ErrorCode.STORE_HISTORY,
             ) from error
 
     def read(self) -> AuditHistory:

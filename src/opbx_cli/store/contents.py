@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError
 from opbx_cli.models import Settings
 
@@ -35,13 +36,13 @@ class StoreContents:
             raise ConfigurationError(
                 "no default profile",
                 hint=f"choose one with `opbx profiles use NAME` ({self._names})",
-                code="profile.no_default",
+                code=ErrorCode.PROFILE_NO_DEFAULT,
             )
         if chosen not in self.profiles:
             raise ConfigurationError(
                 "no profile has that name",
                 hint=f"`opbx profiles list` shows what is stored ({self._names})",
-                code="profile.not_found",
+                code=ErrorCode.PROFILE_NOT_FOUND,
             )
         return chosen, self.profiles[chosen]
 
@@ -51,7 +52,7 @@ class StoreContents:
             raise ConfigurationError(
                 "no profile is stored",
                 hint="save a first one with `opbx configure`",
-                code="profile.none",
+                code=ErrorCode.PROFILE_NONE,
             )
 
     @property

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from opbx_cli import file_permissions
+from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError, StoreError
 from opbx_cli.store.key_slots import SlotKind
 from opbx_cli.store.key_source import KEY_FILE_VARIABLE, KEY_VARIABLE, KeySource
@@ -19,9 +20,9 @@ OTHER_WAYS = "see the other ways to open the store with `opbx key status`"
 
 _GIVE_KEY = f"or name the file it is in: `export {KEY_FILE_VARIABLE}=PATH`"
 _WORDS = {
-    "store.altered": "was altered or damaged",
-    "store.incomplete": "is not a complete store",
-    "store.newer": "is not for this version of opbx",
+    ErrorCode.STORE_ALTERED: "was altered or damaged",
+    ErrorCode.STORE_INCOMPLETE: "is not a complete store",
+    ErrorCode.STORE_NEWER: "is not for this version of opbx",
 }
 
 
@@ -30,12 +31,12 @@ def not_configured(paths: StorePaths) -> ConfigurationError:
         return ConfigurationError(
             f"not configured: there is no {paths.store}, but its backup {paths.backup} is there",
             hint=f"bring it back with `{_restoring(paths)}`",
-            code="store.missing",
+            code=ErrorCode.STORE_MISSING,
         )
     return ConfigurationError(
         f"not configured: there is no {paths.store}",
         hint="save a first profile with `opbx configure`",
-        code="store.missing",
+        code=ErrorCode.STORE_MISSING,
     )
 
 
@@ -44,7 +45,7 @@ def backup_without_store(paths: StorePaths) -> StoreError:
         f"{paths.store} is missing, but its backup {paths.backup} is there:"
         f" no new store was started (for that, first `{_backup_away(paths)}`)",
         hint=f"bring the backup back with `{_restoring(paths)}`",
-        code="store.missing",
+        code=ErrorCode.STORE_MISSING,
     )
 
 
@@ -66,7 +67,7 @@ def unfit_to_save(paths: StorePaths, problem: UnfitStore | ValueError, *, state:
     )
     return StoreError(
         f"{paths.store} was not saved, the check before saving failed: {reason}; {state}",
-        code="store.not_saved",
+        code=ErrorCode.STORE_NOT_SAVED,
     )
 
 
@@ -74,7 +75,7 @@ def not_saved(path: Path, error: OSError, *, state: str) -> StoreError:
     return StoreError(
         f"{path} could not be written: {file_permissions.reason(error)}; {state}",
         hint=file_permissions.access_hint(path, error) or _disk_hint(path.parent),
-        code="store.not_saved",
+        code=ErrorCode.STORE_NOT_SAVED,
     )
 
 
@@ -83,7 +84,7 @@ def not_confirmed(paths: StorePaths, error: OSError) -> StoreError:
         f"{paths.store} is saved and in place, but the system could not confirm that it is on"
         f" the disk ({file_permissions.reason(error)}): a power failure now may undo this change",
         hint=_disk_hint(paths.config),
-        code="store.not_saved",
+        code=ErrorCode.STORE_NOT_SAVED,
     )
 
 
@@ -102,7 +103,7 @@ def wrong_key(paths: StorePaths, key: KeySource | None, *, own_files: list[Path]
     return StoreError(
         f"wrong key: {where} does not open {paths.store} (the store itself looks whole)",
         hint=hint,
-        code="store.wrong_key",
+        code=ErrorCode.STORE_WRONG_KEY,
     )
 
 
@@ -122,7 +123,7 @@ def no_key(paths: StorePaths, *, own_files: list[Path], kinds: frozenset[SlotKin
     return StoreError(
         f"no key for {paths.store}: {reason}, and {KEY_VARIABLE} is not set",
         hint=hint,
-        code="store.no_key",
+        code=ErrorCode.STORE_NO_KEY,
     )
 
 
@@ -131,7 +132,7 @@ def wrong_passphrase(paths: StorePaths) -> StoreError:
         f"wrong passphrase: it does not open {paths.store} (the store itself looks whole,"
         f" {UNCHANGED})",
         hint=f"try again, or {OTHER_WAYS}",
-        code="store.wrong_key",
+        code=ErrorCode.STORE_WRONG_KEY,
     )
 
 
@@ -139,13 +140,13 @@ def no_backup(paths: StorePaths) -> ConfigurationError:
     return ConfigurationError(
         f"there is no {paths.backup}: it is written by the second save; {UNCHANGED}",
         hint="`opbx profiles list` shows what is stored",
-        code="store.no_backup",
+        code=ErrorCode.STORE_NO_BACKUP,
     )
 
 
 def unfit_backup(paths: StorePaths, problem: UnfitStore) -> StoreError:
     hint = f"the store itself is whole; put its backup aside with `{_backup_away(paths)}`"
-    if problem.code == "store.newer":
+    if problem.code == ErrorCode.STORE_NEWER:
         hint = _unfit_hint(paths, problem.code)
     return StoreError(
         f"the backup {paths.backup} {_WORDS[problem.code]}: {problem.reason}",
@@ -170,7 +171,7 @@ def backup_not_rotated(paths: StorePaths, error: OSError) -> StoreError:
         f" replaced: {file_permissions.reason(error)}; the old keys still open the backup, and"
         " were kept",
         hint="finish with `opbx key rotate`",
-        code="store.not_saved",
+        code=ErrorCode.STORE_NOT_SAVED,
     )
 
 
@@ -178,7 +179,7 @@ def last_slot(paths: StorePaths) -> StoreError:
     return StoreError(
         f"nothing would open {paths.store} any more: this is its last key; {UNCHANGED}",
         hint="first add another one: `opbx key add --kind keyfile`",
-        code="store.last_key",
+        code=ErrorCode.STORE_LAST_KEY,
     )
 
 
@@ -188,7 +189,7 @@ def no_other_key(paths: StorePaths, others: list[str]) -> StoreError:
         f" opens {paths.store}; {UNCHANGED}",
         hint=f"name one of them: `export {KEY_FILE_VARIABLE}=PATH`, or add another one:"
         " `opbx key add --kind keyfile`",
-        code="store.last_key",
+        code=ErrorCode.STORE_LAST_KEY,
     )
 
 
@@ -196,7 +197,7 @@ def too_many_keys(paths: StorePaths, bound: str) -> StoreError:
     return StoreError(
         f"{paths.store} has {bound} already, which is as many as it may have; {UNCHANGED}",
         hint="remove one with `opbx key remove ID`",
-        code="store.too_many_keys",
+        code=ErrorCode.STORE_TOO_MANY_KEYS,
     )
 
 
@@ -208,7 +209,7 @@ def keys_not_at_hand(slots: list[tuple[str, str]]) -> StoreError:
         f"these keys are not at hand, and would open the store no more: {words}; {UNCHANGED}",
         hint=f"name the key with `export {KEY_FILE_VARIABLE}=PATH`, or leave them out on purpose:"
         f" `opbx key rotate {drops}`",
-        code="store.key_not_at_hand",
+        code=ErrorCode.STORE_KEY_NOT_AT_HAND,
     )
 
 
@@ -225,8 +226,8 @@ def _restoring(paths: StorePaths) -> str:
     return f"cp -p {file_permissions.quoted(paths.backup)} {file_permissions.quoted(paths.store)}"
 
 
-def _unfit_hint(paths: StorePaths, code: str) -> str:
-    if code == "store.newer":
+def _unfit_hint(paths: StorePaths, code: ErrorCode) -> str:
+    if code == ErrorCode.STORE_NEWER:
         return "bring opbx up to date with `pip install --upgrade opbx-cli`"
     if os.path.lexists(paths.backup):
         return f"go back to the save before with `{_restoring(paths)}`"

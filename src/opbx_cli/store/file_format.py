@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from opbx_cli.error_codes import ErrorCode
 from opbx_cli.store import crypto, key_slots, strict_toml
 from opbx_cli.store.key_slots import Slot
 from opbx_cli.store.strict_toml import (
@@ -134,9 +135,9 @@ def with_tag(signed: bytes, tag: bytes) -> bytes:
 def _split_tag(data: bytes) -> tuple[bytes, bytes]:
     before, found, rest = data.rpartition(_TAG_START)
     if not data:
-        raise UnfitStore("it is empty", code="store.incomplete")
+        raise UnfitStore("it is empty", code=ErrorCode.STORE_INCOMPLETE)
     if not found or len(rest) < _TAG_LENGTH + len(_TAG_END):
-        raise UnfitStore("it ends before its authentication tag", code="store.incomplete")
+        raise UnfitStore("it ends before its authentication tag", code=ErrorCode.STORE_INCOMPLETE)
     text = rest.removesuffix(_TAG_END)
     if len(text) != _TAG_LENGTH:
         raise UnfitStore("bytes follow its authentication tag")
@@ -172,7 +173,7 @@ def _check_version(tree: Table) -> None:
     if version > VERSION:
         raise UnfitStore(
             f"its format is version {version}, and this opbx knows version {VERSION}",
-            code="store.newer",
+            code=ErrorCode.STORE_NEWER,
         )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from opbx_cli import file_permissions
+from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import StoreError, UsageError
 from opbx_cli.models import Secret
 from opbx_cli.store import crypto, error_messages, key_source, sealing, unlock
@@ -209,7 +210,9 @@ def _new_key(kind: SlotKind, passphrase: Secret | None) -> RawKey:
     if kind is not SlotKind.PASSPHRASE:
         return RawKey(crypto.random_bytes(crypto.KEY_BYTES))
     if passphrase is None:
-        raise UsageError("a passphrase is needed for this kind of key", code="usage.passphrase")
+        raise UsageError(
+            "a passphrase is needed for this kind of key", code=ErrorCode.USAGE_PASSPHRASE
+        )
     return unlock.new_key(passphrase)
 
 
@@ -357,7 +360,7 @@ def check_ids(content: Document, ids: frozenset[str]) -> None:
         raise UsageError(
             f"no key of this store has that id (there is {known})",
             hint="`opbx key status` lists them",
-            code="key.not_found",
+            code=ErrorCode.KEY_NOT_FOUND,
         )
 
 

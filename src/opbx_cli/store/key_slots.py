@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from opbx_cli.error_codes import ErrorCode
 from opbx_cli.store import crypto, strict_toml
 from opbx_cli.store.strict_toml import (
     Table,
@@ -155,7 +156,7 @@ def _kind(entry: Table) -> SlotKind:
         return SlotKind(text_of(entry, "kind"))
     except ValueError:
         raise UnfitStore(
-            "it has a key slot of a kind that this opbx does not know", code="store.newer"
+            "it has a key slot of a kind that this opbx does not know", code=ErrorCode.STORE_NEWER
         ) from None
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opbx_cli import file_permissions, private_files
+from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError, StoreError, UsageError
 from opbx_cli.key_shapes import path_may_be_key
 from opbx_cli.models import Secret
@@ -83,7 +84,7 @@ class KeySource:
             raise StoreError(
                 f"{KEY_FILE_VARIABLE} names {self.path}, and there is no such file",
                 hint=hint,
-                code="store.key_source",
+                code=ErrorCode.STORE_KEY_SOURCE,
             )
         return raw_key(content, origin=f"the key file {self.path}", hint=hint)
 
@@ -130,7 +131,7 @@ def remove_key_file(path: Path) -> bool:
 def raw_key(text: str, *, origin: str, hint: str) -> bytes:
     """Return the key that a text holds; `origin` names it where it holds none."""
     if not text.strip():
-        raise StoreError(f"{origin} is empty", hint=hint, code="store.key_source")
+        raise StoreError(f"{origin} is empty", hint=hint, code=ErrorCode.STORE_KEY_SOURCE)
     try:
         return crypto.raw_key_from_text(text)
     except crypto.MalformedKey:
@@ -138,7 +139,7 @@ def raw_key(text: str, *, origin: str, hint: str) -> bytes:
             f"{origin} is malformed: a store key is {crypto.RAW_KEY_PREFIX} and 48 more"
             " characters, all of them (was it cut when it was copied?)",
             hint=hint,
-            code="store.key_source",
+            code=ErrorCode.STORE_KEY_SOURCE,
         ) from None
 
 
@@ -146,7 +147,7 @@ def _empty(variable: str) -> StoreError:
     return StoreError(
         f"{variable} is set but empty (a missing secret in CI expands to nothing)",
         hint=_unset_hint(variable),
-        code="store.key_source",
+        code=ErrorCode.STORE_KEY_SOURCE,
     )
 
 
@@ -156,7 +157,7 @@ def _misplaced_key() -> StoreError:
         " what it holds is not shown",
         hint=f"the key itself belongs into {KEY_VARIABLE}, and the path of its file (with a slash,"
         f" as in ./NAME) into {KEY_FILE_VARIABLE}; for neither, `unset {KEY_FILE_VARIABLE}`",
-        code="store.key_source",
+        code=ErrorCode.STORE_KEY_SOURCE,
     )
 
 

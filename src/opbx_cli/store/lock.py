@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from opbx_cli import file_permissions, private_files
+from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import StoreError
 from opbx_cli.store import error_messages
 
@@ -98,7 +99,7 @@ def _wait(path: Path, descriptor: int, *, timeout: float, doing: str) -> None:
                     f" {error_messages.UNCHANGED}",
                     hint=f"see which one with `fuser -v {file_permissions.quoted(path)}`,"
                     " then try again",
-                    code="store.locked",
+                    code=ErrorCode.STORE_LOCKED,
                 )
             time.sleep(POLL_INTERVAL)
     except OSError as error:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Protocol, TypeVar
 
+from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import StoreError
 
 SERVICE = "opbx"
@@ -115,7 +116,7 @@ def _system_backend() -> Backend:
         raise StoreError(
             f"the key ring needs a package that is not installed; {_STATE}",
             hint="install it with `pip install 'opbx-cli[keyring]'`",
-            code="store.key_ring",
+            code=ErrorCode.STORE_KEY_RING,
         ) from None
     for module, name in _BACKENDS.get(sys.platform, _FREE_DESKTOP):
         backend = _backend(module, name)
@@ -141,5 +142,5 @@ def _refused(problem: str) -> StoreError:
     return StoreError(
         f"the {LOCATION} {problem}; {_STATE}",
         hint="unlock it, or see the other ways to open the store with `opbx key status`",
-        code="store.key_ring",
+        code=ErrorCode.STORE_KEY_RING,
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from opbx_cli.error_codes import ErrorCode
 from opbx_cli.store import crypto
 
 Table = Mapping[str, object]
@@ -18,7 +19,7 @@ INTEGERS = range(-(2**63), 2**63)
 class UnfitStore(Exception):
     """Why bytes are no store to work with: a reason without any value, and its error code."""
 
-    def __init__(self, reason: str, *, code: str = "store.altered") -> None:
+    def __init__(self, reason: str, *, code: ErrorCode = ErrorCode.STORE_ALTERED) -> None:
         super().__init__(reason)
         self.reason = reason
         self.code = code

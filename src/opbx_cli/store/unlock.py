@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import StoreError, UsageError
 from opbx_cli.models import Secret
 from opbx_cli.store import crypto, error_messages, key_source, sealing
@@ -197,7 +198,7 @@ class AvailableKeys:
             raise StoreError(
                 f"wrong key: {origin} does not open {self._paths.store}",
                 hint=error_messages.OTHER_WAYS,
-                code="store.wrong_key",
+                code=ErrorCode.STORE_WRONG_KEY,
             )
         return match
 
@@ -249,7 +250,7 @@ def new_key(passphrase: Secret) -> RawKey:
         raise UsageError(
             f"expected a passphrase of {PASSPHRASE_MIN} to {PASSPHRASE_MAX} characters, none of"
             " them a control character",
-            code="usage.passphrase",
+            code=ErrorCode.USAGE_PASSPHRASE,
         )
     argon2 = Argon2(
         crypto.random_bytes(ARGON2_SALT_BYTES), ARGON2_MEMORY, ARGON2_PASSES, ARGON2_LANES
@@ -286,5 +287,5 @@ def _derive(text: bytes, argon2: Argon2) -> bytes:
             f"checking a passphrase takes {argon2.memory // 1024} MiB of memory, and there is"
             " not as much; nothing was changed",
             hint="see what is free with `free -m`",
-            code="store.no_key",
+            code=ErrorCode.STORE_NO_KEY,
         ) from None
