@@ -32,6 +32,7 @@ STORE = {"cryptography", "tomli_w", "tomllib"}
 # The modules of the command line that all commands have in common.
 LIGHT = {
     "app",
+    "command_line",
     "failures",
     "inherited_signals",
     "main",
@@ -39,6 +40,7 @@ LIGHT = {
     "output",
     "signals",
     "terminals",
+    "topics",
     "tree",
     "ui",
 }

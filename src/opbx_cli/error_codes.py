@@ -98,7 +98,7 @@ class ErrorCode(StrEnum):
         "usage",
         2,
         "the command line is not one that opbx knows",
-        "`opbx COMMAND --help` shows what it takes",
+        "the command's `--help` shows what it takes",
     )
     USAGE_AMBIGUOUS = (
         "usage.ambiguous",
@@ -583,13 +583,13 @@ class ErrorCode(StrEnum):
     EXEC_NOT_RUNNABLE = (
         "exec.not_runnable",
         126,
-        "the command of `opbx exec` cannot be run",
+        "the command that `exec` was to run cannot be run",
         "make it executable",
     )
     EXEC_NOT_FOUND = (
         "exec.not_found",
         127,
-        "the command of `opbx exec` was not found",
+        "the command that `exec` was to run was not found",
         "check its name and PATH",
     )
     INTERRUPTED = (

@@ -8,28 +8,15 @@ they carry.
 
 from __future__ import annotations
 
-import difflib
 from typing import Any
 
 import typer
 
+from opbx_cli.cli.command_line import meant_command, meant_option
 from opbx_cli.errors import OpbxError, UsageError
 
 # What Typer raises for a command line that it does not take: the base of its public exception.
 Misuse: type[Exception] = typer.BadParameter.__mro__[1]
-
-SHARED_OPTIONS = (
-    "--profile",
-    "-p",
-    "--output",
-    "-o",
-    "--json",
-    "--no-input",
-    "--quiet",
-    "-q",
-    "--verbose",
-    "-v",
-)
 
 
 def usage_error(error: Exception, argv: list[str], root: Any) -> OpbxError:
@@ -39,7 +26,27 @@ def usage_error(error: Exception, argv: list[str], root: Any) -> OpbxError:
         path, command = context.command_path, context.command
     else:
         path, command = _typed_command(argv, root)
-    return UsageError(f"{path}: {_reason(error, command, argv)}", hint=f"`{path} --help`")
+    hint = f"`{path} --help`"
+    if _is_unknown_command(error, command):
+        meant = meant_command(argv, root.entries)
+        if meant is not None:
+            return UsageError(f"{path}: no such command", hint=f"did you mean `opbx {meant}`?")
+    if path == "opbx configure" and _option_of(error) in ("--api-key", "--webhook-key"):
+        hint = (
+            f"`{_option_of(error)}-stdin` reads it; if a key was typed here, it is in the shell's "
+            "history now: replace it"
+        )
+    return UsageError(f"{path}: {_reason(error, command)}", hint=hint)
+
+
+def _is_unknown_command(error: Exception, command: Any) -> bool:
+    is_about_more = _option_of(error) is not None or isinstance(error, typer.BadParameter)
+    return bool(getattr(command, "commands", ())) and not is_about_more
+
+
+def _option_of(error: Exception) -> str | None:
+    option: str | None = getattr(error, "option_name", None)
+    return option
 
 
 def _typed_command(argv: list[str], root: Any) -> tuple[str, Any]:
@@ -52,15 +59,13 @@ def _typed_command(argv: list[str], root: Any) -> tuple[str, Any]:
     return path, command
 
 
-def _reason(error: Exception, command: Any, argv: list[str]) -> str:
+def _reason(error: Exception, command: Any) -> str:
     commands = list(getattr(command, "commands", ()))
     options = [name for param in command.params for name in param.opts]
-    option: str | None = getattr(error, "option_name", None)
+    option = _option_of(error)
     if option is not None and hasattr(error, "possibilities"):
-        if option in SHARED_OPTIONS and commands:
-            return f"{option} stands behind the command, as in `opbx trunks list --json`"
-        close = difflib.get_close_matches(option, options, n=1)
-        return "no such option" + (f"; did you mean {close[0]}?" if close else "")
+        meant = meant_option(option, options)
+        return "no such option" + (f"; did you mean {meant}?" if meant else "")
     if option is not None:
         name = option if option in options else "an option"
         return f"{name} is used without its value, or with one that it does not take"
@@ -70,12 +75,10 @@ def _reason(error: Exception, command: Any, argv: list[str]) -> str:
             return f"{_name(error)} is missing"
         return f"the value of {_name(error)} is not valid"
     if commands:
-        typed = [word for word in argv if not word.startswith("-")]
-        close = difflib.get_close_matches(typed[-1] if typed else "", commands, n=1)
-        return "no such command" + (
-            f"; did you mean {close[0]}?" if close else f": one of {', '.join(commands)}"
-        )
-    return "more arguments than it takes"
+        return f"no such command: one of {', '.join(commands)}"
+    is_about_profile = "--profile" in options and not hasattr(command, "commands")
+    more = "; `--profile NAME` names a profile" if is_about_profile else ""
+    return f"more arguments than it takes{more}"
 
 
 def _name(error: typer.BadParameter) -> str:

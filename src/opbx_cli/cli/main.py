@@ -11,7 +11,10 @@ import typer
 
 from opbx_cli import __version__
 from opbx_cli.cli.app import App
+from opbx_cli.cli.command_line import asking_for_help, with_options_behind
 from opbx_cli.cli.failures import Misuse, usage_error
+from opbx_cli.cli.options import TEXT_AND_JSON, SharedOptions
+from opbx_cli.cli.topics import TOPICS, topic
 from opbx_cli.cli.tree import Entry, LazyGroup
 from opbx_cli.errors import DONE, UNEXPECTED, Interrupted, OpbxError, UsageError
 
@@ -93,7 +96,8 @@ EPILOG = (
     "Start with `opbx configure`, then `opbx validate`; `opbx demo` shows them at work. "
     "Exit codes: 0 done, 1 unexpected or a failed check, 2 usage, 3 configuration, 4 credentials, "
     "5 not found, 6 refused, 7 unreachable, 8 differs, 9 partial, 10 store, 130 interrupted "
-    "(143 by SIGTERM, 129 by SIGHUP)."
+    "(143 by SIGTERM, 129 by SIGHUP). The command `help` shows the help of another one, and is "
+    f"about {', '.join(TOPICS[:-1])} or {TOPICS[-1]}: opbx help exit-codes."
 )
 
 
@@ -146,7 +150,7 @@ def run(
     app = App(environ, json=_asks_for_json(argv, environ), sleep=sleep, protect=protect)
     try:
         with app.signals.handled():
-            code = _dispatch(app, argv)
+            code = _answer(app, argv)
     except OpbxError as error:
         if isinstance(error, Interrupted):
             error = app.signals.named(error)
@@ -159,6 +163,17 @@ def run(
         problem = OpbxError(f"the output could not be written: {app.ui.output_problem.strerror}")
         app.ui.fail(problem)
         return code or problem.exit_code
+    return code
+
+
+def _answer(app: App, argv: list[str]) -> int:
+    """Show a topic, or run a command; somebody without a profile is offered to begin."""
+    if argv[:1] == ["help"] and len(argv) == 2 and argv[1] in TOPICS:
+        app.ui.print_text(topic(argv[1]) or "")
+        return DONE
+    code = _dispatch(app, with_options_behind(asking_for_help(argv), COMMANDS))
+    if not argv and app.ui.can_prompt and app.ui.is_rich and _wants_to_begin(app):
+        return _dispatch(app, ["configure"])
     return code
 
 
@@ -187,6 +202,14 @@ def _dispatch(app: App, argv: list[str]) -> int:
     if code == Interrupted.exit_code:
         raise Interrupted("interrupted: the store is intact")
     return cast("int | None", code) or app.exit_code
+
+
+def _wants_to_begin(app: App) -> bool:
+    """Ask somebody at a terminal who has no profile yet, behind the help."""
+    app.begin(SharedOptions(), TEXT_AND_JSON)
+    if not app.may_ask or app.is_storeless or app.store.exists():
+        return False
+    return app.prompts.confirm("Nothing is set up yet. Save a first profile now?", default=True)
 
 
 @functools.cache

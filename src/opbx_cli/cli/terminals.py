@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Mapping
 from typing import TextIO
 
+FORCE_TTY = "OPBX_FORCE_TTY"  # 1, or how many columns there are
 WIDTH_MIN = 20  # columns that are assumed at least: no terminal is narrower
 
 
@@ -19,8 +20,16 @@ def is_terminal(stream: TextIO | None) -> bool:
         return False
 
 
-def width() -> int:
+def is_for_people(stream: TextIO | None, environ: Mapping[str, str]) -> bool:
+    """Tell whether a person reads the stream, or is said to: `OPBX_FORCE_TTY`."""
+    return is_terminal(stream) or environ.get(FORCE_TTY, "0") not in ("", "0")
+
+
+def width(environ: Mapping[str, str]) -> int:
     """Return the columns of the terminal; `COLUMNS` counts where it makes sense."""
+    forced = environ.get(FORCE_TTY, "")
+    if forced.isascii() and forced.isdigit() and int(forced[:4]) >= WIDTH_MIN:
+        return int(forced[:4])
     return max(shutil.get_terminal_size().columns, WIDTH_MIN)
 
 
@@ -28,7 +37,8 @@ def wants_colour(stream: TextIO | None, environ: Mapping[str, str]) -> bool:
     """Follow NO_COLOR, then FORCE_COLOR, then whether a capable terminal is there."""
     if environ.get("NO_COLOR"):
         return False
-    if environ.get("FORCE_COLOR"):
+    forced = environ.get("FORCE_COLOR")
+    if forced and forced != "0":
         return True
     return is_terminal(stream) and environ.get("TERM") != "dumb"
 

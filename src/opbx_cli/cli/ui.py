@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TextIO
 import typer
 
 from opbx_cli.cli.output import view_of
-from opbx_cli.cli.terminals import fitted, is_terminal, wants_colour
+from opbx_cli.cli.terminals import fitted, is_for_people, is_terminal, wants_colour
 from opbx_cli.errors import OpbxError
 from opbx_cli.values import clean
 
@@ -60,7 +60,7 @@ class Ui:
     @property
     def is_rich(self) -> bool:
         """Tell whether the answer goes to a person: text on a terminal."""
-        return self.output == "text" and is_terminal(sys.stdout)
+        return self.output == "text" and is_for_people(sys.stdout, self.environ)
 
     def show(self, result: object) -> None:
         """Show a command's result in the chosen form."""
@@ -90,6 +90,10 @@ class Ui:
     def document(content: Json, warnings: Sequence[str], *, indent: int | None = None) -> str:
         """Return a JSON document with its warnings, on one line unless `indent` says otherwise."""
         return _json({**content, "warnings": [*warnings]}, indent=indent)
+
+    def print_text(self, text: str) -> None:
+        """Show a text that is the answer as it stands."""
+        self._write("stdout", text)
 
     def show_line(self, line: str) -> None:
         """Show a bare line, on a terminal or not, and whatever format errors shall have."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 
@@ -39,8 +40,11 @@ class StoreContents:
                 code=ErrorCode.PROFILE_NO_DEFAULT,
             )
         if chosen not in self.profiles:
+            near = get_close_matches(chosen, self.profiles, n=1)
+            # What is nearly a profile's name is no key, so it may be shown.
+            said = f"no profile '{chosen}'; did you mean '{near[0]}'?" if near else None
             raise ConfigurationError(
-                "no profile has that name",
+                said or "no profile has that name",
                 hint=f"`opbx profiles list` shows what is stored ({self._names})",
                 code=ErrorCode.PROFILE_NOT_FOUND,
             )

@@ -57,7 +57,7 @@ def render(view: View, environ: Mapping[str, str]) -> str:
         emoji=False,
         no_color=bool(environ.get("NO_COLOR")),
         soft_wrap=False,
-        width=terminals.width(),
+        width=terminals.width(environ),
     )
     parts = [_part(one, console.width) for one in view.parts_for(Audience.PEOPLE)]
     with console.capture() as capture:
@@ -72,7 +72,7 @@ def callback_line(callback: Callback, environ: Mapping[str, str]) -> str:
 
     Laid out by hand: a table of rich's takes longer than a callback may.
     """
-    width = terminals.width()
+    width = terminals.width(environ)
     call, caller, callee = (
         callback.call.id or "-",
         callback.call.caller or "-",

@@ -1,0 +1,74 @@
+"""`opbx help TOPIC`: what is the same for all commands."""
+
+from __future__ import annotations
+
+EXIT_CODES = {
+    "0": "done",
+    "1": "unexpected error, or a check that ran and failed",
+    "2": "usage",
+    "3": "configuration: no profile, a setting missing or impossible, no webhook URL",
+    "4": "credentials missing, rejected (401) or not allowed (403)",
+    "5": "the domain or trunk does not exist",
+    "6": "Cloudonix refused the request, or answered something that cannot be understood",
+    "7": "unreachable or overloaded: safe to run again",
+    "8": "something differs (--check, status)",
+    "9": "partial: some steps done, some not",
+    "10": "the store: wrong key, altered, unreadable, too open, locked, not writable",
+    "130": "interrupted; 143 by SIGTERM, 129 by SIGHUP",
+}
+ENVIRONMENT = {
+    "OPBX_PROFILE": "the profile to use",
+    "OPBX_OUTPUT": "text or json",
+    "OPBX_NO_INPUT": "never ask",
+    "OPBX_HOME": "one folder for everything that is kept",
+    "OPBX_ENV_FILE": "OPBX's .env, to read the webhook base URL from",
+    "OPBX_STORE_KEY": "what opens the store; OPBX_STORE_KEY_FILE names a file with it",
+    "OPBX_DOMAIN_UUID": "with OPBX_DOMAIN_API_KEY: work without a store",
+    "OPBX_DOMAIN_API_KEY": "the key of that domain",
+    "OPBX_WEBHOOK_API_KEY": "without a store: the key that OPBX checks callbacks with",
+    "OPBX_WEBHOOK_BASE_URL": "without a store: where the internet reaches OPBX",
+    "OPBX_NO_ANSWER_TIMEOUT": "without a store: seconds that phones ring",
+    "OPBX_RECORDING_FORMAT": "without a store: wav or mp3",
+    "OPBX_INSTANCE_URL": "without a store: OPBX, with OPBX_INSTANCE_TOKEN, or with",
+    "OPBX_INSTANCE_EMAIL": "the owner's address (for `instance connect`, too) and",
+    "OPBX_INSTANCE_PASSWORD": "the owner's password",
+    "OPBX_APPLICATION_WEBHOOK_BASEURL": "OPBX's own; else APP_URL",
+    "OPBX_APPLICATION_MODE": "OPBX's own: production refuses an address that is not public https",
+    "CLOUDONIX_API_BASE_URL": "where the API is",
+    "CLOUDONIX_API_TIMEOUT": "seconds to wait for an answer (30)",
+    "HTTPS_PROXY, NO_PROXY": "the way to the API",
+    "SSL_CERT_FILE, SSL_CERT_DIR": "certificate authorities of your own",
+    "NO_COLOR, FORCE_COLOR": "colours never, or always",
+    "OPBX_FORCE_TTY": "a terminal's tables also into a pipe; a number is its columns",
+    "OPBX_DEBUG": "1 shows where an error came from, without values",
+}
+OUTPUT = """Answers go to stdout; prompts, progress, warnings and errors go to stderr.
+On a terminal there are tables; elsewhere lines with tabs, unwrapped and without a header.
+--json prints one document with its schema's name in `schema`; errors are documents on stderr then.
+validate --all and apply print one document for each profile, one a line.
+trunks list also takes --output csv.
+"""
+FILES = """The store has all profiles, the keys encrypted with AES-256; it is for its owner alone.
+Linux: ~/.config/opbx/store.toml, and the key that opens it below ~/.local/share/opbx/keys.
+The previous save is store.toml.bak (opbx profiles restore); the audit trail is history.jsonl.
+OPBX_HOME puts everything into one folder. opbx key status names the files of this computer.
+"""
+
+
+def topic(name: str) -> str | None:
+    """Return the text of a topic; None where there is none of that name."""
+    texts = {
+        "environment": _listed(ENVIRONMENT),
+        "exit-codes": _listed(EXIT_CODES),
+        "output": OUTPUT,
+        "files": FILES,
+    }
+    return texts.get(name)
+
+
+TOPICS = ("environment", "exit-codes", "output", "files")
+
+
+def _listed(entries: dict[str, str]) -> str:
+    width = max(map(len, entries))
+    return "".join(f"{name:{width}}  {meaning}\n" for name, meaning in entries.items())
