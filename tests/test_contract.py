@@ -56,6 +56,7 @@ def check(requests: list[Sent]) -> None:
         ["ids=string", "numbers=string"],
         ["nulls=on", "profile=replace"],
         ["write-answer=empty"],
+        ["application-body=strict"],
     ],
     ids=" ".join,
 )

@@ -63,7 +63,8 @@ def test_a_domain_that_does_not_exist_is_404_as_json(client: httpx.Client) -> No
         ("GET", "/"),
         ("GET", "/nothing/here"),
         ("GET", f"/customers/self/domains/{DOMAIN}/subscribers"),
-        ("DELETE", f"/customers/self/domains/{DOMAIN}"),
+        ("DELETE", f"/customers/self/domains/{DOMAIN}/applications"),
+        ("GET", f"/tenants/self/domains/{DOMAIN}/subscribers"),
         ("GET", "/a%0Ab"),
     ],
 )
@@ -83,6 +84,67 @@ def test_upper_case_uuids_are_found_unless_the_case_must_match(
     exact = connect(launch("uuid-case=exact"))
     assert exact.get(DOMAIN.upper()).status_code == 404
     assert exact.get(DOMAIN).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/customers/self/domains", "/tenants/self/domains"])
+def test_a_key_lists_its_own_domain(
+    launch: Callable[..., RunningSandbox], connect: Callable[..., httpx.Client], path: str
+) -> None:
+    sandbox = launch(domains=2)
+    client = connect(sandbox, domain=1)
+    listed = client.get(sandbox.url + path).json()
+    assert listed == [client.get(sandbox.domains[1].uuid).json()]
+    assert sandbox.requests[0].call == "list-domains"
+    assert connect(sandbox, api_key="XIwrong").get(sandbox.url + path).status_code == 401
+
+
+def test_lists_of_domains_count_for_the_rate_limit(
+    client: httpx.Client, sandbox: RunningSandbox
+) -> None:
+    url = f"{sandbox.url}/customers/self/domains"
+    assert [client.get(url).status_code for _ in range(11)] == [200] * 10 + [429]
+
+
+def test_tenants_is_the_older_name_of_customers(
+    client: httpx.Client, sandbox: RunningSandbox
+) -> None:
+    older = f"{sandbox.url}/tenants/self/domains/{DOMAIN}"
+    assert client.get(older).json() == client.get(DOMAIN).json()
+    client.put(older, json={"active": False})
+    assert client.get(DOMAIN).json()["active"] is False
+    assert client.get(f"{older}/trunks").json() == client.get(f"{DOMAIN}/trunks").json()
+
+
+def test_a_domain_is_found_by_its_name_and_its_id_too(
+    launch: Callable[..., RunningSandbox], connect: Callable[..., httpx.Client]
+) -> None:
+    sandbox = launch("uuid-case=exact", domains=2)
+    client = connect(sandbox, domain=1)
+    domain = client.get(sandbox.domains[1].uuid).json()
+    for reference in (domain["domain"], domain["domain"].upper(), domain["id"]):
+        assert client.get(str(reference)).json() == domain
+    assert client.get(sandbox.domains[0].name).status_code == 403
+    assert client.get("nobody.cloudonix.net").status_code == 404
+    assert client.get("9" * 5000).status_code == 404
+
+
+def test_a_renamed_domain_is_found_by_its_new_name_alone(
+    client: httpx.Client, sandbox: RunningSandbox
+) -> None:
+    name = sandbox.domains[0].name
+    client.put(name, json={"domain": "renamed.example"})
+    assert client.get("renamed.example").json()["uuid"] == DOMAIN
+    assert client.get(name).status_code == 404
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", ""), ("DELETE", f"/{DOMAIN}")])
+def test_a_domains_key_neither_creates_nor_deletes_domains(
+    client: httpx.Client, sandbox: RunningSandbox, method: str, path: str
+) -> None:
+    url = f"{sandbox.url}/tenants/self/domains{path}"
+    answer = client.request(method, url, json={"domain": "new.example"})
+    assert (answer.status_code, answer.json()["status"]) == (403, False)
+    assert client.get(DOMAIN).status_code == 200
 
 
 def test_thousands_of_domains_have_distinct_well_formed_credentials(

@@ -20,7 +20,10 @@ WEBHOOK_KEY = "authorization-api-key"
 def test_a_domain_has_all_documented_fields_and_some_unknown_ones(client: httpx.Client) -> None:
     domain = client.get(DOMAIN).json()
     documented = {"id", "uuid", "domain", "active", "defaultApplication", "application", "aliases"}
-    assert documented | {"profile", "tenant", "createdAt", "modifiedAt"} < domain.keys()
+    documented |= {"profile", "tenant", "createdAt", "modifiedAt", "deletedAt"}
+    assert documented | {"tenantId", "registrationFree"} < domain.keys()
+    assert domain["tenantId"] == domain["tenant"]["id"]
+    assert {"uuid", "profile", "active", "createdAt", "modifiedAt"} < domain["tenant"].keys()
     assert domain["tenant"]["billingPlan"]["package"]["name"] == "Sandbox Unlimited"
     assert domain["application"]["type"] == "Cloudonix:built-in"
     assert domain["application"]["id"] == domain["defaultApplication"]
@@ -62,6 +65,13 @@ def test_the_profile_is_merged_or_replaced(
 def test_a_domain_key_renames_the_domain(client: httpx.Client) -> None:
     client.put(DOMAIN, json={"domain": "renamed.example"})
     assert client.get(DOMAIN).json()["domain"] == "renamed.example"
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_registration_free_can_be_set(client: httpx.Client, method: str) -> None:
+    assert client.get(DOMAIN).json()["registrationFree"] is False
+    client.request(method, DOMAIN, json={"registrationFree": True})
+    assert client.get(DOMAIN).json()["registrationFree"] is True
 
 
 def test_a_domain_can_be_deactivated(client: httpx.Client) -> None:

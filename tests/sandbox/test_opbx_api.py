@@ -323,6 +323,14 @@ def test_what_cloudonix_refuses_is_a_warning_and_saved_all_the_same(
     assert sandbox.state.domain()["defaultApplication"] is None
 
 
+def test_opbx_changes_its_application_without_the_type_that_is_documented(
+    api: Api, july: RunningSandbox
+) -> None:
+    assert "warning" not in api.write().json()
+    july.set_variants("application-body=strict")
+    assert "Missing: type" in api.write().json()["warning"]
+
+
 def test_a_wrong_api_key_is_a_warning(api: Api, july: RunningSandbox) -> None:
     warning = api.write(domain_api_key="XI" + "0" * 32).json()["warning"]
     assert "Unauthorized" in warning

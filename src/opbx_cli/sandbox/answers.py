@@ -48,6 +48,16 @@ class Refusal(Exception):
         return refused(self.status, self.message)
 
 
+class HtmlRefusal(Refusal):
+    """A refusal with a web server's own page."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status, HTTPStatus(status).phrase)
+
+    def answer(self) -> Answer:
+        return html_answer(self.status)
+
+
 def encoded(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 

@@ -6,7 +6,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from opbx_cli.sandbox.options import Ids, Nulls, Numbers, Variants, WebhookKey
+from opbx_cli.sandbox.options import MAX_TRUNKS, Ids, Nulls, Numbers, Variants, WebhookKey
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +16,9 @@ Json = dict[str, object]
 BUILT_IN_TYPE = "Cloudonix:built-in"  # documentation: the type of Cloudonix's own applications
 WEBHOOK_KEY = "authorization-api-key"  # its name in a domain's profile
 SHOWN_BY_MASK = 4
+TENANT_ID = 100  # the one customer that owns all domains
+TRANSPORTS = ("udp", "tcp", "tls")
+DIRECTIONS = ("outbound", "inbound", "public-outbound", "public-inbound")
 START = "2024-03-01T09:00:00.000Z"  # when everything came to be that was there at the start
 
 
@@ -69,6 +72,8 @@ class Domain:
     created_at: str = START
     modified_at: str = START
     created_applications: int = 0
+    created_trunks: int = 0
+    registration_free: bool = False
 
     def application(self, application_id: int | None) -> Application | None:
         """Return the application with this id, which may be Cloudonix's own."""
@@ -80,16 +85,54 @@ class Domain:
         self.created_applications += 1
         return self.id * 1000 + self.created_applications
 
+    def next_trunk_id(self) -> int:
+        """Return an id that no trunk had before, those at the start included."""
+        self.created_trunks += 1
+        return self.id * 1_000_000 + MAX_TRUNKS + self.created_trunks
+
+    def remove_application(self, application: Application) -> None:
+        """Remove an application; where it was the default one, the domain has none then."""
+        self.applications.remove(application)
+        if self.default_application == application.id:
+            self.default_application = None
+
+
+def new_trunk(trunk_id: int, domain_id: int, name: str) -> Json:
+    """Return a trunk with all fields, and nothing special about it."""
+    return {
+        "id": trunk_id,
+        "tenantId": TENANT_ID,
+        "domainId": domain_id,
+        "uuid": str(uuid.UUID(int=0x5A4D_B0C5 << 96 | 4 << 76 | 2 << 62 | trunk_id)),
+        "name": name,
+        "ip": "198.51.100.1",
+        "port": 5060,
+        "transport": "udp",
+        "prefix": "",
+        "direction": "outbound",
+        "metric": 10,
+        "active": True,
+        "allowGlobal": False,
+        "globalPrefix": "",
+        "profile": {},
+        "createdAt": START,
+        "modifiedAt": START,
+        "deletedAt": None,
+        "monitoring": {"sandbox": True},
+    }
+
 
 def domain_view(domain: Domain, variants: Variants) -> Json:
     """Return a domain as the API shows it."""
     application = domain.application(domain.default_application)
     return {
         "id": _id(domain.id, variants),
+        "tenantId": _id(TENANT_ID, variants),
         "uuid": domain.uuid,
         "domain": domain.name,
         "active": domain.active,
         "defaultApplication": _id(domain.default_application, variants),
+        "registrationFree": domain.registration_free,
         "application": None if application is None else application_view(application, variants),
         "aliases": [],
         "profile": _domain_profile(domain.profile, variants),
@@ -113,6 +156,7 @@ def application_view(application: Application, variants: Variants) -> Json:
         "method": application.method,
         "active": application.active,
         "profile": _profile(application.profile, variants),
+        "llm-tools": [],
         "createdAt": application.created_at,
         "modifiedAt": application.modified_at,
         "deletedAt": None,
@@ -123,7 +167,7 @@ def application_view(application: Application, variants: Variants) -> Json:
 def trunk_view(trunk: Json, variants: Variants) -> Json:
     """Return a trunk as the API shows it; what is missing or null stays so."""
     view = dict(trunk)
-    for key in view.keys() & {"id", "domainId"}:
+    for key in view.keys() & {"id", "tenantId", "domainId"}:
         view[key] = _id(trunk[key], variants)
     for key in view.keys() & {"port", "metric"}:
         view[key] = _number(trunk[key], variants)
@@ -154,9 +198,15 @@ def _tenant(variants: Variants) -> Json | None:
         return None
     package: Json = {"id": 7, "name": "Sandbox Unlimited"}
     return {
-        "id": _id(100, variants),
+        "id": _id(TENANT_ID, variants),
         "name": "sandbox-customer",
+        "uuid": str(uuid.uuid5(uuid.NAMESPACE_OID, "sandbox-customer")),
+        "active": True,
+        "profile": {},
         "billingPlan": {"id": 3, "name": "Sandbox plan", "package": package},
+        "createdAt": START,
+        "modifiedAt": START,
+        "deletedAt": None,
     }
 
 

@@ -36,12 +36,21 @@ TRUNCATED: Final = b'{"id":1001,"uuid":"7c9e6679-7425-40de-944b-e07fc1f90ae7","d
 class Call(StrEnum):
     """The calls of the API; a fault may be set on `any`, and `unknown` is a path that it lacks."""
 
+    LIST_DOMAINS = "list-domains"
+    CREATE_DOMAIN = "create-domain"
     GET_DOMAIN = "get-domain"
     UPDATE_DOMAIN = "update-domain"
+    DELETE_DOMAIN = "delete-domain"
     LIST_APPLICATIONS = "list-applications"
+    GET_APPLICATION = "get-application"
     CREATE_APPLICATION = "create-application"
     UPDATE_APPLICATION = "update-application"
+    DELETE_APPLICATION = "delete-application"
     LIST_TRUNKS = "list-trunks"
+    GET_TRUNK = "get-trunk"
+    CREATE_TRUNK = "create-trunk"
+    UPDATE_TRUNK = "update-trunk"
+    DELETE_TRUNK = "delete-trunk"
     PLACE_CALL = "place-call"  # the sandbox's own, not Cloudonix's: `any` passes it over
     ANY = "any"
     OPBX_SIGN_IN = "opbx-sign-in"
@@ -65,7 +74,7 @@ class Call(StrEnum):
 
     @property
     def is_list(self) -> bool:
-        return self in (Call.LIST_APPLICATIONS, Call.LIST_TRUNKS)
+        return self in (Call.LIST_DOMAINS, Call.LIST_APPLICATIONS, Call.LIST_TRUNKS)
 
 
 class FaultKind(StrEnum):

@@ -111,6 +111,13 @@ class ApplicationPatch(StrEnum):
     OFF = "off"
 
 
+class ApplicationBody(StrEnum):
+    """Whether a body may lack what OpenAPI requires, as OPBX's and Cloudonix's own tool's do."""
+
+    LENIENT = "lenient"
+    STRICT = "strict"
+
+
 class Fresh(StrEnum):
     """A domain's first default application: Cloudonix's own, none, or one that carries calls."""
 
@@ -149,6 +156,7 @@ class Variants(VariantSet):
     names: Names = Names.UNIQUE_409
     write_answer: WriteAnswer = WriteAnswer.OBJECT
     application_patch: ApplicationPatch = ApplicationPatch.ON
+    application_body: ApplicationBody = ApplicationBody.LENIENT
     application_lag: float = 0.0
     fresh: Fresh = Fresh.CLOUDONIX
     domain: DomainStatus = DomainStatus.ACTIVE

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from opbx_cli.sandbox.answers import Answer, Refusal, failure, html_answer
 from opbx_cli.sandbox.faults import Call, FaultPlan, faulty_answer
-from opbx_cli.sandbox.handlers import HANDLERS, Incoming
+from opbx_cli.sandbox.handlers import HANDLERS
+from opbx_cli.sandbox.incoming import Incoming
 from opbx_cli.sandbox.logs import CallbackLog, RecordedRequest, RequestLog
 from opbx_cli.sandbox.opbx.answers import too_many
 from opbx_cli.sandbox.opbx.instance import PATHS as OPBX_PATHS
@@ -25,19 +26,31 @@ if TYPE_CHECKING:
     from opbx_cli.sandbox.domains import Domain
     from opbx_cli.sandbox.options import Options
 
-DOMAIN: Final = "/customers/self/domains/(?P<domain>[^/]+)"
-APPLICATION: Final = f"{DOMAIN}/applications/(?P<application>[^/]+)"
+DOMAINS: Final = "/(?:customers|tenants)/self/domains"  # tenants: its older name
+DOMAIN: Final = f"{DOMAINS}/(?P<domain>[^/]+)"
+APPLICATION: Final = f"{DOMAIN}/applications/(?P<reference>[^/]+)"
+TRUNK: Final = f"{DOMAIN}/trunks/(?P<reference>[^/]+)"
 PATHS: Final = tuple(
     (method, re.compile(path), call)
     for method, path, call in (
+        ("GET", DOMAINS, Call.LIST_DOMAINS),
+        ("POST", DOMAINS, Call.CREATE_DOMAIN),
         ("GET", DOMAIN, Call.GET_DOMAIN),
         ("PUT", DOMAIN, Call.UPDATE_DOMAIN),
         ("PATCH", DOMAIN, Call.UPDATE_DOMAIN),
+        ("DELETE", DOMAIN, Call.DELETE_DOMAIN),
         ("GET", f"{DOMAIN}/applications", Call.LIST_APPLICATIONS),
         ("POST", f"{DOMAIN}/applications", Call.CREATE_APPLICATION),
+        ("GET", APPLICATION, Call.GET_APPLICATION),
         ("PUT", APPLICATION, Call.UPDATE_APPLICATION),
         ("PATCH", APPLICATION, Call.UPDATE_APPLICATION),
+        ("DELETE", APPLICATION, Call.DELETE_APPLICATION),
         ("GET", f"{DOMAIN}/trunks", Call.LIST_TRUNKS),
+        ("POST", f"{DOMAIN}/trunks", Call.CREATE_TRUNK),
+        ("GET", TRUNK, Call.GET_TRUNK),
+        ("PUT", TRUNK, Call.UPDATE_TRUNK),
+        ("PATCH", TRUNK, Call.UPDATE_TRUNK),
+        ("DELETE", TRUNK, Call.DELETE_TRUNK),
         # Not Cloudonix's, and below a folder of its own, so that nobody takes it for that.
         ("POST", "/sandbox/domains/(?P<domain>[^/]+)/calls", Call.PLACE_CALL),
     )
@@ -103,7 +116,7 @@ class Sandbox:
         """Decide: first the rate limit, then a planned fault, then the key, then the call."""
         if call.is_of_opbx:
             return self._react_as_opbx(request, call)
-        domain = self.state.find(names.get("domain", ""), self.options.variants.uuid_case)
+        domain = self._domain(request, call, names)
         if (
             domain
             and self.options.rate_limit
@@ -112,12 +125,18 @@ class Sandbox:
         ):
             return failure(HTTPStatus.TOO_MANY_REQUESTS)
         fault = self.faults.take(call)
-        application = names.get("application", "")
+        reference = names.get("reference", "")
         if fault is None:
-            return self._carry_out(request, call, domain, application)
+            return self._carry_out(request, call, domain, reference)
         if fault.kind.is_after:
-            self._carry_out(request, call, domain, application)
+            self._carry_out(request, call, domain, reference)
         return faulty_answer(fault, call, request.api_key)
+
+    def _domain(self, request: Request, call: Call, names: Mapping[str, str]) -> Domain | None:
+        """Return the domain that the path names; where it names none, the key's own."""
+        if call in (Call.LIST_DOMAINS, Call.CREATE_DOMAIN):
+            return self.state.domain_of(request.api_key)
+        return self.state.find(names.get("domain", ""), self.options.variants.uuid_case)
 
     def _react_as_opbx(self, request: Request, call: Call) -> Reaction:
         if self.options.rate_limit and not self.opbx.accepts(call):
@@ -141,7 +160,7 @@ class Sandbox:
         return _call(request) if call is None else (call, {})
 
     def _carry_out(
-        self, request: Request, call: Call, domain: Domain | None, application: str
+        self, request: Request, call: Call, domain: Domain | None, reference: str
     ) -> Reaction:
         if call is Call.UNKNOWN:
             return html_answer(404)
@@ -149,7 +168,7 @@ class Sandbox:
             incoming = Incoming(
                 request.method,
                 self._authorised(request.api_key, call, domain),
-                application,
+                reference,
                 request.body,
                 self.options.variants,
                 self.clock,

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import copy
 import time
-import uuid
 from datetime import UTC, datetime, timedelta
 from threading import RLock
 from typing import TYPE_CHECKING
 
 from opbx_cli.sandbox.domains import (
     BUILT_IN,
-    START,
+    DIRECTIONS,
+    TRANSPORTS,
     Application,
     Domain,
     Json,
     application_view,
     domain_view,
+    new_trunk,
 )
 from opbx_cli.sandbox.options import (
     DomainCredentials,
@@ -44,8 +45,8 @@ AS_STORED = Variants()
 class State:
     """All domains, and what somebody in the Cockpit can do to them.
 
-    Whoever touches a `Domain` holds `lock`, as the methods that take `domain` do: it is a UUID, and
-    None is the first domain.
+    Whoever touches a `Domain` holds `lock`, as the methods that take `domain` do: it is a UUID, a
+    name or an id, and None is the first domain.
     """
 
     def __init__(self, options: Options, clock: Clock) -> None:
@@ -54,25 +55,44 @@ class State:
         self.credentials = credentials(options.domains)
         self._options = options
         self._clock = clock
-        self._numbers = {one.uuid: number for number, one in enumerate(self.credentials)}
-        self._keys = frozenset(one.api_key for one in self.credentials)
-        self._domains: dict[str, Domain] = {}
+        self._numbers = {
+            reference: number
+            for number, one in enumerate(self.credentials)
+            for reference in (one.uuid, str(FIRST_DOMAIN_ID + number))
+        }
+        self._names = {one.name: number for number, one in enumerate(self.credentials)}
+        self._keys = {one.api_key: number for number, one in enumerate(self.credentials)}
+        self._domains: dict[int, Domain] = {}
 
     def knows_key(self, api_key: str) -> bool:
         """Tell whether this is the API key of any domain."""
         return api_key in self._keys
 
-    def find(self, uuid: str, case: UuidCase = UuidCase.ANY) -> Domain | None:
-        """Return the domain with this UUID."""
-        uuid = uuid.lower() if case is UuidCase.ANY else uuid
-        if uuid not in self._numbers:
-            return None
-        if uuid not in self._domains:
-            number = self._numbers[uuid]
-            self._domains[uuid] = _new_domain(
+    def domain_of(self, api_key: str) -> Domain | None:
+        """Return the domain that this API key opens."""
+        number = self._keys.get(api_key)
+        return None if number is None else self._numbered(number)
+
+    def find(self, reference: str, case: UuidCase = UuidCase.ANY) -> Domain | None:
+        """Return the domain with this UUID, id or name; names are the same in any case."""
+        folded = reference.lower()
+        number = self._numbers.get(folded if case is UuidCase.ANY else reference)
+        return self._called(folded) if number is None else self._numbered(number)
+
+    def _called(self, name: str) -> Domain | None:
+        """Return the domain that has this name now; a domain can be renamed."""
+        for made in self._domains.values():
+            if made.name.lower() == name:
+                return made
+        number = self._names.get(name)
+        return None if number is None or number in self._domains else self._numbered(number)
+
+    def _numbered(self, number: int) -> Domain:
+        if number not in self._domains:
+            self._domains[number] = _new_domain(
                 FIRST_DOMAIN_ID + number, self.credentials[number], self._options
             )
-        return self._domains[uuid]
+        return self._domains[number]
 
     def domain(self, domain: str | None = None) -> Json:
         """Return a domain as it is stored, its webhook key included."""
@@ -128,10 +148,7 @@ class State:
         """Delete an application (id or name); a domain that had it as its default has none then."""
         with self.lock:
             deleted = self._application(application, domain)
-            owner = self._domain(domain)
-            owner.applications.remove(deleted)
-            if owner.default_application == deleted.id:
-                owner.default_application = None
+            self._domain(domain).remove_application(deleted)
 
     def set_default_application(
         self, application: int | str | None, *, domain: str | None = None
@@ -166,10 +183,10 @@ class State:
             owner.trunks = [copy.deepcopy(dict(trunk)) for trunk in trunks]
             owner.trunk_answers.clear()
 
-    def _domain(self, uuid: str | None) -> Domain:
-        found = self.find(self.credentials[0].uuid if uuid is None else uuid)
+    def _domain(self, reference: str | None) -> Domain:
+        found = self._numbered(0) if reference is None else self.find(reference)
         if found is None:
-            message = f"the sandbox has no domain {uuid}"
+            message = f"the sandbox has no domain {reference}"
             raise LookupError(message)
         return found
 
@@ -229,8 +246,6 @@ class Clock:
         self._ahead += seconds
 
 
-DIRECTIONS = ("outbound", "inbound", "public-outbound", "public-inbound")
-TRANSPORTS = ("udp", "tcp", "tls")
 GENERATED_VARIETY = 5
 
 
@@ -283,31 +298,9 @@ def _maker(domain_id: int) -> Callable[..., Json]:
         nonlocal made
         made += 1
         trunk_id = domain_id * 1_000_000 + made
-        return _trunk(trunk_id, domain_id, name) | values
+        return new_trunk(trunk_id, domain_id, name) | values
 
     return make
-
-
-def _trunk(trunk_id: int, domain_id: int, name: str) -> Json:
-    return {
-        "id": trunk_id,
-        "domainId": domain_id,
-        "uuid": str(uuid.UUID(int=0x5A4D_B0C5 << 96 | 4 << 76 | 2 << 62 | trunk_id)),
-        "name": name,
-        "ip": "198.51.100.1",
-        "port": 5060,
-        "transport": "udp",
-        "prefix": "",
-        "direction": "outbound",
-        "metric": 10,
-        "active": True,
-        "allowGlobal": False,
-        "globalPrefix": "",
-        "profile": {},
-        "createdAt": START,
-        "modifiedAt": START,
-        "monitoring": {"sandbox": True},
-    }
 
 
 def _half_configured(trunk: Json) -> Json:

@@ -118,8 +118,7 @@ class CloudonixSide:
         return None
 
     def _put_application(self, reference: object) -> None:
-        # OPBX leaves the type out, which OpenAPI demands and this Cloudonix wants.
-        body: Json = {"type": "cxml", "method": "POST", "profile": {}}
+        body: Json = {"method": "POST", "profile": {}}  # no type, which OpenAPI demands
         body |= {"url": f"{self.base_url}{VOICE_PATH}"}
         self._call("PUT", f"/applications/{reference}", body)
 
