@@ -15,7 +15,7 @@ WITHOUT_ASSERTIONS := tests/test_options.py tests/test_hardening.py tests/test_a
 	tests/test_key_delivery.py tests/test_trunks.py tests/test_profiles.py tests/test_exec.py \
 	tests/test_storeless.py tests/test_webhook_url.py tests/store/test_store.py
 
-.PHONY: demo test lint unit optimized fuzz bench clean
+.PHONY: demo test lint unit optimized fuzz schema bench clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/opbx demo
@@ -41,6 +41,10 @@ optimized: $(VENV)/.installed
 SECONDS ?= 60
 fuzz: $(VENV)/.installed
 	PYTHONPATH=tests $(BIN)/python -m fuzz $(SECONDS)
+
+# Publishes how a manifest looks, from the table of settings; a test compares both.
+schema: $(VENV)/.installed
+	PYTHONPATH=tests $(BIN)/python -m manifest_schema
 
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/run.py

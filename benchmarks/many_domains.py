@@ -33,7 +33,8 @@ with running(Options.parse(domains=int(sys.argv[1]), latency=0.05)) as sandbox:
 """
 STORE = """
 import json, sys
-from opbx_cli.models import Secret, Settings
+from opbx_cli.models import Secret
+from opbx_cli.settings.table import Settings
 from opbx_cli.operations.configure import new_webhook_key
 from opbx_cli.operations.profiles import put
 from opbx_cli.store import KeySource, Store, store_paths

@@ -15,14 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from opbx_cli.errors import StoreError
-from opbx_cli.models import (
-    ApplicationReference,
-    KeyMemory,
-    KeyState,
-    RecordingFormat,
-    Secret,
-    Settings,
-)
+from opbx_cli.models import ApplicationReference, KeyMemory, KeyState, RecordingFormat, Secret
+from opbx_cli.settings.table import Settings
 from opbx_cli.store import SlotKind, Store, StoreContents, StorePaths, store_paths
 
 RUNS = 15

@@ -152,7 +152,7 @@ def test_text_names_the_settings(opbx: Opbx, manifest: Path) -> None:
     assert checked.code == 8
     first = checked.stdout.splitlines()[0]
     assert first.startswith("alpha\tsettings\tdiffers\twould be saved as a new profile: settings.")
-    assert "settings.no_answer_timeout not set → 45" in first
+    assert "Ring time not set → 45 s" in first
     assert "`opbx apply FILE` changes that." in checked.stdout
     assert checked.stdout.splitlines()[-1] == "2 profiles: 2 to be changed."
     done = opbx("apply", str(manifest))

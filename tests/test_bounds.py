@@ -99,7 +99,7 @@ def test_a_domain_is_bounded_field_by_field() -> None:
     }
     domain = parse.parse_domain(answer, UUID)
     assert (domain.name, domain.package) == (None, SHORTENED)
-    assert domain.profile.recording_media_type == SHORTENED
+    assert domain.profile.values["recording-media-type"] == SHORTENED
     assert domain.profile.session_update_endpoint == f"{endpoint[:2047]}…"
     assert domain.profile.raw[SESSION_UPDATE_ENDPOINT] == endpoint, "sent back as it came"
     assert parse.parse_domain({**answer, "domain": LONG[1:]}, UUID).name == LONG[1:]

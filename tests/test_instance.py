@@ -417,7 +417,7 @@ def test_a_key_that_opbx_masks_and_that_is_another_one_is_named_as_missing(
     assert (again.code, again.error["code"]) == (3, "instance.missing_keys")
     assert again.document["result"] == "differs"
     with on_terminal("instance", "pull", environ=owner.process_environ(NO_COLOR="1")) as terminal:
-        shown = terminal.expect("Webhook API key (typing stays hidden): ")
+        shown = terminal.expect("Webhook key (typing stays hidden): ")
         assert "Save these here?" not in shown
         terminal.send(OPBX_KEY)
         terminal.finish()

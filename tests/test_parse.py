@@ -75,8 +75,8 @@ def test_a_complete_domain() -> None:
         created_at="2024",
         profile={"a": 1},
     )
-    assert found.profile.call_timeout == 45
-    assert found.profile.recording_media_type == "wav"
+    assert found.profile.values["call-timeout"] == 45
+    assert found.profile.values["recording-media-type"] == "wav"
     assert found.profile.session_update_endpoint == "https://a.example/s"
     assert found.profile.cdr_endpoint == "https://a.example/c"
     assert found.profile.authorization_api_key == Secret("the-key-in-force")

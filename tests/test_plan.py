@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opbx_cli.callbacks import endpoints
-from opbx_cli.models import RecordingFormat, Secret
+from opbx_cli.models import Secret
 from opbx_cli.operations.desired import Choices, Desired
 from opbx_cli.operations.key_ownership import OPBX_PREFIX, KeyAction, KeyChoice
 from opbx_cli.operations.plan import Plan, application_name, plan
@@ -39,8 +39,12 @@ snapshots = st.builds(
         application=st.one_of(st.none(), applications),
         profile=st.builds(
             DomainProfile,
-            call_timeout=st.one_of(st.none(), st.integers(0, 400)),
-            recording_media_type=st.sampled_from([None, "wav", "MP3", "ogg"]),
+            values=st.fixed_dictionaries(
+                {
+                    "call-timeout": st.one_of(st.none(), st.integers(0, 400)),
+                    "recording-media-type": st.sampled_from([None, "wav", "MP3", "ogg"]),
+                }
+            ),
             session_update_endpoint=texts,
             cdr_endpoint=texts,
             authorization_api_key=st.sampled_from([None, Secret("k" * 32), Secret("****kkkk")]),
@@ -53,8 +57,13 @@ wishes = st.builds(
     domain_uuid=st.just(UUID),
     endpoints=st.just(endpoints("https://pbx.example.com")),
     webhook_key=st.sampled_from([None, Secret("k" * 32), Secret("other-key-0123456789")]),
-    no_answer_timeout=st.one_of(st.none(), st.integers(5, 120)),
-    recording_format=st.sampled_from([None, *RecordingFormat]),
+    values=st.fixed_dictionaries(
+        {},
+        optional={
+            "call-timeout": st.integers(5, 120),
+            "recording-media-type": st.sampled_from(["wav", "mp3"]),
+        },
+    ),
 )
 
 
@@ -64,15 +73,15 @@ def carried_out(planned: Plan, before: Snapshot) -> Snapshot:
     old = planned.application or VoiceApplication(id=10, name=spec.name)
     new = replace(old, type=spec.type, url=spec.url, method=spec.method, active=spec.active)
     profile = before.domain.profile
-    fields: dict[str, Any] = {
-        name.replace("-", "_"): value for name, value in planned.profile_writes.items()
-    }
+    written: dict[str, Any] = dict(planned.profile_writes)
+    values = {name: written.pop(name, value) for name, value in profile.values.items()}
+    fields: dict[str, Any] = {name.replace("-", "_"): value for name, value in written.items()}
     return Snapshot(
         replace(
             before.domain,
             default_application=new.id,
             application=new,
-            profile=replace(profile, **fields),
+            profile=replace(profile, values=values, **fields),
         ),
         (*(entry for entry in before.applications if entry.id != new.id), new),
     )

@@ -17,7 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opbx_cli.models import Secret, Settings
+from opbx_cli.models import Secret
+from opbx_cli.settings.table import Settings
 
 # Starts with letters that no mask, type name or fingerprint has, so that a find is a find.
 VALUES = st.text(min_size=1).map(lambda text: f"ZQ~{text}")

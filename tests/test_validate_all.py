@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from opbx_cli.errors import ConfigurationError
-from opbx_cli.models import Settings
 from opbx_cli.operations.batch import Batch
 from opbx_cli.operations.group_save import GroupSave
 from opbx_cli.operations.profiles import put
@@ -23,6 +22,7 @@ from opbx_cli.operations.stored_profile import Facts, StoredProfile
 from opbx_cli.operations.validation import Task, Validation
 from opbx_cli.sandbox.server import RunningSandbox
 from opbx_cli.settings import ActiveSettings
+from opbx_cli.settings.table import Settings
 from opbx_cli.store import KeySource, Store, store_paths
 from support import WEBHOOK_BASE_URL, Opbx, Outcome
 from terminal import shown_on_terminal

@@ -16,9 +16,9 @@ from opbx_cli.values import (
     clean,
     is_public,
     origin,
-    parse_api_base_url,
     parse_api_timeout,
     parse_domain_uuid,
+    parse_https_url,
     parse_key,
     parse_no_answer_timeout,
     parse_profile_name,
@@ -28,7 +28,7 @@ from opbx_cli.values import (
 )
 
 PARSERS: list[Callable[[str], object]] = [
-    parse_api_base_url,
+    parse_https_url,
     parse_api_timeout,
     parse_domain_uuid,
     parse_key,
@@ -156,8 +156,8 @@ def test_every_url_that_is_accepted_can_be_judged(text: str) -> None:
 
 @given(URLS)
 def test_http_is_for_the_loopback_interface_alone(text: str) -> None:
-    if refusal(parse_api_base_url, text) is None and text.lower().startswith("http:"):
-        assert not is_public(parse_api_base_url(text).split("//")[1].split("/")[0].split(":")[0])
+    if refusal(parse_https_url, text) is None and text.lower().startswith("http:"):
+        assert not is_public(parse_https_url(text).split("//")[1].split("/")[0].split(":")[0])
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_a_url_has_one_spelling(text: str, url: str) -> None:
 )
 def test_what_is_no_plain_base_url_is_refused(text: str) -> None:
     assert refusal(parse_webhook_base_url, text) is not None
-    assert refusal(parse_api_base_url, text) is not None
+    assert refusal(parse_https_url, text) is not None
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ def test_what_is_no_plain_base_url_is_refused(text: str) -> None:
 )
 def test_a_number_that_resolvers_read_as_another_address_is_refused(host: str) -> None:
     """RFC 6943, section 3.1.1: such spellings mean different hosts to different programs."""
-    for parse in (parse_webhook_base_url, parse_api_base_url):
+    for parse in (parse_webhook_base_url, parse_https_url):
         assert "the URL's host" in (refusal(parse, f"https://{host}") or "")
 
 

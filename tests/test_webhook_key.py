@@ -15,12 +15,13 @@ import pytest
 
 from opbx_cli.cloudonix import Access, Client
 from opbx_cli.errors import PartialError, StoreError
-from opbx_cli.models import Secret, Settings
+from opbx_cli.models import Secret
 from opbx_cli.operations.configure import GivenSettings, merge
 from opbx_cli.operations.interruptions import NoInterruptions
 from opbx_cli.operations.stored_profile import StoredProfile
 from opbx_cli.operations.webhook_key import KeyRotation
 from opbx_cli.sandbox.server import RunningSandbox
+from opbx_cli.settings.table import Settings
 from opbx_cli.store import StoreContents
 from pbx import VOICE
 from receiving import as_json, asked, listener
@@ -285,7 +286,7 @@ def test_only_another_key_ends_the_grace_of_the_old_one() -> None:
         webhook_api_key=key, webhook_api_key_previous=old, webhook_api_key_previous_until=1
     )
     for given, previous in ((key, old), (Secret("another-key"), None), (old, None)):
-        after = merge(settings, GivenSettings(webhook_api_key=given), api_base_url="")
+        after = merge(settings, GivenSettings({"webhook_api_key": given}), api_base_url="")
         assert (after.webhook_api_key, after.webhook_api_key_previous) == (given, previous)
 
 

@@ -1,13 +1,12 @@
-"""Our own nouns: secrets and settings, as frozen values."""
+"""Our own nouns, as frozen values: secrets, and what settings are made of."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import NoReturn
 
 DEFAULT_API_BASE_URL = "https://api.cloudonix.io"
-DEFAULT_NO_ANSWER_TIMEOUT = 60  # seconds; OPBX's and Cloudonix's default
 DEFAULT_PROFILE_NAME = "default"
 
 MASK = "*" * 12
@@ -83,8 +82,6 @@ class RecordingFormat(StrEnum):
     MP3 = "mp3"
 
 
-DEFAULT_RECORDING_FORMAT = RecordingFormat.MP3
-
 # Cloudonix sends ids as numbers; one that arrives as digits in a string means the same.
 RemoteId = int | str
 
@@ -121,77 +118,3 @@ class KeyMemory:
 
     def is_of(self, key: Secret | None) -> bool:
         return key is not None and key.fingerprint == self.fingerprint
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """One profile: everything known about one Cloudonix domain. None means unset."""
-
-    domain_uuid: str | None = None
-    domain_name: str | None = None
-    domain_api_key: Secret | None = None
-    webhook_api_key: Secret | None = None
-    webhook_base_url: str | None = None
-    no_answer_timeout: int | None = None  # seconds
-    recording_format: RecordingFormat | None = None
-    api_base_url: str = DEFAULT_API_BASE_URL
-    voice_application: ApplicationReference | None = None
-    cloudonix_package: str | None = None
-    # Which webhook key this store sent last. It tells our own key from somebody else's, and
-    # some domains never show the key that they hold. None: given by somebody, never sent.
-    webhook_key_memory: KeyMemory | None = None
-    # The webhook key from before, kept until the present one is known to be in force. With a
-    # moment (epoch seconds) it is the one from before the last rotation, and `webhook listen`
-    # goes on accepting it until then: OPBX and Cloudonix do not change at the same time.
-    webhook_api_key_previous: Secret | None = None
-    webhook_api_key_previous_until: int | None = None
-    # The webhook base URL that this store put in force last: what goes there is ours to move.
-    webhook_base_url_sent: str | None = None
-    # The OPBX that uses this domain: where it is, whose it is, and how to speak with it.
-    instance_url: str | None = None
-    instance_organization: str | None = None
-    instance_token: Secret | None = None
-    instance_token_expires: int | None = None  # epoch seconds
-
-    def without_remote_facts(self) -> Settings:
-        """These settings without what came from the domain (it is about to change)."""
-        return replace(
-            self,
-            domain_name=None,
-            voice_application=None,
-            cloudonix_package=None,
-            webhook_key_memory=None,
-            webhook_base_url_sent=None,
-        ).without_previous_key()
-
-    def without_instance(self) -> Settings:
-        return replace(
-            self,
-            instance_url=None,
-            instance_organization=None,
-            instance_token=None,
-            instance_token_expires=None,
-        )
-
-    def with_webhook_keys_of(self, other: Settings) -> Settings:
-        """These settings with the other ones' webhook keys, and what is remembered of them."""
-        return replace(
-            self,
-            webhook_api_key=other.webhook_api_key,
-            webhook_key_memory=other.webhook_key_memory,
-            webhook_api_key_previous=other.webhook_api_key_previous,
-            webhook_api_key_previous_until=other.webhook_api_key_previous_until,
-        )
-
-    def without_previous_key(self) -> Settings:
-        return replace(self, webhook_api_key_previous=None, webhook_api_key_previous_until=None)
-
-
-# What a user sets or sees; the rest is what opbx remembers of what it sent, and of OPBX.
-SETTING_NAMES: tuple[str, ...] = tuple(
-    entry.name
-    for entry in fields(Settings)
-    if not entry.name.startswith(
-        ("webhook_api_key_", "webhook_key_", "webhook_base_url_", "instance_")
-    )
-)

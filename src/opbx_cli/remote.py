@@ -21,14 +21,14 @@ AUTHORIZATION_API_KEY = "authorization-api-key"
 
 @dataclass(frozen=True, slots=True)
 class DomainProfile:
-    """A domain's profile: OPBX's five keys, typed, and everything else untouched.
+    """A domain's profile: OPBX's keys, typed, and everything else untouched.
 
+    `values` has those of the table of settings, by Cloudonix's names.
     `raw` is what Cloudonix sent. It may hold the customer's own secrets, so it has no
     repr and is used for one thing: to be sent back with OPBX's keys changed.
     """
 
-    call_timeout: int | None = None  # seconds
-    recording_media_type: str | None = None
+    values: Mapping[str, int | str | None] = field(default_factory=dict)
     session_update_endpoint: str | None = None
     cdr_endpoint: str | None = None
     authorization_api_key: Secret | None = None

@@ -149,6 +149,13 @@ def parse_recording_format(text: str) -> RecordingFormat:
         raise InvalidValue("expected wav or mp3") from None
 
 
+def parse_epoch(text: str) -> int:
+    """Return seconds since 1970, up to the year 9999, where dates end."""
+    if int(text) not in range(253_402_300_800):
+        raise InvalidValue("expected seconds since 1970")
+    return int(text)
+
+
 def parse_api_timeout(text: str) -> float:
     """Return seconds, whole or decimal, over 0 and up to 300."""
     if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?|\.\d{1,9}", text.strip(), re.ASCII):
@@ -207,16 +214,8 @@ def is_endpoint(text: str) -> bool:
     return urlsplit(text.strip().rstrip("/")).path.endswith(tuple(PATHS.values()))
 
 
-def parse_api_base_url(text: str) -> str:
-    """Return Cloudonix's base URL: https, or http on the loopback interface alone."""
-    url = _parse_url(text)
-    if url.scheme == "http" and not is_loopback(url.hostname or ""):
-        raise InvalidValue("expected https:// (http is for the loopback interface alone)")
-    return url.geturl()
-
-
-def parse_instance_url(text: str) -> str:
-    """Return the URL of an OPBX: https, or http on the loopback interface alone."""
+def parse_https_url(text: str) -> str:
+    """Return the URL of a server that gets keys: https, or http on the loopback interface alone."""
     url = _parse_url(text)
     if url.scheme == "http" and not is_loopback(url.hostname or ""):
         raise InvalidValue("expected https:// (http is for the loopback interface alone)")

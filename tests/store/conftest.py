@@ -14,14 +14,8 @@ from pathlib import Path
 import pytest
 
 from opbx_cli.errors import StoreError
-from opbx_cli.models import (
-    ApplicationReference,
-    KeyMemory,
-    KeyState,
-    RecordingFormat,
-    Secret,
-    Settings,
-)
+from opbx_cli.models import ApplicationReference, KeyMemory, KeyState, RecordingFormat, Secret
+from opbx_cli.settings.table import Settings
 from opbx_cli.store import (
     KeySource,
     OsKeyring,

@@ -17,7 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from opbx_cli.errors import OpbxError
-from opbx_cli.models import Secret, Settings
+from opbx_cli.models import Secret
+from opbx_cli.settings.table import Settings
 from opbx_cli.store import SlotKind, Store, StoreContents, store_paths
 
 CALLS = (

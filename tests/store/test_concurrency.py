@@ -20,7 +20,7 @@ Refusal = Callable[[Callable[[], object]], StoreError]
 WRITER = """
 import sys
 from dataclasses import replace
-from opbx_cli.models import Settings
+from opbx_cli.settings.table import Settings
 from opbx_cli.store import Store, store_paths
 
 home, name = sys.argv[1:]

@@ -17,8 +17,8 @@ from opbx_cli.models import (
     KeyState,
     RecordingFormat,
     Secret,
-    Settings,
 )
+from opbx_cli.settings.table import Settings
 from opbx_cli.store import Store, StoreContents, StorePaths, crypto, file_format, sealing
 from opbx_cli.store.key_slots import SlotKind
 

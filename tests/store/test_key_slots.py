@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from opbx_cli.errors import ConfigurationError, StoreError, UsageError
-from opbx_cli.models import Secret, Settings
+from opbx_cli.models import Secret
+from opbx_cli.settings.table import Settings
 from opbx_cli.store import (
     KeySource,
     SlotKind,

@@ -21,7 +21,8 @@ from hypothesis.stateful import (
 )
 
 from opbx_cli.errors import ConfigurationError, StoreError
-from opbx_cli.models import Secret, Settings
+from opbx_cli.models import Secret
+from opbx_cli.settings.table import Settings
 from opbx_cli.store import KeySource, SlotKind, Store, StoreContents, file_format, store_paths
 
 pytestmark = pytest.mark.uncounted

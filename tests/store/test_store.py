@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from opbx_cli.errors import ConfigurationError, StoreError
-from opbx_cli.models import ApplicationReference, Secret, Settings
+from opbx_cli.models import ApplicationReference, Secret
+from opbx_cli.settings.table import Settings
 from opbx_cli.store import Store, StoreContents, StorePaths, store_paths
 
 Refusal = Callable[[Callable[[], object]], StoreError]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from opbx_cli.errors import StoreError
-from opbx_cli.models import Settings
+from opbx_cli.settings.table import Settings
 from opbx_cli.store import KeySource, Store, StoreContents, StorePaths, crypto, file_format, sealing
 from opbx_cli.store.strict_toml import UnfitStore
 

@@ -16,14 +16,8 @@ from typing import Any
 import pytest
 
 from opbx_cli.errors import StoreError
-from opbx_cli.models import (
-    ApplicationReference,
-    KeyMemory,
-    KeyState,
-    RecordingFormat,
-    Secret,
-    Settings,
-)
+from opbx_cli.models import ApplicationReference, KeyMemory, KeyState, RecordingFormat, Secret
+from opbx_cli.settings.table import Settings
 from opbx_cli.store import KeySource, Store, StoreContents, StorePaths, crypto, file_format, sealing
 from opbx_cli.store.sealing import RawKey
 from opbx_cli.store.strict_toml import UnfitStore

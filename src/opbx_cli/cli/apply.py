@@ -28,7 +28,7 @@ from opbx_cli.models import Secret
 from opbx_cli.operations.configure import GivenSettings, merge
 from opbx_cli.operations.desired import Choices
 from opbx_cli.operations.group_save import GroupSave
-from opbx_cli.operations.manifest import SIZE_MAX, Entry, KeyPlace, parse, refused
+from opbx_cli.operations.manifest import PLAIN, SIZE_MAX, Entry, KeyPlace, parse, refused
 from opbx_cli.operations.profiles import refuse_key
 from opbx_cli.operations.provision import KEY_TO_BE_MADE, Provision
 from opbx_cli.operations.validation import Task
@@ -42,7 +42,16 @@ EPILOG = (
 )
 
 
-@command(epilog=EPILOG)
+HELP = f"""Save and validate all profiles of a manifest.
+
+A profile is saved once Cloudonix has accepted its key; until then it keeps what it had.
+The manifest has a table [profile."NAME"] for each, with settings as configure takes them:
+{", ".join(PLAIN)}. Keys are named, not written: domain_api_key_env or domain_api_key_file,
+and the same for webhook_api_key. A relative path starts at the manifest's folder.
+"""
+
+
+@command(help=HELP, epilog=EPILOG)
 def apply(
     app: App,
     file: Annotated[str, typer.Argument(metavar="FILE", help="The manifest, in TOML.")],
@@ -54,14 +63,7 @@ def apply(
     yes: Yes = False,
     env_file: EnvFilePath = None,
 ) -> None:
-    """Save and validate all profiles of a manifest.
-
-    A profile is saved once Cloudonix has accepted its key; until then it keeps what it had.
-    The manifest has a table [profile."NAME"] for each, with settings as configure takes them:
-    domain_uuid, webhook_base_url, no_answer_timeout, recording_format, api_base_url. Keys are
-    named, not written: domain_api_key_env or domain_api_key_file, and the same for
-    webhook_api_key. A relative path starts at the manifest's folder.
-    """
+    """Save and validate all profiles of a manifest."""
     choices = choices_of(
         replace_default=replace_default or yes,
         keep_key=keep_webhook_key,
@@ -106,8 +108,8 @@ def _given(app: App, entries: tuple[Entry, ...], file: str) -> dict[str, GivenSe
         return None if place is None else _key(app, place, file, taken)
 
     return {
-        entry.profile: replace(
-            entry.given, domain_api_key=key(entry.api_key), webhook_api_key=key(entry.webhook_key)
+        entry.profile: entry.given.plus(
+            domain_api_key=key(entry.api_key), webhook_api_key=key(entry.webhook_key)
         )
         for entry in entries
     }
@@ -161,7 +163,7 @@ def _tasks(
     ).items():
         warnings = [*task.warnings, *settings.key_warnings(candidates[name])]
         stored = provisions[name].stored
-        if check and stored is None and given[name].webhook_api_key is None:
+        if check and stored is None and given[name].settings.webhook_api_key is None:
             warnings.append(KEY_TO_BE_MADE)
         active = replace(task.active, api_key_place=places[name])
         found[name] = replace(

@@ -34,12 +34,14 @@ class Declared:
     formats: tuple[str, ...]
     epilog: str | None
     context_settings: dict[str, Any] | None
+    help: str | None = None
+    options: tuple[inspect.Parameter, ...] = ()
 
     def made(
         self, name: str, commands: Mapping[str, Entry] | None = None
     ) -> TyperCommand | TyperGroup:
         """Return the command with the shared options, and with those behind it, if any."""
-        run = _runnable(self.function, self.formats)
+        run = _runnable(self)
         if commands:
             group = typer.Typer(name=name, add_completion=False, rich_markup_mode=None)
             group.callback(cls=_Group, invoke_without_command=True)(run)
@@ -48,7 +50,11 @@ class Declared:
             return made
         alone = typer.Typer(add_completion=False, rich_markup_mode=None)
         alone.command(
-            name, cls=_Command, epilog=self.epilog, context_settings=self.context_settings
+            name,
+            cls=_Command,
+            help=self.help,
+            epilog=self.epilog,
+            context_settings=self.context_settings,
         )(run)
         return cast("TyperCommand", typer.main.get_command(alone))
 
@@ -58,9 +64,14 @@ def command(
     formats: tuple[str, ...] = TEXT_AND_JSON,
     epilog: str | None = None,
     context_settings: dict[str, Any] | None = None,
+    help: str | None = None,  # noqa: A002  # Typer's word
+    options: tuple[inspect.Parameter, ...] = (),
 ) -> Callable[[Function], Declared]:
-    """Declare a function as a command; `cli/main` has its name."""
-    return lambda function: Declared(function, formats, epilog, context_settings)
+    """Declare a function as a command; `cli/main` has its name.
+
+    `options` stand for a function's `**` of them, where a table has them.
+    """
+    return lambda function: Declared(function, formats, epilog, context_settings, help, options)
 
 
 class _Command(TyperCommand):
@@ -99,9 +110,10 @@ def _set_shared_aside(context: Any) -> None:
     context.meta[_SHARED] = SharedOptions(**values)
 
 
-def _runnable(function: Function, formats: tuple[str, ...]) -> Callable[..., None]:
+def _runnable(declared: Declared) -> Callable[..., None]:
     """Return the function as Typer calls it: with a context, and without the shared options."""
-    own = list(inspect.signature(function).parameters.values())[1:]
+    function = declared.function
+    own = declared.options or list(inspect.signature(function).parameters.values())[1:]
 
     @functools.wraps(function)
     def run(context: typer.Context, **values: Any) -> None:
@@ -109,7 +121,7 @@ def _runnable(function: Function, formats: tuple[str, ...]) -> Callable[..., Non
             _refuse_options(context)
             return
         app: App = context.obj
-        app.begin(context.meta[_SHARED], formats)
+        app.begin(context.meta[_SHARED], declared.formats)
         function(app, **values)
 
     run.__signature__ = inspect.Signature([_CONTEXT, *own])  # type: ignore[attr-defined]

@@ -1,7 +1,9 @@
 """`opbx configure`: save a profile."""
 
+import inspect
+from collections.abc import Iterator
 from contextlib import closing
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -9,7 +11,6 @@ from opbx_cli import settings
 from opbx_cli.cli.app import App
 from opbx_cli.cli.command import command
 from opbx_cli.cli.interview import (
-    KeyFlags,
     ask_for_domain,
     ask_for_missing,
     ask_for_profile,
@@ -17,7 +18,6 @@ from opbx_cli.cli.interview import (
 )
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import CredentialsError, NotFoundError, OpbxError, UsageError
-from opbx_cli.models import Settings
 from opbx_cli.operations import profiles
 from opbx_cli.operations.configure import (
     GivenSettings,
@@ -28,6 +28,7 @@ from opbx_cli.operations.configure import (
 )
 from opbx_cli.operations.history import Deed
 from opbx_cli.settings import ActiveSettings
+from opbx_cli.settings.table import OPTIONS, Settings
 
 if TYPE_CHECKING:  # only types: they would load the store before the options are checked
     from opbx_cli.store import SaveReport, StoreContents
@@ -38,74 +39,39 @@ EPILOG = (
 )
 
 
-@command(epilog=EPILOG)
-def configure(
-    app: App,
-    *,
-    domain_uuid: Annotated[
-        str | None, typer.Option(metavar="UUID", help="The domain's ID in Cloudonix.")
-    ] = None,
-    api_key_stdin: Annotated[
-        bool, typer.Option("--api-key-stdin", help="Read the domain API key from stdin.")
-    ] = False,
-    api_key_file: Annotated[
-        str | None, typer.Option(metavar="PATH", help="Read the domain API key from a file.")
-    ] = None,
-    api_key_env: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Read the domain API key from a variable.")
-    ] = None,
-    webhook_key_stdin: Annotated[
-        bool, typer.Option("--webhook-key-stdin", help="Read a webhook key of your own from stdin.")
-    ] = False,
-    webhook_key_file: Annotated[
-        str | None, typer.Option(metavar="PATH", help="Read a webhook key of your own from a file.")
-    ] = None,
-    webhook_key_env: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Read a webhook key of your own from a variable."),
-    ] = None,
-    webhook_base_url: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL", help="Where the internet reaches OPBX, if not as OPBX's .env says."
-        ),
-    ] = None,
-    no_answer_timeout: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SECONDS", help="How long phones ring: 5 to 120. [unset: the domain's]"
-        ),
-    ] = None,
-    recording_format: Annotated[
-        str | None, typer.Option(metavar="FORMAT", help="wav or mp3. [unset: the domain's]")
-    ] = None,
-    api_base_url: Annotated[
-        str | None, typer.Option(metavar="URL", help="Cloudonix's address, for staging or a proxy.")
-    ] = None,
-    unset: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Forget an optional setting; repeatable."),
-    ] = None,
-) -> None:
+def _options() -> Iterator[inspect.Parameter]:
+    """Yield the options of the table of settings, three for each key."""
+    for row in OPTIONS:
+        if not row.is_secret:
+            yield _option(row.name, str | None, metavar=row.metavar, help=row.help)
+            continue
+        name = row.option.removeprefix("--").replace("-", "_")
+        read = f"Read {row.help} from"
+        yield _option(f"{name}_stdin", bool, f"{row.option}-stdin", help=f"{read} stdin.")
+        yield _option(f"{name}_file", str | None, metavar="PATH", help=f"{read} a file.")
+        yield _option(f"{name}_env", str | None, metavar="NAME", help=f"{read} a variable.")
+    yield _option(
+        "unset", list[str] | None, metavar="NAME", help="Forget an optional setting; repeatable."
+    )
+
+
+def _option(name: str, kind: Any, *flags: str, **words: Any) -> inspect.Parameter:
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=False if kind is bool else None,
+        annotation=Annotated[kind, typer.Option(*flags, **words)],
+    )
+
+
+@command(epilog=EPILOG, options=tuple(_options()))
+def configure(app: App, *, unset: list[str] | None, **options: Any) -> None:
     """Save the settings of a domain.
 
     They become a profile in the store, the keys encrypted. Changes what is given and keeps
     the rest. On a terminal it asks for what is missing.
     """
-    given = given_by_flags(
-        app,
-        KeyFlags("--api-key", api_key_stdin, api_key_file, api_key_env),
-        KeyFlags("--webhook-key", webhook_key_stdin, webhook_key_file, webhook_key_env),
-        {
-            "--domain-uuid": domain_uuid,
-            "--webhook-base-url": webhook_base_url,
-            "--no-answer-timeout": no_answer_timeout,
-            "--recording-format": recording_format,
-            "--api-base-url": api_base_url,
-        },
-        unset or [],
-    )
-    _save(app, given)
+    _save(app, given_by_flags(app, options, unset or []))
 
 
 def _save(app: App, given: GivenSettings) -> None:
@@ -183,9 +149,8 @@ def _try_key(app: App, name: str, before: Settings | None, after: Settings) -> N
 
 def _warn(app: App, given: GivenSettings, profile: str, api_base_url: str) -> None:
     """Say what looks odd about the given keys, and which address does not count."""
-    keys = Settings(domain_api_key=given.domain_api_key, webhook_api_key=given.webhook_api_key)
     redirects = settings.redirect_warnings(api_base_url, profile=profile, environ=app.environ)
-    for warning in (*settings.key_warnings(keys), *redirects):
+    for warning in (*settings.key_warnings(given.settings), *redirects):
         app.ui.warn(warning)
 
 

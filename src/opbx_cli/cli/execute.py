@@ -7,7 +7,7 @@ import typer
 from opbx_cli.cli.app import App
 from opbx_cli.cli.child import become
 from opbx_cli.cli.command import command
-from opbx_cli.operations.environment import variables_of
+from opbx_cli.settings import variables_of
 
 
 @command(context_settings={"allow_interspersed_args": False})

@@ -19,13 +19,13 @@ from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import OpbxError, UsageError
 from opbx_cli.instance import InstanceAccess, InstanceClient, InstanceUser, SignedIn
 from opbx_cli.instance.failures import not_owner
-from opbx_cli.models import Settings
 from opbx_cli.operations import profiles
 from opbx_cli.operations.history import Deed
 from opbx_cli.operations.instance import Linked, link, require_link
 from opbx_cli.operations.profiles import ProfileChange, listed
 from opbx_cli.settings import INSTANCE_EMAIL
-from opbx_cli.values import parse_email, parse_instance_url, parse_password
+from opbx_cli.settings.table import Settings
+from opbx_cli.values import parse_email, parse_https_url, parse_password
 
 TOKEN_SECONDS_MAX = 366 * 86_400  # OPBX says 86,400
 CONNECT_EPILOG = (
@@ -74,7 +74,7 @@ def connect(
     Only the organisation's owner may see or change these settings. Signing in signs this user
     out everywhere else: OPBX keeps one token for each user. Nothing is saved if it fails.
     """
-    address = settings.checked(parse_instance_url, url, "URL")
+    address = settings.checked(parse_https_url, url, "URL")
     tokens = KeyFlags("--token", token_stdin, token_file, token_env)
     passwords = KeyFlags("--password", password_stdin, password_file, password_env, parse_password)
     app.protect_memory()
@@ -135,7 +135,7 @@ def disconnect(app: App) -> None:
             client.sign_out()
     except OpbxError as error:
         app.ui.warn(f"OPBX may still accept the token for a day at most: {error.message}")
-    contents = save_profile(app, active.profile or "", lambda now: now.without_instance())
+    contents = save_profile(app, active.profile or "", lambda now: now.with_instance_of(Settings()))
     sentence = f"Profile '{active.profile}' is not linked to {address} any more."
     app.ui.show(ProfileChange(sentence, listed(contents)))
 

@@ -11,7 +11,7 @@ from opbx_cli.cli.tasks import task_of
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import DIFFERS, ConfigurationError, OpbxError, PartialError, UsageError
 from opbx_cli.instance import InstanceSettings
-from opbx_cli.models import Secret, Settings
+from opbx_cli.models import Secret
 from opbx_cli.operations.configure import GivenSettings, merge
 from opbx_cli.operations.desired import Change, Choices
 from opbx_cli.operations.history import Deed
@@ -31,11 +31,11 @@ from opbx_cli.operations.steps import Report, Result
 from opbx_cli.operations.validation import Validation, deed_of
 from opbx_cli.operations.wording import Wording
 from opbx_cli.settings import ActiveSettings
+from opbx_cli.settings.table import KEY_OPTIONS, Settings
 from opbx_cli.store import StoreContents
 from opbx_cli.values import is_key, parse_key
 
-KEY_QUESTIONS = {"domain_api_key": "Domain API key", "webhook_api_key": "Webhook API key"}
-KEY_FLAGS = {"domain_api_key": "--api-key-stdin", "webhook_api_key": "--webhook-key-stdin"}
+KEYS = {row.name: row for row in KEY_OPTIONS}
 
 
 def pull(app: App, *, check: bool, yes: bool) -> None:
@@ -253,20 +253,17 @@ def _with_typed_keys(
     """Ask for the keys that OPBX masks; return what is known then, and what still is not."""
     left = []
     for name in missing:
-        key = app.prompts.ask_secret(KEY_QUESTIONS[name], parse_key, is_key=True)
+        key = app.prompts.ask_secret(KEYS[name].label, parse_key, is_key=True)
         if key is None:
             left.append(name)
-        elif name == "domain_api_key":
-            given = replace(given, domain_api_key=key)
-        else:
-            given = replace(given, webhook_api_key=key)
+        given = given.plus(**{name: key})
     return given, tuple(left)
 
 
 def _missing(names: tuple[str, ...], active: ActiveSettings) -> tuple[str, ...]:
     return tuple(
         f"OPBX shows the {name.replace('_', ' ')} masked, and it is not the one that is stored "
-        f"here: `opbx configure {KEY_FLAGS[name]}{active.profile_option}` saves it"
+        f"here: `opbx configure {KEYS[name].option}-stdin{active.profile_option}` saves it"
         for name in names
     )
 
@@ -277,7 +274,7 @@ def _missing_error(names: tuple[str, ...], active: ActiveSettings, *, is_saved: 
     error = PartialError if is_saved else ConfigurationError
     return error(
         f"{said}the {keys} of OPBX could not be taken over: OPBX does not show it in full",
-        hint=f"`opbx configure {KEY_FLAGS[names[0]]}{active.profile_option}` saves it",
+        hint=f"`opbx configure {KEYS[names[0]].option}-stdin{active.profile_option}` saves it",
         code=ErrorCode.INSTANCE_MISSING_KEYS,
     )
 
@@ -289,13 +286,7 @@ def _save_pulled(app: App, active: ActiveSettings, given: GivenSettings) -> None
     def merged(now: Settings) -> Settings:
         after = merge(now, given, api_base_url=base)
         # The link is what the settings came by: another domain of the same OPBX keeps it.
-        return replace(
-            after,
-            instance_url=now.instance_url,
-            instance_organization=now.instance_organization,
-            instance_token=now.instance_token,
-            instance_token_expires=now.instance_token_expires,
-        )
+        return after.with_instance_of(now)
 
     contents = save_profile(app, name, merged)
     app.record(Deed("instance pull", name, before, contents.profiles[name]))

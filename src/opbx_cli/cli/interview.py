@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shlex
 import stat
@@ -10,62 +11,43 @@ from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 from opbx_cli import settings
 from opbx_cli.cli.app import App
 from opbx_cli.cli.prompts import Cleared, Prompts
 from opbx_cli.errors import ConfigurationError, UsageError
-from opbx_cli.models import Secret, Settings
+from opbx_cli.models import Secret
 from opbx_cli.operations.configure import GivenSettings, merge, with_unset
+from opbx_cli.settings.table import KEY_OPTIONS, PLAIN_OPTIONS, Setting, Settings
 from opbx_cli.values import (
     InvalidValue,
     clean,
     is_endpoint,
-    parse_api_base_url,
     parse_domain_uuid,
     parse_key,
-    parse_no_answer_timeout,
     parse_profile_name,
-    parse_recording_format,
-    parse_webhook_base_url,
 )
-
-Value = TypeVar("Value")
 
 KEY_FILE_MAX = 4096  # bytes; a key has at most 255
 
 
-def given_by_flags(
-    app: App,
-    api_key: KeyFlags,
-    webhook_key: KeyFlags,
-    texts: Mapping[str, str | None],
-    unset: list[str],
-) -> GivenSettings:
+def given_by_flags(app: App, options: Mapping[str, Any], unset: list[str]) -> GivenSettings:
     """Check what the flags say; the keys are read last, when all else is known to be right."""
-
-    def flag(name: str, parse: Callable[[str], Value]) -> Value | None:
-        text = texts[name]
-        return None if text is None else settings.checked(parse, text, name)
-
-    plain = GivenSettings(
-        domain_uuid=flag("--domain-uuid", parse_domain_uuid),
-        webhook_base_url=flag("--webhook-base-url", base_url_parser(app)),
-        no_answer_timeout=flag("--no-answer-timeout", parse_no_answer_timeout),
-        recording_format=flag("--recording-format", parse_recording_format),
-        api_base_url=flag("--api-base-url", parse_api_base_url),
-    )
-    plain = with_unset(plain, unset)
-    if api_key.stdin and webhook_key.stdin:
-        raise UsageError("--api-key-stdin and --webhook-key-stdin: only one key fits on stdin")
-    if api_key.variable is not None and api_key.variable == webhook_key.variable:
-        raise UsageError("--api-key-env and --webhook-key-env: two keys need two variables")
-    return replace(
-        plain,
-        domain_api_key=api_key.read(app.environ, app.prompts),
-        webhook_api_key=webhook_key.read(app.environ, app.prompts),
-    )
+    plain = {
+        row.name: settings.checked(_parser(app, row), text, row.option)
+        for row in PLAIN_OPTIONS
+        if (text := options[row.name]) is not None
+    }
+    given = with_unset(GivenSettings(plain), unset)
+    keys = {row.name: KeyFlags.of(row, options) for row in KEY_OPTIONS}
+    for one, other in itertools.combinations(keys.values(), 2):
+        if one.stdin and other.stdin:
+            both = f"{one.flag}-stdin and {other.flag}-stdin"
+            raise UsageError(f"{both}: only one key fits on stdin")
+        if one.variable is not None and one.variable == other.variable:
+            raise UsageError(f"{one.flag}-env and {other.flag}-env: two keys need two variables")
+    return given.plus(**{name: key.read(app.environ, app.prompts) for name, key in keys.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +59,12 @@ class KeyFlags:
     file: str | None
     variable: str | None
     parse: Callable[[str], Secret] = parse_key
+
+    @classmethod
+    def of(cls, row: Setting, options: Mapping[str, Any]) -> KeyFlags:
+        """Return those of a setting, from options as `configure` takes them."""
+        name = row.option.removeprefix("--").replace("-", "_")
+        return cls(row.option, *(options[f"{name}_{place}"] for place in ("stdin", "file", "env")))
 
     def read(self, environ: MutableMapping[str, str], prompts: Prompts) -> Secret | None:
         used = [self.stdin, self.file is not None, self.variable is not None]
@@ -164,11 +152,11 @@ def ask_for_domain(
 ) -> GivenSettings:
     """Ask for the domain where none is known, or where nothing at all was given."""
     current = None if before is None else before.domain_uuid
-    if not given.is_empty and (given.domain_uuid or current):
+    if not given.is_empty and (given.settings.domain_uuid or current):
         return given
     app.ui.pass_on(_beginning(name, before))
     uuid = app.prompts.ask("Domain UUID", parse_domain_uuid, current=current, required=True)
-    return replace(given, domain_uuid=uuid)
+    return given.plus(domain_uuid=uuid)
 
 
 def _beginning(name: str, before: Settings | None) -> str:
@@ -188,7 +176,7 @@ def ask_for_profile(
 
     def is_of_another(profile: str) -> bool:
         uuid = profiles[profile].domain_uuid if profile in profiles else None
-        return uuid is not None and given.domain_uuid not in (None, uuid)
+        return uuid is not None and given.settings.domain_uuid not in (None, uuid)
 
     def parse(text: str) -> str:
         answer = parse_profile_name(text)
@@ -206,14 +194,14 @@ def ask_for_profile(
     return app.prompts.ask("Profile", parse, current=name) or name
 
 
-def base_url_parser(app: App) -> Callable[[str], str]:
-    """Return a parser of webhook base URLs that says where it cut an endpoint's path off."""
+def _parser(app: App, row: Setting) -> Callable[[str], Any]:
+    """Return a setting's parser; that of the webhook base URL says where it cut a path off."""
 
-    def parse(text: str) -> str:
-        url = parse_webhook_base_url(text)
-        if is_endpoint(text):
-            app.ui.warn(f"that is one of OPBX's endpoints; the base URL is {url}")
-        return url
+    def parse(text: str) -> Any:
+        value = row.parse(text)
+        if row.name == "webhook_base_url" and is_endpoint(text):
+            app.ui.warn(f"that is one of OPBX's endpoints; the base URL is {value}")
+        return value
 
     return parse
 
@@ -232,33 +220,24 @@ def ask_for_missing(
         key = app.prompts.ask_secret(
             "Domain API key", parse_key, current=now.domain_api_key, is_key=True
         )
-        given = replace(given, domain_api_key=key)
+        given = given.plus(domain_api_key=key)
     return _ask_for_optional(app, now, given) if everything else given
 
 
 def _ask_for_optional(app: App, now: Settings, given: GivenSettings) -> GivenSettings:
     """Ask for what may be unset; `-` unsets it."""
-    prompts, timeout = app.prompts, now.no_answer_timeout
-    answers: dict[str, object] = {
-        "webhook_base_url": prompts.ask_optional(
-            "Webhook base URL",
-            base_url_parser(app),
-            current=now.webhook_base_url,
-            without="as OPBX's environment says",
-        ),
-        "no_answer_timeout": prompts.ask_optional(
-            "Ring time, seconds",
-            parse_no_answer_timeout,
-            current=None if timeout is None else str(timeout),
-            without="as the domain has it",
-        ),
-        "recording_format": prompts.ask_optional(
-            "Recording format, wav or mp3",
-            parse_recording_format,
-            current=now.recording_format,
-            without="as the domain has it",
-        ),
-    }
-    cleared = frozenset(name for name, one in answers.items() if one is Cleared.CLEARED)
-    values = {name: one for name, one in answers.items() if name not in cleared}
-    return replace(given, **values, unset=given.unset | cleared)  # type: ignore[arg-type]
+    for row in PLAIN_OPTIONS:
+        if not row.if_unset:
+            continue
+        current = getattr(now, row.name)
+        answer = app.prompts.ask_optional(
+            row.question,
+            _parser(app, row),
+            current=None if current is None else str(current),
+            without=row.if_unset,
+        )
+        if answer is Cleared.CLEARED:
+            given = replace(given, unset=given.unset | {row.name})
+        else:
+            given = given.plus(**{row.name: answer})
+    return given

@@ -12,7 +12,6 @@ from opbx_cli.cli.app import App
 from opbx_cli.cli.reception import show_beside, show_callback
 from opbx_cli.cli.results import ListeningAddress, Received
 from opbx_cli.errors import ConfigurationError
-from opbx_cli.models import Settings
 from opbx_cli.operations.callback_keys import FollowedKeys, Version, accepted_keys
 from opbx_cli.receiver.archive import Archive
 from opbx_cli.receiver.callback import Callback
@@ -21,6 +20,7 @@ from opbx_cli.receiver.opbx import Organization, Played, Signatures, State
 from opbx_cli.receiver.reception import Reception
 from opbx_cli.receiver.save_limit import SaveLimit
 from opbx_cli.receiver.server import Server, listening, url_of
+from opbx_cli.settings.table import Settings
 from opbx_cli.values import is_loopback, parse_switch
 
 ENDED_BY_SIGNAL = 128  # and the signal's number behind it, as shells have it

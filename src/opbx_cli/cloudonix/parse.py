@@ -21,9 +21,7 @@ from typing import NoReturn, cast
 from opbx_cli.models import RemoteId, Secret
 from opbx_cli.remote import (
     AUTHORIZATION_API_KEY,
-    CALL_TIMEOUT,
     CDR_ENDPOINT,
-    RECORDING_MEDIA_TYPE,
     SESSION_UPDATE_ENDPOINT,
     Delivery,
     DeliveryResult,
@@ -34,6 +32,7 @@ from opbx_cli.remote import (
     TrunkAuthentication,
     VoiceApplication,
 )
+from opbx_cli.settings.table import IN_DOMAIN_PROFILE
 
 JsonObject = Mapping[str, object]
 
@@ -197,8 +196,10 @@ def _parse_profile(value: object) -> DomainProfile:
         return DomainProfile()
     data = json_object(value, "a domain's profile")
     return DomainProfile(
-        call_timeout=_number(data.get(CALL_TIMEOUT)),
-        recording_media_type=_bounded(data.get(RECORDING_MEDIA_TYPE)),
+        values={
+            name: (_number if row.kind is int else _bounded)(data.get(name))
+            for name, row in IN_DOMAIN_PROFILE.items()
+        },
         session_update_endpoint=_bounded(data.get(SESSION_UPDATE_ENDPOINT), URL_SHOWN_MAX),
         cdr_endpoint=_bounded(data.get(CDR_ENDPOINT), URL_SHOWN_MAX),
         authorization_api_key=secret(data.get(AUTHORIZATION_API_KEY)),

@@ -10,6 +10,7 @@ from opbx_cli.callbacks import PATHS, SESSION_UPDATE
 from opbx_cli.http.redaction import quoted, repeats_a_key
 from opbx_cli.instance.models import InstanceSettings, InstanceUser, SignedIn, Written
 from opbx_cli.models import Secret
+from opbx_cli.settings.table import IN_OPBX
 
 TEXT_MAX = 255  # characters; OPBX's own limit for each of these
 SENTENCE_MAX = 300  # characters of a sentence of OPBX's that is shown
@@ -56,18 +57,15 @@ def parse_settings_answer(value: object, secrets: Iterable[Secret]) -> InstanceS
     if "settings" not in data:
         raise UnintelligibleError("JSON without settings in it")
     raw = {} if data["settings"] is None else _object(data["settings"], "settings")
-    api_key, webhook_key = (
-        _secret(raw.get(name)) for name in ("domain_api_key", "domain_requests_api_key")
-    )
-    kept = (*secrets, *(key for key in (api_key, webhook_key) if key is not None))
+    keys = {row.name: _secret(raw.get(name)) for name, row in IN_OPBX.items() if row.is_secret}
+    kept = (*secrets, *(key for key in keys.values() if key is not None))
+    others = {
+        row.name: _number(raw.get(name)) if row.kind is int else _without(kept, raw.get(name))
+        for name, row in IN_OPBX.items()
+        if not row.is_secret
+    }
     return InstanceSettings(
-        domain_uuid=_without(kept, raw.get("domain_uuid")),
-        domain_name=_without(kept, raw.get("domain_name")),
-        domain_api_key=api_key,
-        webhook_api_key=webhook_key,
-        webhook_base_url=_without(kept, raw.get("webhook_base_url")),
-        no_answer_timeout=_number(raw.get("no_answer_timeout")),
-        recording_format=_without(kept, raw.get("recording_format")),
+        {**keys, **others},
         base_url_in_use=_base_url_of(_without(kept, data.get("callback_url"))),
         raw=raw,
     )

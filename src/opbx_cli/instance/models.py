@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from opbx_cli.models import Secret
 
@@ -37,7 +38,7 @@ class SignedIn:
 
 @dataclass(frozen=True, slots=True)
 class InstanceSettings:
-    """The settings that an organisation's page shows.
+    """The settings that an organisation's page shows: `values`, by our names.
 
     In the state of July 2026 both keys come masked (`XIf2***e617`): a mask is no key, and is
     told by `opbx_cli.values.masked_ends`. `base_url_in_use` is the one that OPBX itself follows,
@@ -45,15 +46,29 @@ class InstanceSettings:
     OPBX sent, for what has to be sent back as it was read.
     """
 
-    domain_uuid: str | None = None
-    domain_name: str | None = None
-    domain_api_key: Secret | None = None
-    webhook_api_key: Secret | None = None
-    webhook_base_url: str | None = None
-    no_answer_timeout: int | None = None  # seconds
-    recording_format: str | None = None
+    values: Mapping[str, Any]
     base_url_in_use: str | None = None
     raw: Mapping[str, object] = field(default_factory=dict, repr=False)
+
+    @property
+    def domain_uuid(self) -> str | None:
+        return self.values.get("domain_uuid")
+
+    @property
+    def domain_name(self) -> str | None:
+        return self.values.get("domain_name")
+
+    @property
+    def domain_api_key(self) -> Secret | None:
+        return self.values.get("domain_api_key")
+
+    @property
+    def webhook_api_key(self) -> Secret | None:
+        return self.values.get("webhook_api_key")
+
+    @property
+    def webhook_base_url(self) -> str | None:
+        return self.values.get("webhook_base_url")
 
 
 @dataclass(frozen=True, slots=True)

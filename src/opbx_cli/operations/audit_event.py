@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime
 
-from opbx_cli.models import SETTING_NAMES, Secret, Settings
+from opbx_cli.models import Secret
 from opbx_cli.operations.history import Deed
+from opbx_cli.settings.table import SETTING_NAMES, Settings
 from opbx_cli.store.audit_log import AuditEvent
 
 

@@ -4,41 +4,37 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import UsageError
-from opbx_cli.models import (
-    DEFAULT_API_BASE_URL,
-    SETTING_NAMES,
-    KeyMemory,
-    KeyState,
-    RecordingFormat,
-    Secret,
-    Settings,
-)
+from opbx_cli.models import KeyMemory, KeyState, Secret
 from opbx_cli.operations.profiles import ProfileDetail
+from opbx_cli.settings.table import PLAIN_OPTIONS, SETTING_NAMES, UNSETTABLE, Settings
 from opbx_cli.values import origin
-
-UNSETTABLE = ("webhook_base_url", "no_answer_timeout", "recording_format", "api_base_url")
 
 
 @dataclass(frozen=True, slots=True)
 class GivenSettings:
-    """What somebody gave; None where nothing was. `unset` holds names to clear."""
+    """What somebody gave, by the settings' names. `unset` holds names to clear."""
 
-    domain_uuid: str | None = None
-    domain_api_key: Secret | None = None
-    webhook_api_key: Secret | None = None
-    webhook_base_url: str | None = None
-    no_answer_timeout: int | None = None
-    recording_format: RecordingFormat | None = None
-    api_base_url: str | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
     unset: frozenset[str] = frozenset()
 
     @property
     def is_empty(self) -> bool:
         return self == GivenSettings()
+
+    @property
+    def settings(self) -> Settings:
+        """Return the given ones among settings that are otherwise unset."""
+        return Settings(**self.values)
+
+    def plus(self, **values: Any) -> GivenSettings:
+        """Return these and others; None is none."""
+        given = {name: value for name, value in values.items() if value is not None}
+        return replace(self, values={**self.values, **given})
 
 
 def merge(current: Settings | None, given: GivenSettings, *, api_base_url: str) -> Settings:
@@ -49,32 +45,20 @@ def merge(current: Settings | None, given: GivenSettings, *, api_base_url: str) 
     key, which must not travel there. A webhook key is made where there is none.
     """
     before = current or Settings(api_base_url=api_base_url)
-    after = replace(
-        before,
-        domain_uuid=given.domain_uuid or before.domain_uuid,
-        webhook_base_url=given.webhook_base_url or before.webhook_base_url,
-        no_answer_timeout=given.no_answer_timeout or before.no_answer_timeout,
-        recording_format=given.recording_format or before.recording_format,
-        api_base_url=given.api_base_url or before.api_base_url,
-    )
-    if "webhook_base_url" in given.unset:
-        after = replace(after, webhook_base_url=None)
-    if "no_answer_timeout" in given.unset:
-        after = replace(after, no_answer_timeout=None)
-    if "recording_format" in given.unset:
-        after = replace(after, recording_format=None)
-    if "api_base_url" in given.unset:
-        after = replace(after, api_base_url=DEFAULT_API_BASE_URL)
+    keys = given.settings
+    plain = {row.name: given.values[row.name] for row in PLAIN_OPTIONS if row.name in given.values}
+    cleared = {row.name: row.default for row in UNSETTABLE if row.name in given.unset}
+    after = replace(before, **plain, **cleared)
     is_moved = origin(after.api_base_url) != origin(before.api_base_url)
     is_another = before.domain_uuid is not None and after.domain_uuid != before.domain_uuid
     if is_moved or is_another:
         after = replace(after.without_remote_facts(), domain_api_key=None)
     if is_another:
-        after = _without_webhook_key_in_use(after, before).without_instance()
-    if given.domain_api_key is not None:
-        after = replace(after, domain_api_key=given.domain_api_key)
-    if given.webhook_api_key is not None:
-        after = with_webhook_key(after, given.webhook_api_key)
+        after = _without_webhook_key_in_use(after, before).with_instance_of(Settings())
+    if keys.domain_api_key is not None:
+        after = replace(after, domain_api_key=keys.domain_api_key)
+    if keys.webhook_api_key is not None:
+        after = with_webhook_key(after, keys.webhook_api_key)
     if after.webhook_api_key is None:
         key = new_webhook_key()
         memory = KeyMemory.of(key, KeyState.GENERATED)
@@ -155,14 +139,14 @@ def rival_warnings(profiles: Mapping[str, Settings], name: str) -> tuple[str, ..
 def with_unset(given: GivenSettings, names: list[str]) -> GivenSettings:
     """Add the settings to clear; their names may be written with `-` or `_`."""
     chosen = frozenset(name.strip().lower().replace("-", "_") for name in names)
-    if not chosen <= frozenset(UNSETTABLE):
+    known = [row.name for row in UNSETTABLE]
+    if not chosen <= frozenset(known):
         raise UsageError(
-            "--unset: expected one of "
-            + ", ".join(name.replace("_", "-") for name in UNSETTABLE)
-            + " (the others are always needed)"
+            f"--unset: expected one of {', '.join(known).replace('_', '-')} "
+            "(the others are always needed)"
         )
-    for name in UNSETTABLE:
-        if name in chosen and getattr(given, name) is not None:
+    for name in known:
+        if name in chosen and name in given.values:
             raise UsageError(f"{name.replace('_', '-')} is both given and unset: leave one out")
     return replace(given, unset=chosen)
 

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from opbx_cli.callbacks import Endpoints
-from opbx_cli.models import (
-    ApplicationReference,
-    KeyMemory,
-    KeyState,
-    RecordingFormat,
-    Secret,
-    Settings,
-)
+from opbx_cli.models import ApplicationReference, KeyMemory, KeyState, Secret
 from opbx_cli.operations.key_ownership import KeyAction, KeyChoice, KeyOwner
 from opbx_cli.operations.takeover import CallsChoice
 from opbx_cli.remote import AUTHORIZATION_API_KEY
+from opbx_cli.settings.table import IN_DOMAIN_PROFILE, Settings, plain
 
 PROFILE_PATH = "domain_profile."
 KEY_PATH = PROFILE_PATH + AUTHORIZATION_API_KEY
@@ -48,8 +43,7 @@ class Desired:
     previous_key: Secret | None = None
     has_store: bool = True  # the domain's key could be saved
     profile_option: str = ""  # what names the profile to another command
-    no_answer_timeout: int | None = None  # seconds
-    recording_format: RecordingFormat | None = None
+    values: Mapping[str, int | str] = field(default_factory=dict)  # by Cloudonix's names
     application: ApplicationReference | None = None
     sent_base_url: str | None = None  # the webhook base URL that this store put in force last
     is_url_chosen: bool = True  # by the profile itself, not by the environment
@@ -81,8 +75,11 @@ class Desired:
             previous_key=settings.webhook_api_key_previous,
             has_store=has_store,
             profile_option=profile_option,
-            no_answer_timeout=settings.no_answer_timeout,
-            recording_format=settings.recording_format,
+            values={
+                name: plain(value)
+                for name, row in IN_DOMAIN_PROFILE.items()
+                if (value := getattr(settings, row.name)) is not None
+            },
             application=settings.voice_application,
             sent_base_url=settings.webhook_base_url_sent,
             is_url_chosen=has_store and settings.webhook_base_url is not None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from opbx_cli.models import Settings
+from opbx_cli.settings.table import Settings
 
 if TYPE_CHECKING:  # only types: the store would be loaded by whatever shows results
     from opbx_cli.operations.desired import Change

@@ -10,27 +10,14 @@ from typing import TYPE_CHECKING, Protocol
 from opbx_cli.callbacks import endpoints
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError, OpbxError, RemoteError
-from opbx_cli.models import (
-    DEFAULT_NO_ANSWER_TIMEOUT,
-    DEFAULT_RECORDING_FORMAT,
-    RecordingFormat,
-    Secret,
-    Settings,
-)
+from opbx_cli.models import Secret
 from opbx_cli.operations.configure import GivenSettings
 from opbx_cli.operations.desired import Change, Desired
 from opbx_cli.operations.plan import plan
 from opbx_cli.operations.steps import Status, Step, StepId, is_in_doubt
 from opbx_cli.settings import INSTANCE_TOKEN, INSTANCE_URL, ActiveSettings
-from opbx_cli.values import (
-    NO_ANSWER_TIMEOUT,
-    InvalidValue,
-    fits_mask,
-    is_key,
-    masked_tail,
-    parse_domain_uuid,
-    parse_webhook_base_url,
-)
+from opbx_cli.settings.table import IN_OPBX, Settings, plain
+from opbx_cli.values import InvalidValue, fits_mask, is_key, masked_tail
 
 if TYPE_CHECKING:
     from opbx_cli.instance import InstanceSettings, InstanceUser, Written
@@ -38,17 +25,6 @@ if TYPE_CHECKING:
     from opbx_cli.remote import Snapshot
 
 INSTANCE_PATH = "instance."
-# What OPBX's page has, by our names, and what its API calls it.
-NAMES_IN_OPBX: Mapping[str, str] = {
-    "domain_uuid": "domain_uuid",
-    "domain_name": "domain_name",
-    "domain_api_key": "domain_api_key",
-    "webhook_api_key": "domain_requests_api_key",
-    "webhook_base_url": "webhook_base_url",
-    "no_answer_timeout": "no_answer_timeout",
-    "recording_format": "recording_format",
-}
-KEYS_IN_OPBX = ("domain_api_key", "domain_requests_api_key")
 # Taken by OPBX's PUT as well; what was read is sent back.
 ALSO_SENT = ("embed_allowed_domains",)
 
@@ -252,8 +228,8 @@ def plan_pull(
     here = settings or Settings()
     found = _with_key_of_cloudonix(_as_followed(remote), shown_key)
     changes, missing = [], []
-    for name in NAMES_IN_OPBX:
-        theirs, ours = getattr(found, name), getattr(here, name)
+    for name in (row.name for row in IN_OPBX.values()):
+        theirs, ours = found.values.get(name), getattr(here, name)
         if name == "domain_name" or theirs is None or is_same_value(ours, theirs):
             continue
         if isinstance(theirs, Secret) and not is_key(theirs):
@@ -282,19 +258,19 @@ def plan_push(
         )
     sent: dict[str, str | int | Secret | None] = {
         name: value
-        for name in (*NAMES_IN_OPBX.values(), *ALSO_SENT)
-        if name not in KEYS_IN_OPBX and (value := _sendable(remote.raw.get(name))) is not None
+        for name in (*(name for name, row in IN_OPBX.items() if not row.is_secret), *ALSO_SENT)
+        if (value := _sendable(remote.raw.get(name))) is not None
     }
     changes, followed = [], _as_followed(remote)
-    for name, their_name in NAMES_IN_OPBX.items():
-        ours, theirs = getattr(settings, name), getattr(followed, name)
+    for their_name, row in IN_OPBX.items():
+        ours, theirs = getattr(settings, row.name), followed.values.get(row.name)
         if ours is None:
+            if row.fallback is not None:
+                sent.setdefault(their_name, row.fallback)
             continue
-        sent[their_name] = ours.value if isinstance(ours, RecordingFormat) else ours
+        sent[their_name] = plain(ours)
         if not is_same_value(ours, theirs):
-            changes.append(Change(INSTANCE_PATH + name, theirs, sent[their_name]))
-    sent.setdefault("no_answer_timeout", DEFAULT_NO_ANSWER_TIMEOUT)
-    sent.setdefault("recording_format", DEFAULT_RECORDING_FORMAT.value)
+            changes.append(Change(INSTANCE_PATH + row.name, theirs, sent[their_name]))
     theirs = _base_url_after(remote, sent)
     conflict = None
     if base_url is not None and theirs is not None and not is_same_value(base_url, theirs):
@@ -337,10 +313,10 @@ def takeovers_by_push(
 def _names_that_differ(settings: Settings, after: InstanceSettings) -> list[str]:
     """Return the settings of which OPBX's copy, read back, is not as sent."""
     return [
-        name
-        for name in NAMES_IN_OPBX
-        if (ours := getattr(settings, name)) is not None
-        and not is_same_value(ours, getattr(after, name))
+        row.name
+        for row in IN_OPBX.values()
+        if (ours := getattr(settings, row.name)) is not None
+        and not is_same_value(ours, after.values.get(row.name))
     ]
 
 
@@ -357,7 +333,7 @@ def _as_followed(remote: InstanceSettings) -> InstanceSettings:
     """Return the settings with the base URL that OPBX follows, where that is not the saved one."""
     if remote.webhook_base_url is None or remote.base_url_in_use is None:
         return remote
-    return replace(remote, webhook_base_url=remote.base_url_in_use)
+    return replace(remote, values={**remote.values, "webhook_base_url": remote.base_url_in_use})
 
 
 def _with_key_of_cloudonix(remote: InstanceSettings, shown: Secret | None) -> InstanceSettings:
@@ -367,32 +343,27 @@ def _with_key_of_cloudonix(remote: InstanceSettings, shown: Secret | None) -> In
         return remote
     is_whole = masked_tail(shown) is None
     return (
-        replace(remote, webhook_api_key=shown) if is_whole and fits_mask(shown, masked) else remote
+        replace(remote, values={**remote.values, "webhook_api_key": shown})
+        if is_whole and fits_mask(shown, masked)
+        else remote
     )
 
 
 def _given(values: Mapping[str, object]) -> GivenSettings:
     """Return OPBX's values as settings; what opbx would not take from anybody is left out."""
-    uuid, url = values.get("domain_uuid"), values.get("webhook_base_url")
-    timeout, recording = values.get("no_answer_timeout"), values.get("recording_format")
-    api_key, webhook_key = values.get("domain_api_key"), values.get("webhook_api_key")
+    rows = [(row, values[row.name]) for row in IN_OPBX.values() if row.name in values]
     try:
-        return GivenSettings(
-            domain_uuid=parse_domain_uuid(uuid) if isinstance(uuid, str) else None,
-            domain_api_key=api_key if isinstance(api_key, Secret) else None,
-            webhook_api_key=webhook_key if isinstance(webhook_key, Secret) else None,
-            webhook_base_url=parse_webhook_base_url(url) if isinstance(url, str) else None,
-            no_answer_timeout=timeout
-            if isinstance(timeout, int) and timeout in NO_ANSWER_TIMEOUT
-            else None,
-            recording_format=RecordingFormat(recording) if isinstance(recording, str) else None,
-        )
-    except (InvalidValue, ValueError) as error:
+        given = {
+            row.name: row.parse(value) if isinstance(value, str) else row.accepted(value)
+            for row, value in rows
+        }
+    except InvalidValue as error:
         raise RemoteError(
             f"OPBX has a value that cannot be saved here: {error}",
             hint="correct it on the settings page of OPBX",
             code=ErrorCode.INSTANCE_UNFIT,
         ) from None
+    return GivenSettings().plus(**given)
 
 
 def _sendable(value: object) -> str | int | None:

@@ -11,8 +11,9 @@ from enum import StrEnum
 from urllib.parse import urlsplit
 
 from opbx_cli.callbacks import CDR, PATHS, SESSION_UPDATE
-from opbx_cli.models import KeyMemory, KeyState, Secret, Settings
+from opbx_cli.models import KeyMemory, KeyState, Secret
 from opbx_cli.remote import Domain, DomainProfile
+from opbx_cli.settings.table import Settings
 from opbx_cli.values import fits_mask, is_key, masked_tail
 
 OPBX_PREFIX = "opbx-routing-application-"  # OPBX's own client names its applications so

@@ -15,32 +15,22 @@ from typing import TypeVar
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError
 from opbx_cli.key_shapes import has_key_shape, looks_like_key
-from opbx_cli.models import DEFAULT_API_BASE_URL, RecordingFormat
 from opbx_cli.operations.configure import GivenSettings
+from opbx_cli.settings.table import KEY_OPTIONS, PLAIN_OPTIONS, Setting
 from opbx_cli.values import (
     InvalidValue,
     origin,
-    parse_api_base_url,
-    parse_domain_uuid,
-    parse_no_answer_timeout,
     parse_profile_name,
-    parse_recording_format,
-    parse_webhook_base_url,
 )
 
 Value = TypeVar("Value")
 
 SIZE_MAX = 1024 * 1024  # bytes; some 5,000 profiles
 LINE_MAX = 16 * 1024  # bytes; Python's TOML parser takes time that grows with its square
+NUMBER_MAX = 999_999_999  # above any setting's; Python does not write out very long numbers
 PATH_MAX = 4096  # characters of a key file's path
-KEYS = ("domain_api_key", "webhook_api_key")
-PLAIN = (
-    "domain_uuid",
-    "webhook_base_url",
-    "no_answer_timeout",
-    "recording_format",
-    "api_base_url",
-)
+KEYS = tuple(row.name for row in KEY_OPTIONS)
+PLAIN = tuple(row.name for row in PLAIN_OPTIONS)
 KNOWN = (*PLAIN, *(f"{key}_{place}" for key in KEYS for place in ("env", "file")))
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
@@ -112,13 +102,7 @@ class _Table:
         self._refuse_unknown()
         if "domain_uuid" not in self._table:
             raise refused(self._file, self._path, "domain_uuid is missing")
-        given = GivenSettings(
-            domain_uuid=self._text("domain_uuid", parse_domain_uuid),
-            webhook_base_url=self._text("webhook_base_url", parse_webhook_base_url),
-            no_answer_timeout=self._timeout(),
-            recording_format=self._text("recording_format", _recording_format),
-            api_base_url=self._text("api_base_url", parse_api_base_url),
-        )
+        given = GivenSettings().plus(**{row.name: self._plain(row) for row in PLAIN_OPTIONS})
         api_key = self._key("domain_api_key")
         if api_key is None:
             why = "domain_api_key_env or domain_api_key_file is missing"
@@ -138,35 +122,35 @@ class _Table:
             why = f"a name that is not known; known are {', '.join(KNOWN)}"
             raise refused(self._file, self._path, why)
 
-    def _text(self, name: str, parser: Callable[[str], Value]) -> Value | None:
-        value = self._table.get(name)
+    def _plain(self, row: Setting) -> object:
+        value = self._value(row.name, row.parse, is_number=row.kind is int)
+        if value is not None and row.choices and self._table[row.name] not in row.choices:
+            where = f"{self._path}.{row.name}"
+            raise refused(self._file, where, f"expected {' or '.join(row.choices)}")
+        return value
+
+    def _value(
+        self, name: str, parse: Callable[[str], Value], *, is_number: bool = False
+    ) -> Value | None:
+        value, where = self._table.get(name), f"{self._path}.{name}"
         if value is None:
             return None
-        where = f"{self._path}.{name}"
+        if is_number:
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise refused(self._file, where, "expected a whole number, without quotes")
+            value = str(min(value, NUMBER_MAX))
         if not isinstance(value, str):
             raise refused(self._file, where, "expected a text")
         if value != value.strip():
             raise refused(self._file, where, "has spaces around it")
         try:
-            return parser(value)
-        except InvalidValue as problem:
-            raise refused(self._file, where, str(problem)) from None
-
-    def _timeout(self) -> int | None:
-        value = self._table.get("no_answer_timeout")
-        if value is None:
-            return None
-        where = f"{self._path}.no_answer_timeout"
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise refused(self._file, where, "expected a whole number, without quotes")
-        try:
-            return parse_no_answer_timeout(str(value) if abs(value) < 1000 else "1000")
+            return parse(value)
         except InvalidValue as problem:
             raise refused(self._file, where, str(problem)) from None
 
     def _key(self, key: str) -> KeyPlace | None:
-        variable = self._text(f"{key}_env", _variable)
-        file = self._text(f"{key}_file", _file)
+        variable = self._value(f"{key}_env", _variable)
+        file = self._value(f"{key}_file", _file)
         if variable is not None and file is not None:
             raise refused(self._file, self._path, f"{key}_env and {key}_file: give one")
         if variable is None and file is None:
@@ -199,8 +183,8 @@ def _refuse_shared_domains(file: str, entries: list[Entry]) -> None:
     """Refuse a domain in two profiles: each run would undo half of the one before."""
     seen: dict[tuple[str, str | None], str] = {}
     for entry in entries:
-        place = origin(entry.given.api_base_url or DEFAULT_API_BASE_URL)
-        other = seen.setdefault((place, entry.given.domain_uuid), entry.profile)
+        place = origin(entry.given.settings.api_base_url)
+        other = seen.setdefault((place, entry.given.settings.domain_uuid), entry.profile)
         if other != entry.profile:
             where = f'profile."{entry.profile}".domain_uuid'
             raise refused(file, where, f"the same domain as profile {other}'s")
@@ -220,9 +204,3 @@ def _file(text: str) -> str:
     if not text or len(text) > PATH_MAX or "\0" in text:
         raise InvalidValue("expected the path of a file")
     return text
-
-
-def _recording_format(text: str) -> RecordingFormat:
-    if text != text.lower():
-        raise InvalidValue("expected wav or mp3")
-    return parse_recording_format(text)

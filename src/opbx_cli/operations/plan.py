@@ -10,12 +10,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from opbx_cli.models import (
-    DEFAULT_NO_ANSWER_TIMEOUT,
-    DEFAULT_RECORDING_FORMAT,
-    RecordingFormat,
-    Secret,
-)
+from opbx_cli.models import Secret
 from opbx_cli.operations.desired import (
     KEY_PATH,
     PROFILE_PATH,
@@ -48,9 +43,7 @@ from opbx_cli.operations.takeover import (
 )
 from opbx_cli.remote import (
     AUTHORIZATION_API_KEY,
-    CALL_TIMEOUT,
     CDR_ENDPOINT,
-    RECORDING_MEDIA_TYPE,
     SESSION_UPDATE_ENDPOINT,
     ApplicationSpec,
     Domain,
@@ -58,7 +51,8 @@ from opbx_cli.remote import (
     Snapshot,
     VoiceApplication,
 )
-from opbx_cli.values import NO_ANSWER_TIMEOUT, is_key
+from opbx_cli.settings.table import IN_DOMAIN_PROFILE
+from opbx_cli.values import is_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,15 +191,12 @@ def application_changes(
 
 def desired_profile(desired: Desired, actual: DomainProfile) -> Mapping[str, str | int]:
     """Return our keys of the domain's profile as they shall be, the webhook key apart."""
-    own_timeout = actual.call_timeout if actual.call_timeout in NO_ANSWER_TIMEOUT else None
-    own_format = _word(actual.recording_media_type)
-    if own_format not in tuple(RecordingFormat):
-        own_format = None
+    wanted = {
+        name: desired.values.get(name) or row.accepted(actual.values.get(name)) or row.fallback
+        for name, row in IN_DOMAIN_PROFILE.items()
+    }
     return {
-        CALL_TIMEOUT: desired.no_answer_timeout or own_timeout or DEFAULT_NO_ANSWER_TIMEOUT,
-        RECORDING_MEDIA_TYPE: str(
-            desired.recording_format or own_format or DEFAULT_RECORDING_FORMAT
-        ),
+        **{name: value for name, value in wanted.items() if value is not None},
         SESSION_UPDATE_ENDPOINT: desired.endpoints.session_update,
         CDR_ENDPOINT: desired.endpoints.cdr,
     }
@@ -261,15 +252,17 @@ def _choose(
 
 def _profile_changes(actual: DomainProfile, wanted: Mapping[str, str | int]) -> tuple[Change, ...]:
     shown: Mapping[str, Shown] = {
-        CALL_TIMEOUT: actual.call_timeout,
-        RECORDING_MEDIA_TYPE: _word(actual.recording_media_type),
+        **{
+            name: _word(value) if isinstance(value, str) else value
+            for name, value in actual.values.items()
+        },
         SESSION_UPDATE_ENDPOINT: actual.session_update_endpoint,
         CDR_ENDPOINT: actual.cdr_endpoint,
     }
     return tuple(
-        Change(PROFILE_PATH + name, shown[name], value)
+        Change(PROFILE_PATH + name, shown.get(name), value)
         for name, value in wanted.items()
-        if shown[name] != value
+        if shown.get(name) != value
     )
 
 

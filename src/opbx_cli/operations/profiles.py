@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError, OpbxError, UsageError
 from opbx_cli.key_shapes import looks_like_key
-from opbx_cli.models import DEFAULT_PROFILE_NAME, SETTING_NAMES, KeyState, Settings
+from opbx_cli.models import DEFAULT_PROFILE_NAME, KeyState
+from opbx_cli.settings.table import SETTING_NAMES, Settings
 
 if TYPE_CHECKING:
     from opbx_cli.store import StoreContents

@@ -7,24 +7,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from opbx_cli.errors import OpbxError
-from opbx_cli.models import Settings
 from opbx_cli.operations.configure import GivenSettings, merge
 from opbx_cli.operations.desired import Change
 from opbx_cli.operations.profiles import put
 from opbx_cli.operations.steps import Status, Step, StepId
+from opbx_cli.settings.table import OPTIONS, Settings
 
 if TYPE_CHECKING:
     from opbx_cli.store import StoreContents
 
-NAMES = (
-    "domain_uuid",
-    "domain_api_key",
-    "webhook_api_key",
-    "webhook_base_url",
-    "no_answer_timeout",
-    "recording_format",
-    "api_base_url",
-)
 SETTINGS_PATH = "settings."
 KEY_TO_BE_MADE = (
     "the webhook key is made when the profile is saved: it will be another one than this plan "
@@ -126,7 +117,7 @@ def changes_between(before: Settings | None, after: Settings) -> tuple[Change, .
     """Return what differs between two states of a profile's settings."""
     return tuple(
         Change(SETTINGS_PATH + name, old, new)
-        for name in NAMES
+        for name in (row.name for row in OPTIONS)
         if (old := getattr(before, name, None)) != (new := getattr(after, name))
     )
 

@@ -13,12 +13,13 @@ from opbx_cli.operations.instance import is_same_value
 from opbx_cli.operations.key_ownership import KeyOwner, owner_of
 from opbx_cli.operations.plan import application_changes, known_applications
 from opbx_cli.remote import ApplicationSpec, Domain, Snapshot
+from opbx_cli.settings.table import IN_DOMAIN_PROFILE
 from opbx_cli.values import fits_mask, mask_text, masked_tail
 
 if TYPE_CHECKING:
     from opbx_cli.instance import InstanceSettings
-    from opbx_cli.models import Settings
     from opbx_cli.settings import ActiveSettings
+    from opbx_cli.settings.table import Settings
     from opbx_cli.store.audit_log import AuditEvent
 
 # What brings Cloudonix in line, as the audit trail names it.
@@ -159,8 +160,10 @@ def compare(
         _row("domain_name", settings.domain_name, snapshot.domain.name, remote),
         _row("webhook_base_url", base_url, found_url, remote),
         *_endpoint_rows(snapshot.domain, base_url, found_url),
-        _row("no_answer_timeout", settings.no_answer_timeout, profile.call_timeout, remote),
-        _row("recording_format", settings.recording_format, profile.recording_media_type, remote),
+        *(
+            _row(row.name, getattr(settings, row.name), profile.values.get(name), remote)
+            for name, row in IN_DOMAIN_PROFILE.items()
+        ),
         _webhook_key_row(settings, snapshot.domain, remote),
         _api_key_row(settings.domain_api_key, remote),
     )
@@ -195,7 +198,7 @@ def _row(
     # Cloudonix need not show a domain's name, and OPBX without a URL follows its own variable.
     is_missing_there = name == "domain_name" and cloudonix is None
     wanted = cloudonix if here is None else here
-    opbx = Note.NOTHING if remote is None else getattr(remote, name)
+    opbx = Note.NOTHING if remote is None else remote.values.get(name)
     is_missing_in_opbx = name == "webhook_base_url" and opbx is None
     return StatusRow(
         name,

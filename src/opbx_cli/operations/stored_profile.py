@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from opbx_cli.errors import ConfigurationError
-from opbx_cli.models import ApplicationReference, KeyMemory, KeyState, Secret, Settings
+from opbx_cli.models import ApplicationReference, KeyMemory, KeyState, Secret
 from opbx_cli.operations.profiles import put
+from opbx_cli.settings.table import Settings
 
 if TYPE_CHECKING:
     from opbx_cli.store import StoreContents

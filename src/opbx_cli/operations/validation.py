@@ -40,8 +40,9 @@ from opbx_cli.settings import ActiveSettings
 
 if TYPE_CHECKING:
     from opbx_cli.cloudonix import Client
-    from opbx_cli.models import Secret, Settings
+    from opbx_cli.models import Secret
     from opbx_cli.operations.provision import Provision
+    from opbx_cli.settings.table import Settings
 
 ATTEMPTS = 3  # as often a plan is made anew where somebody saves another webhook key meanwhile
 

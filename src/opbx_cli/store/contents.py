@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError
-from opbx_cli.models import Settings
+from opbx_cli.settings.table import Settings
 
 
 @dataclass(frozen=True, slots=True)

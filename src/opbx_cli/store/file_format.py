@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from opbx_cli.error_codes import ErrorCode
+from opbx_cli.models import ApplicationReference
+from opbx_cli.settings.table import TABLE
 from opbx_cli.store import crypto, key_slots, strict_toml
 from opbx_cli.store.key_slots import Slot
 from opbx_cli.store.strict_toml import (
@@ -38,27 +40,12 @@ SIZE_MAX = 16 * 1024 * 1024  # bytes
 # with the square of a line's length.
 LINE_MAX = 16 * 1024
 
-SEALED_FIELDS = (
-    "domain_api_key",
-    "webhook_api_key",
-    "webhook_api_key_sent",
-    "webhook_api_key_previous",
-    "instance_token",
-)
+SEALED_FIELDS = tuple(row.stored_as for row in TABLE if row.is_secret)
 SEALED_PREFIX = "v1."
 PLAIN_FIELDS: Mapping[str, type] = {
-    "domain_uuid": str,
-    "domain_name": str,
-    "webhook_base_url": str,
-    "no_answer_timeout": int,
-    "recording_format": str,
-    "api_base_url": str,
-    "cloudonix_package": str,
-    "webhook_api_key_previous_until": int,
-    "webhook_base_url_sent": str,
-    "instance_url": str,
-    "instance_organization": str,
-    "instance_token_expires": int,
+    row.stored_as: row.kind
+    for row in TABLE
+    if not row.is_secret and row.kind is not ApplicationReference
 }
 
 _HEADER = ("format", "version", "store_id", "generation", "salt", "slot", "mac")

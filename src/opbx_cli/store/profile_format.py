@@ -6,24 +6,11 @@ import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
-from opbx_cli.models import ApplicationReference, KeyMemory, KeyState, Secret, Settings
+from opbx_cli.models import ApplicationReference, KeyMemory, KeyState, Secret
+from opbx_cli.settings.table import TABLE, Settings, plain
 from opbx_cli.store.file_format import PLAIN_FIELDS, SEALED_FIELDS
 from opbx_cli.store.strict_toml import UnfitStore
-from opbx_cli.values import (
-    InvalidValue,
-    parse_api_base_url,
-    parse_domain_uuid,
-    parse_instance_url,
-    parse_key,
-    parse_no_answer_timeout,
-    parse_recording_format,
-    parse_webhook_base_url,
-)
-
-# Many profiles have the same few addresses; no secret passes through here.
-_parse_api_base_url = lru_cache(maxsize=64)(parse_api_base_url)
-_parse_webhook_base_url = lru_cache(maxsize=64)(parse_webhook_base_url)
-_parse_instance_url = lru_cache(maxsize=64)(parse_instance_url)
+from opbx_cli.values import InvalidValue
 
 # How the format writes what is remembered of the key that was sent: a prefix, and its fingerprint.
 _MEMORY = "webhook_api_key_sent"
@@ -35,13 +22,6 @@ _MEMORY_PREFIXES = {
     KeyState.SHOWN: "seen:",
 }
 _MEMORY_TEXT = re.compile(r"(?P<prefix>[a-z]+:)??(?P<fingerprint>fp:[0-9a-f]{8})")
-_EPOCH = range(253_402_300_800)  # seconds; up to the year 9999, where dates end
-
-
-def _parse_epoch(text: str) -> int:
-    if int(text) not in _EPOCH:
-        raise InvalidValue("expected seconds since 1970")
-    return int(text)
 
 
 def _parse_memory(text: str) -> KeyMemory:
@@ -54,25 +34,18 @@ def _parse_memory(text: str) -> KeyMemory:
 
 
 _PARSERS: Mapping[str, Callable[[str], object]] = {
-    "domain_uuid": parse_domain_uuid,
-    "webhook_base_url": _parse_webhook_base_url,
-    "webhook_base_url_sent": _parse_webhook_base_url,
-    "no_answer_timeout": parse_no_answer_timeout,
-    "recording_format": parse_recording_format,
-    "api_base_url": _parse_api_base_url,
-    "webhook_api_key_previous_until": _parse_epoch,
-    "instance_url": _parse_instance_url,
-    "instance_token_expires": _parse_epoch,
-    **dict.fromkeys(SEALED_FIELDS, parse_key),
+    # Many profiles have the same few addresses; secrets are not kept.
+    **{
+        row.stored_as: row.parse if row.is_secret else lru_cache(maxsize=64)(row.parse)
+        for row in TABLE
+    },
     _MEMORY: _parse_memory,
 }
 
 
 def plain_values(settings: Settings) -> Mapping[str, object]:
     """Return what is stored as it is, by TOML key; what is unset is left out."""
-    values = {name: getattr(settings, name) for name in PLAIN_FIELDS}
-    if settings.recording_format is not None:
-        values["recording_format"] = settings.recording_format.value
+    values = {name: plain(getattr(settings, name)) for name in PLAIN_FIELDS}
     if (application := settings.voice_application) is not None:
         values["voice_application"] = _set_only(
             {"id": application.id, "uuid": application.uuid, "name": application.name}
@@ -104,7 +77,7 @@ def to_settings(
 def _checked(profile: str, name: str, *, value: object) -> object:
     if name == "voice_application" and isinstance(value, Mapping):
         return ApplicationReference(value["id"], value.get("uuid"), value["name"])
-    return _parsed(profile, name, text=str(value)) if name in _PARSERS else value
+    return _parsed(profile, name, text=str(value))
 
 
 def _parsed(profile: str, name: str, *, text: str) -> object:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from opbx_cli.models import Secret, Settings
+from opbx_cli.models import Secret
+from opbx_cli.settings.table import Settings
 from opbx_cli.store import crypto, file_format, profile_format
 from opbx_cli.store.contents import StoreContents
 from opbx_cli.store.file_format import Document, ProfileTables, SignedDocument

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from opbx_cli.cli.output.parts import Column, Fields, Json, Row, Sentences, Table, View
 from opbx_cli.cli.output.text import plain, shown
-from opbx_cli.models import SETTING_NAMES
 from opbx_cli.operations.configure import Saved
 from opbx_cli.operations.history import HistoryList
 from opbx_cli.operations.profiles import ProfileChange, ProfileDetail, ProfileList
+from opbx_cli.settings.table import SETTING_NAMES
 
 if TYPE_CHECKING:
     from opbx_cli.store.audit_log import AuditEvent

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from opbx_cli.cli.output.parts import DIFFERENT, DONE, Audience, Json, Row, Screen, Table, View
 from opbx_cli.cli.output.parts import Column as TableColumn
-from opbx_cli.cli.output.text import CHANGE_LABELS, SETTING_LABELS, plain
+from opbx_cli.cli.output.text import LABELS, plain
 from opbx_cli.models import MASK, Secret
 from opbx_cli.operations.status import (
     Cell,
@@ -19,11 +19,6 @@ from opbx_cli.operations.status import (
 )
 from opbx_cli.values import clean
 
-LABELS = {
-    **SETTING_LABELS,
-    "session_update_endpoint": CHANGE_LABELS["domain_profile.session-update-endpoint"],
-    "cdr_endpoint": CHANGE_LABELS["domain_profile.cdr-endpoint"],
-}
 NEVER_VALIDATED = "not on this computer"
 SAME, DIFFERS, NO_MARK = DONE.text, DIFFERENT.text, " "
 GAP = "  "

@@ -5,30 +5,23 @@ from __future__ import annotations
 from opbx_cli.cli.output.parts import Json
 from opbx_cli.models import ApplicationReference, Secret
 from opbx_cli.operations.desired import Change
+from opbx_cli.settings.table import TABLE
 from opbx_cli.values import clean, masked_tail
 
-# What a PBX owner calls the settings that OPBX has too, and the unit behind a number.
-SETTING_LABELS = {
-    "domain_uuid": ("Domain UUID", ""),
-    "domain_name": ("Domain name", ""),
-    "domain_api_key": ("Domain API key", ""),
-    "webhook_api_key": ("Webhook key", ""),
-    "webhook_base_url": ("Webhook base URL", ""),
-    "no_answer_timeout": ("Ring time", " s"),
-    "recording_format": ("Recording format", ""),
-}
-# The same for what `validate` changes.
-CHANGE_LABELS = {
+# What a PBX owner calls the settings, and what `validate` changes; the unit behind a number.
+LABELS = {
+    **{row.name: (row.label, row.unit) for row in TABLE if row.label},
+    **{f"domain_profile.{row.in_cloudonix}": (row.label, row.unit) for row in TABLE if row.label},
     "voice_application.name": ("Voice application", ""),
     "voice_application.type": ("Application type", ""),
     "voice_application.url": ("Calls are sent to", ""),
     "voice_application.method": ("Call method", ""),
     "voice_application.active": ("Application active", ""),
-    "domain_profile.call-timeout": SETTING_LABELS["no_answer_timeout"],
-    "domain_profile.recording-media-type": SETTING_LABELS["recording_format"],
-    "domain_profile.session-update-endpoint": ("Session updates go to", ""),
-    "domain_profile.cdr-endpoint": ("Call records go to", ""),
-    "domain_profile.authorization-api-key": SETTING_LABELS["webhook_api_key"],
+    **dict.fromkeys(
+        ("session_update_endpoint", "domain_profile.session-update-endpoint"),
+        ("Session updates go to", ""),
+    ),
+    **dict.fromkeys(("cdr_endpoint", "domain_profile.cdr-endpoint"), ("Call records go to", "")),
 }
 DEFAULT_APPLICATION = "default_application"
 
@@ -65,8 +58,8 @@ def change_words(change: Change) -> tuple[str, str]:
     """Return what changes, and how: from what to what, as far as that may be shown."""
     if change.path == DEFAULT_APPLICATION:
         return "Calls will go to", _new_way_of_calls(change)
-    labels = {**CHANGE_LABELS, **SETTING_LABELS}
-    label, unit = labels.get(change.path.removeprefix("instance."), (change.path, ""))
+    name = change.path.removeprefix("instance.").removeprefix("settings.")
+    label, unit = LABELS.get(name, (change.path, ""))
     if isinstance(change.after, Secret):
         return label, _new_secret(change.before, change.after)
     return label, f"{shown(change.before, unit)} → {shown(change.after, unit)}"

@@ -9,24 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from opbx_cli.errors import ConfigurationError, OpbxError, UsageError
-from opbx_cli.models import DEFAULT_API_BASE_URL, SETTING_NAMES, Secret, Settings
+from opbx_cli.models import DEFAULT_API_BASE_URL, Secret
+from opbx_cli.settings.table import SETTING_NAMES, TABLE, Setting, Settings
 from opbx_cli.values import (
     API_KEY_SHAPE,
     BEARER_TOKEN,
     InvalidValue,
     is_endpoint,
-    parse_api_base_url,
     parse_api_timeout,
-    parse_domain_uuid,
     parse_email,
-    parse_instance_url,
+    parse_https_url,
     parse_key,
-    parse_no_answer_timeout,
     parse_password,
-    parse_recording_format,
     parse_webhook_base_url,
 )
 
@@ -36,10 +33,11 @@ if TYPE_CHECKING:
 Environment = Mapping[str, str]
 Value = TypeVar("Value")
 
-DOMAIN_UUID = "OPBX_DOMAIN_UUID"
-DOMAIN_API_KEY = "OPBX_DOMAIN_API_KEY"
-WEBHOOK_API_KEY = "OPBX_WEBHOOK_API_KEY"
-API_BASE_URL = "CLOUDONIX_API_BASE_URL"
+VARIABLES = {row.name: row.variable for row in TABLE if row.variable}
+DOMAIN_UUID = VARIABLES["domain_uuid"]
+DOMAIN_API_KEY = VARIABLES["domain_api_key"]
+WEBHOOK_API_KEY = VARIABLES["webhook_api_key"]
+API_BASE_URL = VARIABLES["api_base_url"]
 API_TIMEOUT = "CLOUDONIX_API_TIMEOUT"
 STORE_KEY = "OPBX_STORE_KEY"
 INSTANCE_URL = "OPBX_INSTANCE_URL"
@@ -60,10 +58,9 @@ KEYS = (
 MODE = "OPBX_APPLICATION_MODE"
 DEFAULT_API_TIMEOUT = 30.0  # seconds, as in OPBX
 STORELESS_ONLY = {
-    "webhook_api_key": WEBHOOK_API_KEY,
-    "webhook_base_url": "OPBX_WEBHOOK_BASE_URL",
-    "no_answer_timeout": "OPBX_NO_ANSWER_TIMEOUT",
-    "recording_format": "OPBX_RECORDING_FORMAT",
+    name: variable
+    for name, variable in VARIABLES.items()
+    if variable not in (DOMAIN_UUID, DOMAIN_API_KEY, API_BASE_URL)
 }
 # OPBX's own variables for the address under which the internet reaches it, best first.
 APP_URL = "APP_URL"
@@ -180,32 +177,13 @@ def storeless_settings(environ: MutableMapping[str, str], *, profile: str | None
             f"{DOMAIN_API_KEY} are needed"
         )
     instance_url, instance_token, login = _instance_variables(environ)
-    settings = Settings(
-        domain_uuid=from_variable(environ, DOMAIN_UUID, parse_domain_uuid),
-        domain_api_key=key,
-        webhook_api_key=key_from_variable(environ, WEBHOOK_API_KEY),
-        webhook_base_url=from_variable(
-            environ, STORELESS_ONLY["webhook_base_url"], parse_webhook_base_url
-        ),
-        no_answer_timeout=from_variable(
-            environ, STORELESS_ONLY["no_answer_timeout"], parse_no_answer_timeout
-        ),
-        recording_format=from_variable(
-            environ, STORELESS_ONLY["recording_format"], parse_recording_format
-        ),
-        api_base_url=api_base_url(environ),
-        instance_url=instance_url,
-        instance_token=instance_token,
-    )
-    variables = {
-        "domain_uuid": DOMAIN_UUID,
-        "domain_api_key": DOMAIN_API_KEY,
-        "api_base_url": API_BASE_URL if environ.get(API_BASE_URL) else "default",
-        **STORELESS_ONLY,
-    }
+    values = {row.name: _from_environment(environ, row) for row in TABLE if row.variable}
+    values["domain_api_key"] = key
+    settings = Settings(**values, instance_url=instance_url, instance_token=instance_token)
+    default = {} if environ.get(API_BASE_URL) else {"api_base_url": "default"}
     return ActiveSettings(
         settings,
-        origins=origins_of(settings, variables),
+        origins=origins_of(settings, VARIABLES | default),
         warnings=(*key_warnings(settings), *_cut_off(environ)),
         instance_login=login,
     )
@@ -218,6 +196,13 @@ def _cut_off(environ: Environment) -> tuple[str, ...]:
     return (f"{name} is one of OPBX's endpoints, whose path was cut off",)
 
 
+def _from_environment(environ: MutableMapping[str, str], row: Setting) -> Any:
+    """Return the value of a setting's variable, or the setting's default."""
+    read = key_from_variable if row.is_secret else from_variable
+    value = read(environ, row.variable, row.parse)
+    return row.default if value is None else value
+
+
 def _instance_variables(
     environ: MutableMapping[str, str],
 ) -> tuple[str | None, Secret | None, InstanceLogin | None]:
@@ -225,7 +210,7 @@ def _instance_variables(
 
     Raises `UsageError` where one is set without what belongs to it.
     """
-    url = from_variable(environ, INSTANCE_URL, parse_instance_url)
+    url = from_variable(environ, INSTANCE_URL, parse_https_url)
     token = key_from_variable(environ, INSTANCE_TOKEN)
     password = key_from_variable(environ, INSTANCE_PASSWORD, parse_password)
     given = [
@@ -248,6 +233,16 @@ def _instance_variables(
     if email is None:
         raise UsageError(f"{INSTANCE_PASSWORD} is set, and {INSTANCE_EMAIL} is not")
     return url, None, InstanceLogin(email, password)
+
+
+def variables_of(settings: Settings) -> Mapping[str, Secret]:
+    """Return a profile as variables, those that are set; all as secrets, because some are."""
+    values = {variable: getattr(settings, name) for name, variable in VARIABLES.items()}
+    return {
+        name: value if isinstance(value, Secret) else Secret(str(value))
+        for name, value in values.items()
+        if value is not None
+    }
 
 
 def stored_settings(
@@ -277,7 +272,7 @@ def stored_settings(
 
 def redirect_warnings(api_base_url: str, *, profile: str, environ: Environment) -> list[str]:
     """Say that `CLOUDONIX_API_BASE_URL` does not redirect a stored key, where it names another."""
-    elsewhere = from_variable(environ, API_BASE_URL, parse_api_base_url)
+    elsewhere = from_variable(environ, API_BASE_URL, parse_https_url)
     if elsewhere in (None, api_base_url):
         return []
     return [
@@ -312,7 +307,7 @@ def key_warnings(settings: Settings) -> tuple[str, ...]:
 
 def api_base_url(environ: Environment) -> str:
     """Return `CLOUDONIX_API_BASE_URL` or Cloudonix's public address."""
-    return from_variable(environ, API_BASE_URL, parse_api_base_url) or DEFAULT_API_BASE_URL
+    return from_variable(environ, API_BASE_URL, parse_https_url) or DEFAULT_API_BASE_URL
 
 
 def api_timeout(environ: Environment) -> float:

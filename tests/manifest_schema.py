@@ -1,0 +1,92 @@
+"""The JSON Schema of a manifest, made from the table of settings: `make schema` publishes it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from opbx_cli.settings.table import KEY_OPTIONS, PLAIN_OPTIONS, Setting
+
+PATH = Path(__file__).parent.parent / "docs/manifest.schema.json"
+ABOUT = (
+    "The profiles that `opbx apply FILE` saves and validates; the file itself is TOML. Beyond this "
+    "schema, no two profiles may have the same domain, and URLs and files are looked at more "
+    "closely."
+)
+NOT_A_KEY = {"not": {"$ref": "#/$defs/key"}}
+
+
+def schema() -> dict[str, Any]:
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Manifest of opbx apply",
+        "description": ABOUT,
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["profile"],
+        "properties": {
+            "profile": {
+                "description": 'Tables [profile."NAME"], one for each profile.',
+                "type": "object",
+                "minProperties": 1,
+                "propertyNames": {"pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"},
+                "additionalProperties": {"$ref": "#/$defs/settings"},
+            }
+        },
+        "$defs": {
+            "settings": _settings(),
+            "variable": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,99}$", **NOT_A_KEY},
+            "file": {
+                "type": "string",
+                "pattern": r"^\S(.*\S)?$",
+                "maxLength": 4096,
+                **NOT_A_KEY,
+            },
+            "key": {
+                "description": "What looks like a key is refused: it would be in the wrong place.",
+                "type": "string",
+                "pattern": "^(XI[A-Za-z0-9]{32}|"
+                "(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])[A-Za-z0-9_~+=-]{20,})$",
+            },
+        },
+    }
+
+
+def _settings() -> dict[str, Any]:
+    places = ("domain_api_key_env", "domain_api_key_file")
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["domain_uuid"],
+        "oneOf": [{"required": [place]} for place in places],
+        "not": {"required": ["webhook_api_key_env", "webhook_api_key_file"]},
+        "properties": {
+            **{row.name: _plain(row) for row in PLAIN_OPTIONS},
+            **{
+                f"{row.name}_{place}": {
+                    "description": f"The {noun} that holds {row.help}{more}.",
+                    "$ref": f"#/$defs/{noun}",
+                }
+                for row in KEY_OPTIONS
+                for place, noun, more in (
+                    ("env", "variable", ""),
+                    ("file", "file", "; a relative path starts at the manifest's folder"),
+                )
+            },
+        },
+    }
+
+
+def _plain(row: Setting) -> dict[str, Any]:
+    kind = "integer" if row.kind is int else "string"
+    choices = {"enum": list(row.choices)} if row.choices else {}
+    return {"description": row.help, "type": kind, **(row.schema or {}), **choices}
+
+
+def text() -> str:
+    return json.dumps(schema(), indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    PATH.write_text(text())
