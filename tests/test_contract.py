@@ -15,16 +15,16 @@ import httpx
 import pytest
 
 from contract_check import CONTRACT, Sent, objections
-from opbx_cli.callbacks import endpoints
 from opbx_cli.cloudonix import Access, Client
 from opbx_cli.models import Secret
-from opbx_cli.operations.converge import Circumstances, Convergence
-from opbx_cli.operations.desired import Choices, Desired
-from opbx_cli.operations.inspection import inspect
 from opbx_cli.operations.interruptions import NoInterruptions
-from opbx_cli.operations.plan import plan
-from opbx_cli.operations.steps import Status
+from opbx_cli.operations.validate.apply import Circumstances, Convergence
+from opbx_cli.operations.validate.desired import Choices, Desired
+from opbx_cli.operations.validate.inspection import inspect
+from opbx_cli.operations.validate.plan import plan
+from opbx_cli.operations.validate.steps import Status
 from opbx_cli.sandbox.server import RunningSandbox
+from opbx_cli.webhooks.endpoints import endpoints
 from support import WEBHOOK_BASE_URL, Opbx
 
 StartSandbox = Callable[..., RunningSandbox]

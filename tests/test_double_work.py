@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from opbx_cli.operations.plan import application_name
+from opbx_cli.operations.validate.plan import application_name
 from opbx_cli.sandbox.server import RunningSandbox
 from support import WEBHOOK_BASE_URL, Opbx
 

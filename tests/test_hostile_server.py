@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from opbx_cli.probe import Answer, Asker, Question
+from opbx_cli.webhooks.probe import Answer, Asker, Question
 from servers import (
     BOUND,
     Endless,

@@ -13,8 +13,8 @@ import pytest
 import typer
 
 import opbx_cli
-from opbx_cli.cli.failures import Misuse
 from opbx_cli.cli.main import COMMANDS, root
+from opbx_cli.cli.usage_errors import Misuse
 from support import Opbx
 
 UUID = "6b1f0c2e-0000-4000-8000-000000000001"

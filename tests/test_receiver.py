@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from opbx_cli.models import Secret
-from opbx_cli.receiver.callback import Callback
-from opbx_cli.receiver.keys import AcceptedKey
-from opbx_cli.receiver.server import Limits
+from opbx_cli.webhooks.receiver.callback import Callback
+from opbx_cli.webhooks.receiver.keys import AcceptedKey
+from opbx_cli.webhooks.receiver.server import Limits
 from pbx import CDR, SESSION_UPDATE, VOICE
 from receiving import (
     BEARER,

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from opbx_cli.errors import ConfigurationError
-from opbx_cli.receiver.archive import Archive
-from opbx_cli.receiver.save_limit import SaveLimit
 from opbx_cli.values import parse_size
+from opbx_cli.webhooks.receiver.archive import Archive
+from opbx_cli.webhooks.receiver.save_limit import SaveLimit
 from pbx import CDR, SESSION_UPDATE, VOICE
 from receiving import BEARER, KEY, RECORD, as_json, asked, connected, receiving, request
 

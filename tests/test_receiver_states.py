@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from opbx_cli.models import Secret
-from opbx_cli.receiver.opbx import Organization, Played, Signatures, State
 from opbx_cli.sandbox.server import RunningSandbox
+from opbx_cli.webhooks.receiver.opbx import Organization, Played, Signatures, State
 from pbx import CDR, SESSION_UPDATE, VOICE
 from receiving import BEARER, KEY, UUID, asked, listener, receiving
 from support import Opbx

@@ -18,7 +18,7 @@ HEAVY = {
     "h11",
     "httpx",
     "json",
-    "opbx_cli.receiver",
+    "opbx_cli.webhooks.receiver",
     "platformdirs",
     "pydantic",
     "rich",
@@ -33,16 +33,17 @@ STORE = {"cryptography", "tomli_w", "tomllib"}
 LIGHT = {
     "app",
     "command_line",
-    "failures",
     "inherited_signals",
+    "input",
+    "input.options",
     "main",
-    "options",
     "output",
+    "output.terminals",
+    "output.ui",
     "signals",
-    "terminals",
     "topics",
     "tree",
-    "ui",
+    "usage_errors",
 }
 
 
@@ -97,7 +98,7 @@ def test_a_command_imports_no_other_one(configured: Opbx) -> None:
         if entry.place is not None
     }
     loaded = loaded_by(configured, ["profiles", "list"])
-    assert {place for place in places if f"opbx_cli.cli.{place}" in loaded} == {"profiles"}
+    assert {place for place in places if f"opbx_cli.cli.commands.{place}" in loaded} == {"profiles"}
 
 
 def test_off_a_terminal_a_table_loads_no_rich(configured: Opbx) -> None:

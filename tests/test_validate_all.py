@@ -19,7 +19,7 @@ from opbx_cli.operations.batch import Batch
 from opbx_cli.operations.group_save import GroupSave
 from opbx_cli.operations.profiles import put
 from opbx_cli.operations.stored_profile import Facts, StoredProfile
-from opbx_cli.operations.validation import Task, Validation
+from opbx_cli.operations.validate.run import Task, Validation
 from opbx_cli.sandbox.server import RunningSandbox
 from opbx_cli.settings import ActiveSettings
 from opbx_cli.settings.table import Settings

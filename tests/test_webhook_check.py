@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from opbx_cli.callbacks import endpoints
 from opbx_cli.operations.webhook import WebhookUrl
 from opbx_cli.operations.webhook_check import check_webhook
+from opbx_cli.webhooks.endpoints import endpoints
 from pbx import CDR, HEALTH, SESSION_UPDATE, VOICE, Pbx, running_pbx
 from servers import HANG, Served, authority, http, listening
 from support import Opbx

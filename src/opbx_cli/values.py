@@ -12,8 +12,8 @@ import unicodedata
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from urllib.parse import SplitResult, urlsplit
 
-from opbx_cli.callbacks import PATHS
 from opbx_cli.models import RecordingFormat, Secret
+from opbx_cli.webhooks.endpoints import PATHS
 
 KEY_LENGTH = range(8, 256)  # OPBX: at most 255 characters
 URL_LENGTH_MAX = 255  # OPBX's limit

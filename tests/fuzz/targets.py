@@ -23,12 +23,12 @@ from opbx_cli.http.bounded_network import ANSWER_MAX
 from opbx_cli.http.content import UnreadableAnswerError, read_content
 from opbx_cli.models import Secret
 from opbx_cli.operations import manifest
-from opbx_cli.receiver import opbx, payload
-from opbx_cli.receiver.callback import ENDPOINTS, SHOWN_MAX, Request
-from opbx_cli.receiver.keys import AcceptedKey
 from opbx_cli.store import crypto, file_format, sealing
 from opbx_cli.store.audit_log import AuditLog
 from opbx_cli.store.strict_toml import UnfitStore
+from opbx_cli.webhooks.receiver import opbx, payload
+from opbx_cli.webhooks.receiver.callback import ENDPOINTS, SHOWN_MAX, Request
+from opbx_cli.webhooks.receiver.keys import AcceptedKey
 from pbx import CDR, SESSION_UPDATE, VOICE
 from receiving import connected, receiving, request
 

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from opbx_cli import settings, values
 from opbx_cli.cli.inherited_signals import InheritedSignals
-from opbx_cli.cli.options import SharedOptions
+from opbx_cli.cli.input.options import SharedOptions
+from opbx_cli.cli.output.ui import Ui
 from opbx_cli.cli.signals import Signals
-from opbx_cli.cli.ui import Ui
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError, StoreError, UsageError
 from opbx_cli.key_shapes import path_may_be_key
@@ -27,7 +27,7 @@ from opbx_cli.settings import ActiveSettings
 
 if TYPE_CHECKING:  # only types: see above for what loads them
     from opbx_cli.cli.clients import Clients
-    from opbx_cli.cli.prompts import Prompts
+    from opbx_cli.cli.input.prompts import Prompts
     from opbx_cli.cli.storage import Storage
     from opbx_cli.cloudonix import Client, Pace
     from opbx_cli.env_file import EnvFile
@@ -231,7 +231,7 @@ class App:
     @cached_property
     def prompts(self) -> Prompts:
         # 1 ms: what asks nothing does without.
-        from opbx_cli.cli.prompts import NoPrompts, TerminalPrompts  # noqa: PLC0415
+        from opbx_cli.cli.input.prompts import NoPrompts, TerminalPrompts  # noqa: PLC0415
 
         return TerminalPrompts() if self.may_ask else NoPrompts()
 

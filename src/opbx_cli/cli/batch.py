@@ -12,12 +12,12 @@ from opbx_cli import settings
 from opbx_cli.cli.app import App
 from opbx_cli.cli.reports import show_one_of_many, show_tally
 from opbx_cli.operations.batch import WORKERS, Batch, Tally, rival_urls, shared_domains
-from opbx_cli.operations.desired import Choices
 from opbx_cli.operations.group_save import GroupSave
 from opbx_cli.operations.history import Deed
-from opbx_cli.operations.steps import Report, Status
 from opbx_cli.operations.stored_profile import StoredProfile
-from opbx_cli.operations.validation import Task, Validation, deed_of
+from opbx_cli.operations.validate.desired import Choices
+from opbx_cli.operations.validate.run import Task, Validation, deed_of
+from opbx_cli.operations.validate.steps import Report, Status
 from opbx_cli.operations.webhook import WebhookUrl
 from opbx_cli.settings import ActiveSettings
 from opbx_cli.settings.table import Settings

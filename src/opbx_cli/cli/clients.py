@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 
-from opbx_cli.cli.ui import Ui
+from opbx_cli.cli.output.ui import Ui
 from opbx_cli.cloudonix import Access, Client, Exchange, Hints, Limiters, Pace
 from opbx_cli.errors import ConfigurationError, OpbxError
 from opbx_cli.instance import InstanceAccess, InstanceClient

@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from opbx_cli.cli.app import App
-from opbx_cli.cli.options import SHARED_NAMES, TEXT_AND_JSON, SharedOptions
+from opbx_cli.cli.input.options import SHARED_NAMES, TEXT_AND_JSON, SharedOptions
 from opbx_cli.cli.tree import Entry, LazyGroup
 from opbx_cli.errors import UsageError
 

@@ -12,10 +12,10 @@ import typer
 from opbx_cli import __version__
 from opbx_cli.cli.app import App
 from opbx_cli.cli.command_line import asking_for_help, with_options_behind
-from opbx_cli.cli.failures import Misuse, usage_error
-from opbx_cli.cli.options import TEXT_AND_JSON, SharedOptions
+from opbx_cli.cli.input.options import TEXT_AND_JSON, SharedOptions
 from opbx_cli.cli.topics import TOPICS, topic
 from opbx_cli.cli.tree import Entry, LazyGroup
+from opbx_cli.cli.usage_errors import Misuse, usage_error
 from opbx_cli.errors import DONE, UNEXPECTED, Interrupted, OpbxError, UsageError
 
 COMMANDS = {

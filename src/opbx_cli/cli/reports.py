@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from opbx_cli.cli.output.ui import Ui
 from opbx_cli.cli.output.validate import key_warning, one_of_many_view, tally_sentence
-from opbx_cli.cli.ui import Ui
 from opbx_cli.operations.batch import Tally
-from opbx_cli.operations.steps import Report
+from opbx_cli.operations.validate.steps import Report
 
 
 def show_report(ui: Ui, report: Report) -> None:

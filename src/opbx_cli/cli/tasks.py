@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from opbx_cli.operations.batch import rival_urls
 from opbx_cli.operations.stored_profile import StoredProfile
-from opbx_cli.operations.validation import Task
+from opbx_cli.operations.validate.run import Task
 
 if TYPE_CHECKING:
     from opbx_cli.cli.app import App
-    from opbx_cli.operations.desired import Choices
     from opbx_cli.operations.instance import OpenInstance
+    from opbx_cli.operations.validate.desired import Choices
     from opbx_cli.settings import ActiveSettings
 
 

@@ -88,6 +88,6 @@ def _load(name: str, entry: Entry) -> TyperCommand | TyperGroup:
             rich_markup_mode=None,
         )
     module, _, function = entry.place.partition(":")
-    declared = getattr(importlib.import_module(f"{__package__}.{module}"), function)
+    declared = getattr(importlib.import_module(f"{__package__}.commands.{module}"), function)
     made: TyperCommand | TyperGroup = declared.made(name, entry.commands)
     return made

@@ -32,13 +32,14 @@ from opbx_cli.http.retries import (
     attempt_seconds,
     timeouts,
 )
-from opbx_cli.models import RemoteId, Secret
-from opbx_cli.remote import (
+from opbx_cli.models import (
     AUTHORIZATION_API_KEY,
     ApplicationSpec,
     CallOrder,
     Domain,
     PlacedCall,
+    RemoteId,
+    Secret,
     Snapshot,
     Trunk,
     VoiceApplication,

@@ -18,8 +18,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import NoReturn, cast
 
-from opbx_cli.models import RemoteId, Secret
-from opbx_cli.remote import (
+from opbx_cli.models import (
     AUTHORIZATION_API_KEY,
     CDR_ENDPOINT,
     SESSION_UPDATE_ENDPOINT,
@@ -28,6 +27,8 @@ from opbx_cli.remote import (
     Domain,
     DomainProfile,
     PlacedCall,
+    RemoteId,
+    Secret,
     Trunk,
     TrunkAuthentication,
     VoiceApplication,

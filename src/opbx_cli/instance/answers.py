@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import cast
 
-from opbx_cli.callbacks import PATHS, SESSION_UPDATE
 from opbx_cli.http.redaction import quoted, repeats_a_key
 from opbx_cli.instance.models import InstanceSettings, InstanceUser, SignedIn, Written
 from opbx_cli.models import Secret
 from opbx_cli.settings.table import IN_OPBX
+from opbx_cli.webhooks.endpoints import PATHS, SESSION_UPDATE
 
 TEXT_MAX = 255  # characters; OPBX's own limit for each of these
 SENTENCE_MAX = 300  # characters of a sentence of OPBX's that is shown

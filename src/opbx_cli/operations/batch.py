@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import DIFFERS, DONE, Interrupted, OpbxError, PartialError
-from opbx_cli.operations.steps import Report, Result, StepId
-from opbx_cli.operations.validation import Task, Validation, failed_to_start
+from opbx_cli.operations.validate.run import Task, Validation, failed_to_start
+from opbx_cli.operations.validate.steps import Report, Result, StepId
 from opbx_cli.settings.table import Settings
 from opbx_cli.values import origin
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from opbx_cli.errors import OpbxError
-from opbx_cli.receiver.keys import AcceptedKey
 from opbx_cli.settings.table import Settings
+from opbx_cli.webhooks.receiver.keys import AcceptedKey
 
 CURRENT = "current"
 PREVIOUS = "previous"  # from before the last rotation, for its period of grace

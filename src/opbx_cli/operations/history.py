@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from opbx_cli.settings.table import Settings
 
 if TYPE_CHECKING:  # only types: the store would be loaded by whatever shows results
-    from opbx_cli.operations.desired import Change
+    from opbx_cli.operations.validate.desired import Change
     from opbx_cli.store.audit_log import AuditEvent
 
 

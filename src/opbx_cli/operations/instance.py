@@ -7,22 +7,22 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from opbx_cli.callbacks import endpoints
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError, OpbxError, RemoteError
 from opbx_cli.models import Secret
 from opbx_cli.operations.configure import GivenSettings
-from opbx_cli.operations.desired import Change, Desired
-from opbx_cli.operations.plan import plan
-from opbx_cli.operations.steps import Status, Step, StepId, is_in_doubt
+from opbx_cli.operations.validate.desired import Change, Desired
+from opbx_cli.operations.validate.plan import plan
+from opbx_cli.operations.validate.steps import Status, Step, StepId, is_in_doubt
 from opbx_cli.settings import INSTANCE_TOKEN, INSTANCE_URL, ActiveSettings
 from opbx_cli.settings.table import IN_OPBX, Settings, plain
 from opbx_cli.values import InvalidValue, fits_mask, is_key, masked_tail
+from opbx_cli.webhooks.endpoints import endpoints
 
 if TYPE_CHECKING:
     from opbx_cli.instance import InstanceSettings, InstanceUser, Written
-    from opbx_cli.operations.takeover import Takeover
-    from opbx_cli.remote import Snapshot
+    from opbx_cli.models import Snapshot
+    from opbx_cli.operations.validate.takeover import Takeover
 
 INSTANCE_PATH = "instance."
 # Taken by OPBX's PUT as well; what was read is sent back.

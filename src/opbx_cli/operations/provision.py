@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from opbx_cli.errors import OpbxError
 from opbx_cli.operations.configure import GivenSettings, merge
-from opbx_cli.operations.desired import Change
 from opbx_cli.operations.profiles import put
-from opbx_cli.operations.steps import Status, Step, StepId
+from opbx_cli.operations.validate.desired import Change
+from opbx_cli.operations.validate.steps import Status, Step, StepId
 from opbx_cli.settings.table import OPTIONS, Settings
 
 if TYPE_CHECKING:

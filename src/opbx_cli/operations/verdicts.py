@@ -9,12 +9,11 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from opbx_cli.errors import OpbxError
-from opbx_cli.models import Secret
-from opbx_cli.remote import Domain
+from opbx_cli.models import Domain, Secret
 from opbx_cli.values import is_public, masked_tail
 
 if TYPE_CHECKING:  # only types: they would load HTTP and TLS, and whatever shows results loads this
-    from opbx_cli.probe import Answer, Certificate, Names, Reached
+    from opbx_cli.webhooks.probe import Answer, Certificate, Names, Reached
 
 ADDRESSES_SHOWN = 8
 NO_SUCH_DOMAIN = "404: OPBX does not know this domain"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from opbx_cli.callbacks import Endpoints, endpoints
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError
 from opbx_cli.settings import (
@@ -15,6 +14,7 @@ from opbx_cli.settings import (
     WebhookBaseUrl,
 )
 from opbx_cli.values import is_public
+from opbx_cli.webhooks.endpoints import Endpoints, endpoints
 
 
 @dataclass(frozen=True, slots=True)

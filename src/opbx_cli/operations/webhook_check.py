@@ -20,17 +20,16 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from opbx_cli.callbacks import CDR, HEALTH_PATH, PATHS, SESSION_UPDATE, VOICE
 from opbx_cli.errors import OpbxError
 from opbx_cli.http.connections import proxy_for, tls_context
-from opbx_cli.models import Secret
+from opbx_cli.models import Domain, Secret
 from opbx_cli.operations import verdicts
 from opbx_cli.operations.configure import new_webhook_key
 from opbx_cli.operations.verdicts import Check, Result, Seen, WebhookCheck
 from opbx_cli.operations.webhook import WebhookUrl
-from opbx_cli.probe import Answer, Asker, Names, Question, Reached, reach, resolve
-from opbx_cli.remote import Domain
 from opbx_cli.values import is_loopback
+from opbx_cli.webhooks.endpoints import CDR, HEALTH_PATH, PATHS, SESSION_UPDATE, VOICE
+from opbx_cli.webhooks.probe import Answer, Asker, Names, Question, Reached, reach, resolve
 
 TIMEOUT = 5.0  # seconds, for all checks at once; the real key comes after them and has its own
 LEFT_TO_SAY_WHY = 0.5  # seconds of them: a time-out that is told beats an observation left behind

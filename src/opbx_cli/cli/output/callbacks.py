@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from opbx_cli.callbacks import endpoints
 from opbx_cli.cli.output.parts import DONE, FAILED, Json, Row, Sentences, View
+from opbx_cli.cli.output.results import ListeningAddress, Received
 from opbx_cli.cli.output.text import plain
-from opbx_cli.cli.results import ListeningAddress, Received
+from opbx_cli.webhooks.endpoints import endpoints
 
 if TYPE_CHECKING:
-    from opbx_cli.receiver.callback import Callback
+    from opbx_cli.webhooks.receiver.callback import Callback
 
 MARKS = {"accepted": DONE, "refused": FAILED}
 

@@ -18,7 +18,7 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from opbx_cli.cli import terminals
+from opbx_cli.cli.output import terminals
 from opbx_cli.cli.output.callbacks import MARKS, outcome_of
 from opbx_cli.cli.output.parts import (
     DIFFERENT,
@@ -38,7 +38,7 @@ from opbx_cli.cli.output.parts import (
 from opbx_cli.values import clean
 
 if TYPE_CHECKING:
-    from opbx_cli.receiver.callback import Callback
+    from opbx_cli.webhooks.receiver.callback import Callback
 
 COLOURS = {Tone.PLAIN: "", Tone.GOOD: "green", Tone.CAREFUL: "yellow", Tone.BAD: "red"}
 SCREEN_STYLES = {DONE.text: "green", DIFFERENT.text: "yellow", "": "bold"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from opbx_cli.cli.output.parts import Json
 from opbx_cli.models import ApplicationReference, Secret
-from opbx_cli.operations.desired import Change
+from opbx_cli.operations.validate.desired import Change
 from opbx_cli.settings.table import TABLE
 from opbx_cli.values import clean, masked_tail
 

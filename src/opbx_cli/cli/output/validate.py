@@ -19,7 +19,7 @@ from opbx_cli.cli.output.parts import (
     View,
 )
 from opbx_cli.cli.output.text import change_line, change_object, change_words
-from opbx_cli.operations.steps import Report, Result, Status, Step, StepId
+from opbx_cli.operations.validate.steps import Report, Result, Status, Step, StepId
 from opbx_cli.values import clean
 
 if TYPE_CHECKING:

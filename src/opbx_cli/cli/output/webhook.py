@@ -16,8 +16,8 @@ from opbx_cli.cli.output.parts import (
     Tone,
     View,
 )
+from opbx_cli.cli.output.results import KeyFile
 from opbx_cli.cli.output.text import plain
-from opbx_cli.cli.results import KeyFile
 from opbx_cli.operations.verdicts import Result, WebhookCheck
 from opbx_cli.operations.webhook import WebhookUrl
 from opbx_cli.operations.webhook_key import RotatedKey

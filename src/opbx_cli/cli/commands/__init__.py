@@ -1,0 +1,1 @@
+"""The commands, one file for each: parse, call one operation, show one result."""

@@ -1,0 +1,258 @@
+"""The demo's work: a sandbox and a home for as long as it takes, and the commands in them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from opbx_cli.cli.output.results import Demonstration, Shown
+from opbx_cli.cli.output.ui import Ui
+from opbx_cli.error_codes import ErrorCode
+from opbx_cli.errors import ConfigurationError, OpbxError
+
+LISTEN = ["webhook", "listen", "--port", "0"]
+ABOUT_LISTENING = "Stand in for OPBX, beside the other commands."
+
+
+@dataclass(frozen=True, slots=True)
+class _Sandbox:
+    url: str
+    uuid: str
+    api_key: str
+    email: str = ""  # of OPBX's owner, where the sandbox plays OPBX too
+    password: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A command with one sentence about it; `given` is a file for its stdin, and what is in it."""
+
+    about: str
+    words: list[str]
+    given: tuple[str, str] = ("", "")
+
+
+def demonstrate(ui: Ui, *, webhooks: bool) -> Demonstration:
+    """Run the commands and show them; leave nothing behind."""
+    with (
+        tempfile.TemporaryDirectory(prefix="opbx-demo-") as home,
+        _sandbox(plays_opbx=not webhooks) as sandbox,
+    ):
+        environ = {
+            **_plain_environment(),
+            "OPBX_HOME": home,
+            "CLOUDONIX_API_BASE_URL": sandbox.url,
+        }
+        configured = _run(ui, _configure(sandbox), environ)
+        if webhooks:
+            shown = _webhooks(ui, environ)
+        else:
+            shown = [_run(ui, step, environ) for step in _triangle(sandbox)]
+    everything = (configured, *shown)
+    return Demonstration(everything, went_well=not any(one.exit_code for one in everything))
+
+
+def _configure(sandbox: _Sandbox) -> _Step:
+    return _Step(
+        "Save the domain and its API key, which comes from a file and is saved encrypted.",
+        ["configure", "--domain-uuid", sandbox.uuid, "--api-key-stdin"],
+        given=("api-key.txt", sandbox.api_key),
+    )
+
+
+def _triangle(sandbox: _Sandbox) -> list[_Step]:
+    """Bring the store, Cloudonix and OPBX together, and prove it with calls."""
+    connect = ["instance", "connect", sandbox.url, "--email", sandbox.email, "--password-stdin"]
+    return [
+        _Step(
+            "Sign in to OPBX as the organisation's owner; the password is saved nowhere.",
+            connect,
+            given=("password.txt", sandbox.password),
+        ),
+        _Step("Take over the settings that OPBX has.", ["instance", "pull", "--yes"]),
+        _Step("Bring Cloudonix in line with them, and compare OPBX's copy.", ["validate"]),
+        _Step("Have Cloudonix send OPBX what it sends for a call.", ["sandbox", "call"]),
+        _Step("Give Cloudonix and OPBX a new webhook key.", ["webhook-key", "rotate"]),
+        _Step("Call again: OPBX takes the new key.", ["sandbox", "call"]),
+        _Step("See each setting here, in Cloudonix and in OPBX.", ["status"]),
+        _Step("List the trunks that calls go out through.", ["trunks", "list"]),
+        _Step("Print where Cloudonix reaches OPBX.", ["webhook-url"]),
+    ]
+
+
+def _webhooks(ui: Ui, environ: dict[str, str]) -> list[Shown]:
+    """Show the whole loop on one machine: the sandbox calls, and the listener answers."""
+    steps = [
+        _Step("Point Cloudonix at the listener.", ["validate"]),
+        _Step("Prove that callbacks arrive.", ["webhook-url", "--check", "--with-key"]),
+        _Step("Have Cloudonix send what it sends for a call.", ["sandbox", "call"]),
+        _Step(
+            "Put a new webhook key in force; the listener takes the old one for a while.",
+            ["webhook-key", "rotate", "--grace", "15m"],
+        ),
+        _Step("Call again, with the new key.", ["sandbox", "call"]),
+        _Step("See that a made-up key is refused.", ["sandbox", "call", "--wrong-key"]),
+    ]
+    with _listening(ui, environ) as listener:
+        environ = {**environ, "APP_URL": listener.started()}
+        shown = [_run(ui, step, environ, beside=True) for step in steps]
+    return [*shown, listener.shown]
+
+
+@contextmanager
+def _sandbox(*, plays_opbx: bool) -> Iterator[_Sandbox]:
+    """Start the sandbox on any free port, and stop it."""
+    argv = [*_opbx(), "sandbox", "--port", "0", "--no-rate-limit", "--json"]
+    argv += ["--opbx"] if plays_opbx else []
+    with subprocess.Popen(  # noqa: S603  # our own command
+        argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_plain_environment(), text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            yield _parsed(process, iter(process.stdout.readline, ""))
+        finally:
+            process.terminate()
+
+
+def _parsed(process: subprocess.Popen[str], lines: Iterator[str]) -> _Sandbox:
+    text = ""
+    for line in lines:
+        text += line
+        if line == "}\n":
+            document = json.loads(text)
+            first = document["domains"][0]
+            opbx = document["opbx"] or {}
+            return _Sandbox(
+                document["url"],
+                first["uuid"],
+                first["api_key"],
+                opbx.get("email", ""),
+                opbx.get("password", ""),
+            )
+    assert process.stderr is not None
+    error = json.loads(process.stderr.read())["error"]
+    raise ConfigurationError(error["message"], hint=error["hint"], code=ErrorCode.of(error["code"]))
+
+
+class _Listener:
+    """`opbx webhook listen`, behind the other commands; `shown` is what became of it."""
+
+    def __init__(self, ui: Ui, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self._said = _Said(ui, process)
+        self._follower = threading.Thread(target=self._said.follow, daemon=True)
+
+    def started(self) -> str:
+        """Wait until it says where it listens; return the URL."""
+        for line in self._said:
+            found = re.search(r"http://127\.0\.0\.1:[0-9]+", line)
+            if found is not None:
+                self._follower.start()
+                return found[0]
+        why = "".join(self._said.lines[:1]).strip() or "it said nothing"
+        raise OpbxError(f"the listener did not start: {why}", code=ErrorCode.DEMO_LISTENER)
+
+    def stop(self) -> None:
+        is_serving = self._follower.ident is not None
+        # As a person ends it; one that does not serve yet may have been told to ignore that.
+        self._process.send_signal(signal.SIGINT if is_serving else signal.SIGTERM)
+        callbacks = "" if self._process.stdout is None else self._process.stdout.read()
+        if is_serving:
+            self._follower.join()
+        output = "".join([*self._said.lines, callbacks])
+        self.shown = Shown(ABOUT_LISTENING, _line(LISTEN), self._process.wait(), output)
+
+
+class _Said:
+    """What a command says on stderr, passed on line by line; JSON keeps it for the document."""
+
+    def __init__(self, ui: Ui, process: subprocess.Popen[str]) -> None:
+        assert process.stderr is not None
+        self.lines: list[str] = []
+        self._ui = ui
+        self._stream = process.stderr
+
+    def __iter__(self) -> Iterator[str]:
+        for line in iter(self._stream.readline, ""):
+            self.lines.append(line)
+            if self._ui.output != "json":
+                self._ui.pass_on(line.rstrip("\n"))
+            yield line
+
+    def follow(self) -> None:
+        for _line in self:
+            pass
+
+
+@contextmanager
+def _listening(ui: Ui, environ: dict[str, str]) -> Iterator[_Listener]:
+    if ui.output != "json":
+        ui.show_line(ABOUT_LISTENING)
+        ui.show_line(f"$ {_line(LISTEN)} &")
+    with subprocess.Popen(  # noqa: S603  # our own command
+        [*_opbx(), *LISTEN],
+        env=environ,
+        stdout=subprocess.PIPE if ui.output == "json" else None,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        listener = _Listener(ui, process)
+        try:
+            yield listener
+        finally:
+            listener.stop()
+
+
+def _run(ui: Ui, step: _Step, environ: dict[str, str], *, beside: bool = False) -> Shown:
+    """Run one command as a user would, showing its sentence and its line first.
+
+    `beside` is for one that runs while the listener writes to the same terminal: a wheel would
+    not survive that, so its stderr is no terminal, but passed on.
+    """
+    file, stdin = step.given
+    line = _line(step.words) + (f" < {file}" if file else "")
+    as_json = ui.output == "json"
+    if not as_json:
+        ui.show_line(step.about)
+        ui.show_line(f"$ {line}")
+    with subprocess.Popen(  # noqa: S603  # our own command
+        [*_opbx(), *step.words],
+        env=environ,
+        stdin=subprocess.PIPE,  # no terminal, also where it is empty: nobody is asked anything
+        stdout=subprocess.PIPE if as_json else None,
+        stderr=subprocess.STDOUT if as_json else subprocess.PIPE if beside else None,
+        text=True,
+    ) as process:
+        if beside and not as_json:
+            _Said(ui, process).follow()
+        output = process.communicate(stdin)[0] or ""
+    if not as_json:
+        ui.show_line("" if process.returncode == 0 else f"(exit code {process.returncode})\n")
+    return Shown(step.about, line, process.returncode, output)
+
+
+def _line(words: list[str]) -> str:
+    return "opbx " + shlex.join(words)
+
+
+def _opbx() -> list[str]:
+    return [sys.executable, "-m", "opbx_cli"]
+
+
+def _plain_environment() -> dict[str, str]:
+    """Return the environment without anything that is about opbx or OPBX."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("OPBX_", "CLOUDONIX_")) and name != "APP_URL"
+    }

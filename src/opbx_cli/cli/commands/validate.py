@@ -1,0 +1,219 @@
+"""`opbx validate`: check the domain and bring it in line."""
+
+from dataclasses import replace
+from typing import Annotated
+
+import typer
+
+from opbx_cli.cli.app import App
+from opbx_cli.cli.batch import tasks_of, validate_batch
+from opbx_cli.cli.command import command
+from opbx_cli.cli.input import questions
+from opbx_cli.cli.input.options import EnvFilePath
+from opbx_cli.cli.reports import show_report
+from opbx_cli.cli.tasks import task_of
+from opbx_cli.errors import DIFFERS, Interrupted, OpbxError, UsageError
+from opbx_cli.operations.group_save import GroupSave
+from opbx_cli.operations.validate.desired import Choices
+from opbx_cli.operations.validate.key_ownership import KeyChoice
+from opbx_cli.operations.validate.run import Validation, deed_of
+from opbx_cli.operations.validate.steps import Report, Result
+from opbx_cli.operations.validate.takeover import CallsChoice
+
+EPILOG = (
+    "Running it again is always safe: a second run changes nothing. With --all the exit code is "
+    "0 when all are in line, 8 when --check found differences and nothing failed, and 9 when "
+    "any profile failed or waits for a yes, whatever the reason: each says its own."
+)
+
+Yes = Annotated[
+    bool,
+    typer.Option(
+        "--yes",
+        "-y",
+        help="Do not ask, assume yes: --replace-default and --replace-webhook-key.",
+    ),
+]
+ReplaceDefault = Annotated[
+    bool,
+    typer.Option(
+        "--replace-default",
+        help="Take over calls and callbacks that somebody else's application receives now.",
+    ),
+]
+KeepWebhookKey = Annotated[
+    bool,
+    typer.Option(
+        "--keep-webhook-key", help="If the domain has another webhook key, save that one here."
+    ),
+]
+ReplaceWebhookKey = Annotated[
+    bool,
+    typer.Option(
+        "--replace-webhook-key",
+        help="If the domain has another webhook key, put this one in force: OPBX needs it then.",
+    ),
+]
+Push = Annotated[
+    bool,
+    typer.Option("--push", help="Hand a linked OPBX the settings in which its copy differs."),
+]
+Check = Annotated[
+    bool, typer.Option("--check", help="Change nothing; exit 8 if something differs.")
+]
+
+
+@command(epilog=EPILOG)
+def validate(
+    app: App,
+    *,
+    check: Check = False,
+    all_profiles: Annotated[
+        bool,
+        typer.Option(
+            "--all", help="Validate every stored profile, many at a time, without asking."
+        ),
+    ] = False,
+    replace_default: ReplaceDefault = False,
+    keep_webhook_key: KeepWebhookKey = False,
+    replace_webhook_key: ReplaceWebhookKey = False,
+    yes: Yes = False,
+    push: Push = False,
+    env_file: EnvFilePath = None,
+) -> None:
+    """Bring the Cloudonix domain in line.
+
+    Checks the credentials, then creates or updates the Voice Application, the domain's
+    profile and its default application, in this order, and reads everything back.
+    """
+    choices = choices_of(
+        replace_default=replace_default or yes,
+        keep_key=keep_webhook_key,
+        replace_key=replace_webhook_key,
+        yes=yes,
+    )
+    app.use_env_file(env_file)
+    if all_profiles:
+        _validate_all(app, choices, check=check, push=push)
+        return
+    validate_one(app, choices, check=check, push=push)
+
+
+def choices_of(*, replace_default: bool, keep_key: bool, replace_key: bool, yes: bool) -> Choices:
+    """Return what the flags say; `--yes` says replace where no flag of the key says otherwise."""
+    if keep_key and replace_key:
+        raise UsageError("--keep-webhook-key and --replace-webhook-key: leave one out")
+    key = KeyChoice.REPLACE if replace_key or yes else KeyChoice.UNDECIDED
+    return Choices(
+        CallsChoice.SWITCH if replace_default else CallsChoice.UNDECIDED,
+        KeyChoice.KEEP if keep_key else key,
+    )
+
+
+def validate_one(app: App, choices: Choices, *, check: bool, push: bool) -> None:
+    active = app.settings
+    app.tell_context(active)
+    task = task_of(app, active, choices, check=check, instance=app.instance_of(active), push=push)
+    validation = Validation(app.client, task, app.signals)
+    try:
+        with task.alone():
+            _carry_out(app, validation, choices)
+    except KeyboardInterrupt:
+        validation.was_interrupted = True
+    except OpbxError as error:  # of no step: the store is locked, or an answer never came
+        validation.fail(error)
+    with app.signals.held():
+        report = validation.report()
+        _record(app, report)
+        show_report(app.ui, report)
+    if validation.was_interrupted:
+        raise _interrupted(report)
+    if report.error is not None:
+        raise report.error
+    app.exit_code = DIFFERS if report.result is Result.DIFFERS else 0
+
+
+def _validate_all(app: App, choices: Choices, *, check: bool, push: bool) -> None:
+    app.refuse_profile("--all is about every stored profile")
+    if app.is_storeless:
+        raise UsageError(
+            "--all is about the stored profiles, and the environment gives one of its own",
+            hint="unset OPBX_DOMAIN_UUID and OPBX_DOMAIN_API_KEY",
+        )
+    contents = app.read_store()
+    app.warn_of_store()
+    contents.require_some()
+    saving = GroupSave(app.store)
+    validate_batch(
+        app,
+        tasks_of(app, contents.profiles, contents, saving.update, choices, check=check, push=push),
+        saving,
+        command="validate",
+        hint="`opbx validate --all` goes on from here",
+    )
+
+
+def _carry_out(app: App, validation: Validation, choices: Choices) -> None:
+    """Show each step as it ends, and ask in between."""
+    with app.ui.working("Reading the domain"):
+        looked = validation.look()
+    for step in looked:
+        app.ui.step(step)
+    for warning in validation.warnings:
+        app.ui.warn(warning)
+    steps = validation.settle(_decided(app, validation, choices))
+    while True:
+        with app.ui.working("Bringing the domain in line"):
+            following = next(steps, None)
+        if following is None:
+            break
+        app.ui.step(following)
+    for warning in validation.warnings:
+        app.ui.warn(warning)
+
+
+def _decided(app: App, validation: Validation, choices: Choices) -> Choices:
+    """Ask; look again afterwards, and ask again where it is another question by then."""
+    while True:
+        question = (validation.takeovers, validation.foreign_key)
+        answer = _ask(app, validation, choices)
+        if answer == choices or _writes_nothing(answer):
+            return answer
+        with app.ui.working("Reading the domain"):
+            looked = validation.look()
+        if (validation.takeovers, validation.foreign_key) == question:
+            return answer
+        for step in looked:
+            app.ui.step(step)
+
+
+def _writes_nothing(choices: Choices) -> bool:
+    return "nothing" in (choices.calls, choices.key)
+
+
+def _ask(app: App, validation: Validation, choices: Choices) -> Choices:
+    """Ask for what would be taken from somebody, and about a key of somebody's."""
+    if validation.takeovers and app.may_ask:
+        calls = questions.about_takeovers(app.prompts, validation.takeovers)
+        choices = replace(choices, calls=calls)
+        if calls is calls.NOTHING:
+            return choices
+    if validation.foreign_key is not None and app.may_ask:
+        choices = replace(choices, key=questions.about_key(app.prompts, validation.foreign_key))
+    return choices
+
+
+def _record(app: App, report: Report) -> None:
+    result = "interrupted" if report.was_interrupted else report.result
+    app.record(deed_of("validate", app.settings, report.steps, result))
+
+
+def _interrupted(report: Report) -> Interrupted:
+    written = ", ".join(step.id for step in report.written)
+    done = f"done before that: {written}" if written else "no step had changed anything"
+    failure = report.failure
+    doubt = f"; {failure.id} may have been carried out" if report.is_doubtful and failure else ""
+    return Interrupted(
+        f"interrupted; {done}{doubt}",
+        hint=f"`opbx validate{report.profile_option}` goes on from here",
+    )

@@ -1,0 +1,139 @@
+"""`opbx webhook-key`: the key with which OPBX checks that callbacks come from Cloudonix."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from opbx_cli import settings
+from opbx_cli.cli.app import App
+from opbx_cli.cli.command import command
+from opbx_cli.cli.input.options import KeyFilePath
+from opbx_cli.cli.output.delivery import ToFile, ToStdout
+from opbx_cli.cli.output.results import KeyFile
+from opbx_cli.error_codes import ErrorCode
+from opbx_cli.errors import UsageError
+from opbx_cli.operations.history import Deed
+from opbx_cli.operations.stored_profile import StoredProfile
+from opbx_cli.operations.validate.key_ownership import KeyOwner
+from opbx_cli.operations.webhook_key import NOT_OURS, KeyRotation
+from opbx_cli.values import parse_duration
+
+
+@command()
+def rotate_webhook_key(
+    app: App,
+    *,
+    grace: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="For how long webhook listen takes the old key too: 15m, 2h, 1d."
+        ),
+    ] = None,
+    yes: Annotated[
+        bool,
+        typer.Option("--yes", "-y", help="Replace a key that was not sent from here, too."),
+    ] = False,
+) -> None:
+    """Put a new webhook key in force.
+
+    Saves it, sends it to Cloudonix and reads it back. From then on Cloudonix sends the new key, so
+    OPBX has to be given it at once: `opbx webhook-key reveal` prints it, and
+    `opbx webhook-url --check --with-key` proves that it arrived.
+    """
+    until = None
+    if grace is not None:
+        seconds = settings.checked(parse_duration, grace, "--grace")
+        until = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=seconds)
+    profile, active = _stored_profile(app), app.settings
+    app.tell_context(active)
+    stored = StoredProfile(
+        profile, app.client.domain_uuid, read=app.read_store, update=app.store.update
+    )
+    rotation = KeyRotation(
+        app.client,
+        stored,
+        app.signals,
+        instance=app.instance_of(active),
+        profile_option=active.profile_option,
+    )
+    with app.alone_on(active):
+        with app.ui.working("Looking which webhook key is in force"):
+            owner = rotation.look()
+        _want_yes(app, owner, yes=yes)
+        if owner in NOT_OURS and not yes:
+            rotation.look()  # it may have taken long to answer
+        with app.signals.held():  # until what was done is recorded and said
+            try:
+                with app.ui.working("Putting a new webhook key in force"):
+                    result = rotation.run(old_valid_until=until)
+            finally:
+                if rotation.outcome != "failed":
+                    app.record(
+                        Deed(
+                            "webhook-key rotate",
+                            profile,
+                            rotation.before,
+                            rotation.saved,
+                            result=rotation.outcome,
+                        )
+                    )
+            app.ui.show(result)
+    app.signals.check()
+
+
+def _want_yes(app: App, owner: KeyOwner, *, yes: bool) -> None:
+    """Want a yes where the key in force is not one that this store sent."""
+    if owner not in NOT_OURS:
+        return
+    option = app.settings.profile_option
+    app.confirm(
+        "The webhook key in force was not sent from here: OPBX may have it from another computer. "
+        "Replace it by a new one?",
+        yes=yes,
+        doing="replacing a webhook key that was not sent from here",
+        hint=f"`opbx validate{option}` compares both; `opbx webhook-key rotate --yes{option}` "
+        "replaces it",
+    )
+
+
+@command()
+def reveal_webhook_key(
+    app: App,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    to_file: KeyFilePath = None,
+) -> None:
+    """Print the webhook key, alone: OPBX needs it.
+
+    The one command that prints a key of a profile. On a terminal it asks first; elsewhere it wants
+    --yes. With --to-file nothing is printed, and nothing asked.
+    """
+    file = None if to_file is None else ToFile(app.ui, to_file)
+    key = app.settings.require_webhook_key()
+    if file is not None:
+        file.hand_out(key)
+        app.ui.show(KeyFile(str(file.path)))
+        return
+    if not yes:
+        if not app.may_ask:
+            raise UsageError(
+                "revealing the webhook key needs a yes",
+                hint=f"`opbx webhook-key reveal --yes{app.settings.profile_option}`",
+                code=ErrorCode.USAGE_WANTS_YES,
+            )
+        if not app.prompts.confirm("Show the webhook key on this terminal?"):
+            raise UsageError("not confirmed: nothing was shown", code=ErrorCode.USAGE_DECLINED)
+    command_line = f"opbx webhook-key reveal --to-file PATH{app.settings.profile_option}"
+    ToStdout(app.ui, "the webhook key", command=command_line).hand_out(key)
+    app.ui.say_warnings()
+
+
+def _stored_profile(app: App) -> str:
+    profile = app.settings.profile
+    if profile is None:
+        raise UsageError(
+            "a new webhook key has to be saved, and without a store there is nowhere to",
+            hint="name a profile that is stored: `opbx profiles list`",
+        )
+    return profile

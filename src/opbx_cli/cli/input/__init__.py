@@ -1,0 +1,1 @@
+"""Where values come from: options, and questions at a terminal."""

@@ -1,0 +1,1 @@
+"""The validation of a domain: look, plan, bring in line, report."""

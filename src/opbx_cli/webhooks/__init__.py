@@ -1,0 +1,1 @@
+"""OPBX's endpoints, what stands behind them, and a receiver in their place."""
