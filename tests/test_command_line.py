@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from opbx_cli.cli.main import COMMANDS
+from opbx_cli.cli.commands import COMMANDS
 from opbx_cli.cli.tree import Entry
 from opbx_cli.settings import KEYS
 from support import Opbx

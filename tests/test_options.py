@@ -13,7 +13,8 @@ import pytest
 import typer
 
 import opbx_cli
-from opbx_cli.cli.main import COMMANDS, root
+from opbx_cli.cli.commands import COMMANDS
+from opbx_cli.cli.main import root
 from opbx_cli.cli.usage_errors import Misuse
 from support import Opbx
 
@@ -349,3 +350,25 @@ def test_options_in_hints_exist() -> None:
     named = {one for text, _ in texts() for one in re.findall(r"`(--[a-z-]+)[^`]*`", text)}
     assert named <= known
     assert len(suggested()) > 10
+
+
+def examples() -> list[tuple[str, str]]:
+    """Return each command's place in the tree with each of its examples."""
+    groups = [("", COMMANDS), *((f"{name} ", entry.commands) for name, entry in COMMANDS.items())]
+    return [
+        (prefix + name, line)
+        for prefix, entries in groups
+        for name, entry in entries.items()
+        if entry.place is not None
+        for line in entry.examples or ("",)
+    ]
+
+
+@pytest.mark.parametrize(("path", "line"), examples())
+def test_each_command_ends_its_help_with_examples_that_parse(
+    opbx: Opbx, path: str, line: str
+) -> None:
+    assert line.startswith(f"opbx {path}")
+    assert parses(line)
+    shown = opbx(*path.split(), "--help").stdout
+    assert " ".join(line.split()) in " ".join(shown.partition("Examples:")[2].split())

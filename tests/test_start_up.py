@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from opbx_cli.cli.main import COMMANDS
+from opbx_cli.cli.commands import COMMANDS
 from support import Opbx
 
 HEAVY = {
@@ -33,6 +33,7 @@ STORE = {"cryptography", "tomli_w", "tomllib"}
 LIGHT = {
     "app",
     "command_line",
+    "commands",
     "inherited_signals",
     "input",
     "input.options",

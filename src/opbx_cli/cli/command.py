@@ -6,7 +6,7 @@ annotations themselves, and compiling them from text would be done again at each
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -37,16 +37,15 @@ class Declared:
     help: str | None = None
     options: tuple[inspect.Parameter, ...] = ()
 
-    def made(
-        self, name: str, commands: Mapping[str, Entry] | None = None
-    ) -> TyperCommand | TyperGroup:
+    def made(self, name: str, entry: Entry) -> TyperCommand | TyperGroup:
         """Return the command with the shared options, and with those behind it, if any."""
         run = _runnable(self)
-        if commands:
+        if entry.commands:
             group = typer.Typer(name=name, add_completion=False, rich_markup_mode=None)
             group.callback(cls=_Group, invoke_without_command=True)(run)
             made = cast("_Group", typer.main.get_command(group))
-            made.hold(commands)
+            made.hold(entry.commands)
+            made.examples = entry.examples
             return made
         alone = typer.Typer(add_completion=False, rich_markup_mode=None)
         alone.command(
@@ -56,7 +55,9 @@ class Declared:
             epilog=self.epilog,
             context_settings=self.context_settings,
         )(run)
-        return cast("TyperCommand", typer.main.get_command(alone))
+        command = cast("_Command", typer.main.get_command(alone))
+        command.examples = entry.examples
+        return command
 
 
 def command(
@@ -75,7 +76,9 @@ def command(
 
 
 class _Command(TyperCommand):
-    """A command with the shared options behind its own."""
+    """A command with the shared options behind its own, and examples at the end of its help."""
+
+    examples: tuple[str, ...] = ()
 
     def __init__(self, name: str | None, *, params: list[Any], **attributes: Any) -> None:
         super().__init__(name, params=[*params, *_shared_parameters()], **attributes)
@@ -84,9 +87,15 @@ class _Command(TyperCommand):
         _set_shared_aside(ctx)
         return super().invoke(ctx)
 
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        super().format_epilog(ctx, formatter)
+        _write_examples(self.examples, formatter)
+
 
 class _Group(LazyGroup):
     """A command with others behind it, and with the shared options behind its own."""
+
+    examples: tuple[str, ...] = ()
 
     def __init__(self, *, params: list[Any], **attributes: Any) -> None:
         super().__init__(params=[*params, *_shared_parameters()], **attributes)
@@ -94,6 +103,17 @@ class _Group(LazyGroup):
     def invoke(self, ctx: Any) -> Any:
         _set_shared_aside(ctx)
         return super().invoke(ctx)
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        super().format_epilog(ctx, formatter)
+        _write_examples(self.examples, formatter)
+
+
+def _write_examples(examples: tuple[str, ...], formatter: Any) -> None:
+    if examples:
+        with formatter.section("Examples"):
+            for line in examples:
+                formatter.write_text(line)
 
 
 @functools.cache

@@ -12,85 +12,12 @@ import typer
 from opbx_cli import __version__
 from opbx_cli.cli.app import App
 from opbx_cli.cli.command_line import asking_for_help, with_options_behind
+from opbx_cli.cli.commands import COMMANDS
 from opbx_cli.cli.input.options import TEXT_AND_JSON, SharedOptions
 from opbx_cli.cli.topics import TOPICS, topic
-from opbx_cli.cli.tree import Entry, LazyGroup
+from opbx_cli.cli.tree import LazyGroup
 from opbx_cli.cli.usage_errors import Misuse, usage_error
 from opbx_cli.errors import DONE, UNEXPECTED, Interrupted, OpbxError, UsageError
-
-COMMANDS = {
-    "configure": Entry("Save the settings of a domain.", "configure:configure"),
-    "validate": Entry("Bring the Cloudonix domain in line.", "validate:validate"),
-    "apply": Entry("Save and validate all profiles of a manifest.", "apply:apply"),
-    "status": Entry("Compare the settings here, in Cloudonix and in OPBX.", "status:status"),
-    "webhook-url": Entry("Show where Cloudonix sends calls.", "webhook_url:webhook_url"),
-    "exec": Entry("Run a command with a profile's values.", "execute:execute"),
-    "demo": Entry("Show opbx at work.", "demo:demo"),
-    "trunks": Entry(
-        "Show the domain's voice trunks.",
-        commands={
-            "list": Entry("List the trunks, in routing order.", "trunks:list_trunks"),
-            "show": Entry("Show one trunk in full, its password masked.", "trunks:show_trunk"),
-        },
-    ),
-    "profiles": Entry(
-        "Show and manage stored profiles.",
-        commands={
-            "list": Entry("List the profiles.", "profiles:list_profiles"),
-            "show": Entry("Show one profile, its keys masked.", "profiles:show_profile"),
-            "use": Entry("Make a profile the default one.", "profiles:use_profile"),
-            "rename": Entry("Give a profile another name.", "profiles:rename_profile"),
-            "remove": Entry(
-                "Remove a profile and its keys from the store.", "profiles:remove_profile"
-            ),
-            "restore": Entry(
-                "Bring back what was stored before the last save.", "profiles:restore_profiles"
-            ),
-            "history": Entry(
-                "Show what was changed on this computer, and when.", "profiles:show_history"
-            ),
-        },
-    ),
-    "webhook": Entry(
-        "Receive Cloudonix's callbacks.",
-        commands={
-            "listen": Entry("Show callbacks as they arrive, in place of OPBX.", "webhook:listen")
-        },
-    ),
-    "webhook-key": Entry(
-        "Replace or reveal the webhook key.",
-        commands={
-            "rotate": Entry("Put a new webhook key in force.", "webhook_key:rotate_webhook_key"),
-            "reveal": Entry(
-                "Print the webhook key, alone: OPBX needs it.", "webhook_key:reveal_webhook_key"
-            ),
-        },
-    ),
-    "instance": Entry(
-        "Link a profile to its OPBX, and bring both in line.",
-        commands={
-            "connect": Entry("Sign in to OPBX, and link a profile to it.", "instance:connect"),
-            "pull": Entry("Take over the settings that OPBX has.", "instance:pull"),
-            "push": Entry("Hand this profile's settings to OPBX.", "instance:push"),
-            "disconnect": Entry("Sign out of OPBX, and forget the link.", "instance:disconnect"),
-        },
-    ),
-    "key": Entry(
-        "Manage what opens the store.",
-        commands={
-            "status": Entry("Show the ways to open the store.", "key:show_key_status"),
-            "add": Entry("Add a way to open the store.", "key:add_key"),
-            "remove": Entry("Remove a way to open the store.", "key:remove_key"),
-            "rotate": Entry("Encrypt everything anew.", "key:rotate_keys"),
-            "export-recovery": Entry("Make a recovery key, shown once.", "key:export_recovery_key"),
-        },
-    ),
-    "sandbox": Entry(
-        "Serve a local Cloudonix API.",
-        "sandbox:sandbox",
-        commands={"call": Entry("Place a call in a running sandbox.", "call:call")},
-    ),
-}
 
 EPILOG = (
     "Start with `opbx configure`, then `opbx validate`; `opbx demo` shows them at work. "

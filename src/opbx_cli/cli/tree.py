@@ -21,6 +21,7 @@ class Entry(NamedTuple):
     help: str
     place: str | None = None  # module:function, in this package
     commands: Mapping[str, "Entry"] = {}  # those behind it
+    examples: tuple[str, ...] = ()  # command lines that work
 
 
 class LazyGroup(TyperGroup):
@@ -89,5 +90,5 @@ def _load(name: str, entry: Entry) -> TyperCommand | TyperGroup:
         )
     module, _, function = entry.place.partition(":")
     declared = getattr(importlib.import_module(f"{__package__}.commands.{module}"), function)
-    made: TyperCommand | TyperGroup = declared.made(name, entry.commands)
+    made: TyperCommand | TyperGroup = declared.made(name, entry)
     return made

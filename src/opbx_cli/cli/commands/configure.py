@@ -33,10 +33,7 @@ from opbx_cli.settings.table import OPTIONS, Settings
 if TYPE_CHECKING:  # only types: they would load the store before the options are checked
     from opbx_cli.store import SaveReport, StoreContents
 
-EPILOG = (
-    "Example: opbx configure --domain-uuid UUID --api-key-stdin < key.txt. "
-    "No option takes a key as its value: it would stay in the shell's history."
-)
+EPILOG = "No option takes a key as its value: it would stay in the shell's history."
 
 
 def _options() -> Iterator[inspect.Parameter]:

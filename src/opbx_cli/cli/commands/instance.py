@@ -29,8 +29,7 @@ from opbx_cli.values import parse_email, parse_https_url, parse_password
 
 TOKEN_SECONDS_MAX = 366 * 86_400  # OPBX says 86,400
 CONNECT_EPILOG = (
-    "Example: opbx instance connect https://pbx.example.com --email owner@example.com. The "
-    "password is never saved; the token that OPBX gives for it is, encrypted, and lasts a day."
+    "The password is never saved; the token that OPBX gives for it is, encrypted, and lasts a day."
 )
 
 Check = Annotated[

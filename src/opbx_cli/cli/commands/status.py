@@ -11,10 +11,8 @@ from opbx_cli.models import Snapshot
 from opbx_cli.operations.status import last_validated, status_of
 from opbx_cli.settings import ActiveSettings
 
-EPILOG = "Example: opbx status --profile acme; opbx status --json for a script or for support."
 
-
-@command(epilog=EPILOG)
+@command()
 def status(app: App, *, env_file: EnvFilePath = None) -> None:
     """Compare the settings here, in Cloudonix and in OPBX.
 
