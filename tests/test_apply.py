@@ -151,7 +151,9 @@ def test_text_names_the_settings(opbx: Opbx, manifest: Path) -> None:
     checked = opbx("apply", str(manifest), "--check")
     assert checked.code == 8
     first = checked.stdout.splitlines()[0]
-    assert first.startswith("alpha\tsettings\tdiffers\twould be saved as a new profile: settings.")
+    assert first.startswith(
+        "alpha\tsettings\tdiffers\twould be saved as a new profile: Domain UUID"
+    )
     assert "Ring time not set → 45 s" in first
     assert "`opbx apply FILE` changes that." in checked.stdout
     assert checked.stdout.splitlines()[-1] == "2 profiles: 2 to be changed."

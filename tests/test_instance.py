@@ -425,6 +425,27 @@ def test_a_key_that_opbx_masks_and_that_is_another_one_is_named_as_missing(
     assert key(owner) == OPBX_KEY
 
 
+def test_with_the_api_key_typed_the_webhook_key_comes_from_cloudonix(
+    owner: Opbx, api: OpbxApi, served: Served, sandbox: RunningSandbox
+) -> None:
+    """The first day with OPBX of July: the one key that nobody shows is the one that is typed."""
+    api.state = "july"
+    set_up_by_opbx(api)
+    assert connect(owner, served.url).code == 0
+    environ = owner.process_environ(NO_COLOR="1")
+    with on_terminal("instance", "pull", environ=environ) as terminal:
+        terminal.expect("Save these here? [y/N] ")
+        terminal.send("y")
+        terminal.expect("Domain API key (typing stays hidden): ")
+        terminal.send(sandbox.domains[0].api_key)
+        shown = terminal.finish()
+        assert terminal.exit_code == 0, shown
+    assert "Webhook key (typing" not in shown
+    assert key(owner) == OPBX_KEY
+    assert owner("validate").code == 0
+    assert owner("validate", "--check").code == 0
+
+
 def test_on_a_terminal_it_asks_for_address_and_password(
     owner: Opbx, api: OpbxApi, served: Served
 ) -> None:

@@ -502,7 +502,7 @@ def masked(lines: list[str], served: Served) -> str:
 FACTS = """\
 ✓ Calls arrive         https://pbx.example.com/api/voice/route
   Default application  opbx-routing-application-3162265b (id 1001001)
-  Last validated       <time>
+  Last change here     <time>
   OPBX                 <opbx>
   Organisation         Acme PBX
   OPBX token until     <time>

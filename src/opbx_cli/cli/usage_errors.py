@@ -29,7 +29,7 @@ def usage_error(error: Exception, argv: list[str], root: Any) -> OpbxError:
     hint = f"`{path} --help`"
     if _is_unknown_command(error, command):
         meant = meant_command(argv, root.entries)
-        if meant is not None:
+        if meant is not None and path != f"opbx {meant}":
             return UsageError(f"{path}: no such command", hint=f"did you mean `opbx {meant}`?")
     if path == "opbx configure" and _option_of(error) in ("--api-key", "--webhook-key"):
         hint = (

@@ -18,6 +18,7 @@ from opbx_cli.operations.instance import (
     Compared,
     HandoverInDoubtError,
     InstanceSide,
+    PullPlan,
     PushPlan,
     hand_over,
     plan_pull,
@@ -57,11 +58,17 @@ def pull(app: App, *, check: bool, yes: bool) -> None:
             doing="taking over OPBX's settings",
             hint=f"`opbx instance pull --yes{active.profile_option}`",
         )
-    given, missing = _with_typed_keys(app, planned.given, planned.missing)
+    given, missing = _with_typed_keys(app, active, remote, planned)
     if given != GivenSettings():
         _save_pulled(app, active, given)
         result = "updated"
-    app.ui.show(replace(shown, result=result, warnings=_missing(missing, active)))
+    typed = tuple(
+        Change(name, getattr(active.settings, name), given.values[name])
+        for name in planned.missing
+        if name in given.values
+    )
+    changes = (*shown.changes, *typed)
+    app.ui.show(replace(shown, result=result, changes=changes, warnings=_missing(missing, active)))
     if missing:
         raise _missing_error(missing, active, is_saved=result == "updated")
 
@@ -248,15 +255,25 @@ def _key_of_cloudonix(app: App, active: ActiveSettings, remote: InstanceSettings
 
 
 def _with_typed_keys(
-    app: App, given: GivenSettings, missing: tuple[str, ...]
+    app: App, active: ActiveSettings, remote: InstanceSettings, planned: PullPlan
 ) -> tuple[GivenSettings, tuple[str, ...]]:
-    """Ask for the keys that OPBX masks; return what is known then, and what still is not."""
-    left = []
-    for name in missing:
-        key = app.prompts.ask_secret(KEYS[name].label, parse_key, is_key=True)
-        if key is None:
+    """Ask for the keys that OPBX masks; return what is known then, and what still is not.
+
+    With the API key Cloudonix may show the webhook key, so that is looked for before it is asked.
+    """
+    given, left = planned.given, []
+    for name in planned.missing:  # the API key comes first
+        found = given.values.get(name) or app.prompts.ask_secret(
+            KEYS[name].label, parse_key, is_key=True
+        )
+        if found is None:
             left.append(name)
-        given = given.plus(**{name: key})
+        given = given.plus(**{name: found})
+        if name == "domain_api_key" and found is not None:
+            settings = replace(active.settings, domain_api_key=found)
+            shown = _key_of_cloudonix(app, replace(active, settings=settings), remote)
+            key = plan_pull(settings, remote, shown_key=shown).given.settings.webhook_api_key
+            given = given.plus(webhook_api_key=key)
     return given, tuple(left)
 
 

@@ -171,10 +171,10 @@ def _facts(result: Status) -> list[tuple[str, str, str]]:
     if not calls.arrive and calls.url is not None and calls.url != goes_to:
         facts.append((NO_MARK, "Should go to", calls.url))
     facts.append((NO_MARK, "Default application", _application(holder) or "none"))
-    validated = NEVER_VALIDATED
+    validated = "none yet"
     if result.last_validated is not None:
         validated = clean(result.last_validated.replace("T", " ").replace("Z", " UTC"))
-    facts.append((NO_MARK, "Last validated", validated))
+    facts.append((NO_MARK, "Last change here", validated))
     if link is not None:
         facts.append((NO_MARK, "OPBX", link.url))
         if link.organization:
