@@ -1,4 +1,4 @@
-"""Private files: refused unless they are ours alone, and written so that no moment is half.
+"""Private files: refused unless they are ours alone, and replaced atomically.
 
 A reader opens without following links and then judges the open file, so that nothing
 can be swapped in between. A writer fills a temporary file beside the old one, syncs it

@@ -245,7 +245,7 @@ class App:
             raise UsageError("not confirmed: nothing was done", code=ErrorCode.USAGE_DECLINED)
 
     def record(self, *deeds: Deed | None) -> None:
-        """Add what a command changed to the audit trail; what is done stays done without it."""
+        """Add what a command changed to the audit trail; a failure to do so undoes nothing."""
         made = [deed for deed in deeds if deed is not None]
         if not made:
             return
@@ -264,7 +264,9 @@ class App:
 
     def _ask_passphrase(self) -> Secret:
         if not self.may_ask:  # any more
-            raise StoreError("only its passphrase opens the store now, and this is no time to ask")
+            raise StoreError(
+                "only its passphrase opens the store now, and this command cannot ask for it"
+            )
         passphrase = self.prompts.ask_secret("Passphrase of the store", Secret)
         if passphrase is None:
             raise UsageError("no passphrase was given: nothing was done")

@@ -33,6 +33,6 @@ def show_one_of_many(ui: Ui, report: Report) -> None:
 
 
 def show_tally(ui: Ui, tally: Tally) -> None:
-    """End the text with one sentence; lines of JSON have nothing behind them."""
+    """End the text with one sentence; JSON lines end without one."""
     if ui.output != "json":
         ui.write(f"{tally_sentence(tally)}\n")

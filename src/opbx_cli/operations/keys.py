@@ -1,4 +1,4 @@
-"""The ways to open the store, as a command shows them: where each key is, what it is good for."""
+"""The keys of the store, as a command shows them: where each one is, and what it protects from."""
 
 from __future__ import annotations
 

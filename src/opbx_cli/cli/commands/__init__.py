@@ -197,7 +197,7 @@ COMMANDS = {
         },
     ),
     "key": Entry(
-        "Manage what opens the store.",
+        "Manage the keys of the store.",
         commands={
             "status": Entry(
                 "Show the ways to open the store.",

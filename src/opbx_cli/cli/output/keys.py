@@ -39,7 +39,7 @@ def overview_view(result: KeyOverview) -> View:
 
 
 def rotation_view(result: KeyRotation) -> View:
-    """Say what opens the store now, and what does not any more."""
+    """Say which keys open the store now, and which no longer do."""
     lines = ["The store and its backup are encrypted anew; the old keys open neither."]
     lines += [f"Opens it now: {' '.join(_row(key))}" for key in result.keys]
     lines += [f"Left out: {slot}" for slot in result.dropped]
