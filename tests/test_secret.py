@@ -128,3 +128,18 @@ def test_a_copy_is_the_secret_itself(value: str) -> None:
     assert copy.copy(secret) is secret
     assert copy.deepcopy([secret])[0] is secret
     assert secret.reveal() == value
+
+
+@pytest.mark.parametrize(
+    ("secret", "mask", "label"),
+    [
+        (Secret("a-random-webhook-key-0123"), "************0123", None),
+        (Secret("a-short-webhook-key"), "************", "a short key"),
+        (Secret("a-password-of-24-letters-or-more", is_chosen=True), "************", "a short key"),
+    ],
+)
+def test_what_a_person_may_have_chosen_shows_neither_end_nor_hash(
+    secret: Secret, mask: str, label: str | None
+) -> None:
+    assert secret.mask == mask
+    assert secret.label == (label or secret.fingerprint)

@@ -14,7 +14,7 @@ DEFAULT_API_BASE_URL = "https://api.cloudonix.io"
 DEFAULT_PROFILE_NAME = "default"
 
 MASK = "*" * 12
-TAIL_SHOWN_FROM = 24  # shorter values would lose too much by showing four characters
+RANDOM_FROM = 24  # characters; shorter keys may be a person's own words
 
 
 class Secret:
@@ -23,22 +23,37 @@ class Secret:
     `reveal()` is the single way to the value, so a search for it is the audit.
     """
 
-    __slots__ = ("__value",)
+    __slots__ = ("__is_chosen", "__value")
 
-    def __init__(self, value: str) -> None:
+    def __init__(self, value: str, *, is_chosen: bool = False) -> None:
+        """`is_chosen` tells that a person may have chosen it, as a password."""
         self.__value = value
+        self.__is_chosen = is_chosen
 
     def reveal(self) -> str:
         return self.__value
 
     @property
     def mask(self) -> str:
-        """Twelve asterisks, and the last four characters of a value of 24 or more."""
-        return MASK + (self.__value[-4:] if len(self.__value) >= TAIL_SHOWN_FROM else "")
+        """Twelve asterisks, and the last four characters of a random value of 24 or more."""
+        return MASK if self.is_guessable else MASK + self.__value[-4:]
+
+    @property
+    def is_guessable(self) -> bool:
+        """Tell whether somebody may have thought it up: its hash would confirm a guess."""
+        return self.__is_chosen or len(self.__value) < RANDOM_FROM
+
+    @property
+    def label(self) -> str:
+        """What a sentence calls it: its fingerprint, unless that would confirm a guess."""
+        return "a short key" if self.is_guessable else self.fingerprint
 
     @property
     def fingerprint(self) -> str:
-        """`fp:` and 8 hex digits: enough to tell two keys apart, not to find one."""
+        """`fp:` and 8 hex digits: enough to tell two keys apart, not to find a random one.
+
+        For screens and files that others may read, see `label`.
+        """
         # 2 ms, for OpenSSL: what shows no key does without.
         import hashlib  # noqa: PLC0415
 

@@ -177,10 +177,12 @@ def _texts(value: object, shown: Callable[[str], str]) -> tuple[str, ...]:
     return tuple(shown(one) for one in items if isinstance(one, str))
 
 
-def secret(value: object) -> Secret | None:
+def secret(value: object, *, is_chosen: bool = False) -> Secret | None:
     """Return a secret; half a surrogate pair, which no hash takes, is spelled out in it."""
     text = _text(value)
-    return Secret(text.encode("utf-8", "backslashreplace").decode()) if text else None
+    if not text:
+        return None
+    return Secret(text.encode("utf-8", "backslashreplace").decode(), is_chosen=is_chosen)
 
 
 def remote_message(body: bytes) -> str | None:
@@ -214,7 +216,7 @@ def _authentication(value: object) -> TrunkAuthentication | None:
     overwrite = value.get("overwriteFrom", value.get("overwrite-from"))
     return TrunkAuthentication(
         username=_bounded(value.get("username")),
-        password=secret(value.get("password")),
+        password=secret(value.get("password"), is_chosen=True),
         overwrite_from=_flag(overwrite),
     )
 

@@ -39,4 +39,4 @@ def _is_secret(*values: object) -> bool:
 
 
 def _fingerprint(value: object) -> str | None:
-    return value.fingerprint if isinstance(value, Secret) else None
+    return value.fingerprint if isinstance(value, Secret) and not value.is_guessable else None

@@ -132,7 +132,7 @@ def keys_brought_back(now: StoreContents, then: StoreContents) -> tuple[str, ...
         if key is None or key == old.webhook_api_key:
             continue
         lines.append(
-            f"profile {name} gets the webhook key {key.fingerprint} back; {_in_force(old)}: "
+            f"profile {name} gets the webhook key {key.label} back; {_in_force(old)}: "
             f"`opbx validate --profile {name}` compares it with Cloudonix's"
         )
     return tuple(lines)

@@ -233,9 +233,9 @@ def unsafe_for_keys() -> Check:
 def key_verdict(answer: Answer, key: Secret, profile_option: str) -> Check:
     """Judge the callback with the real key."""
     if answer.status == 200 and answer.is_cxml:
-        return Check("key", Result.OK, f"OPBX knows the key ({key.fingerprint})")
+        return Check("key", Result.OK, f"OPBX knows the key ({key.label})")
     if answer.status == UNAUTHORIZED:
-        seen = f"OPBX refuses the key ({key.fingerprint}): it has another one"
+        seen = f"OPBX refuses the key ({key.label}): it has another one"
         advice = f"give OPBX this key: `opbx webhook-key reveal{profile_option}`"
         return Check("key", Result.FAILED, seen, advice)
     if answer.status == 404 and answer.is_cxml:
@@ -264,7 +264,7 @@ def previous_key_verdict(answer: Answer, key: Secret, profile_option: str) -> Ch
     """Judge the callback with the key from before; None where OPBX does not know that either."""
     if answer.status != 200 or not answer.is_cxml:
         return None
-    seen = f"OPBX still has the key from before the rotation ({key.fingerprint})"
+    seen = f"OPBX still has the key from before the rotation ({key.label})"
     advice = f"give OPBX the new key: `opbx webhook-key reveal{profile_option}`"
     return Check("key", Result.FAILED, seen, advice)
 
@@ -290,14 +290,14 @@ def cloudonix_verdict(seen: Seen | None, key: Secret, profile_option: str) -> Ch
     if shown is None or tail == "":
         return Check("cloudonix-key", Result.WARNING, "Cloudonix does not show the key it sends")
     if shown == key:
-        return Check("cloudonix-key", Result.OK, f"Cloudonix sends this key ({key.fingerprint})")
+        return Check("cloudonix-key", Result.OK, f"Cloudonix sends this key ({key.label})")
     if tail and key.reveal().endswith(tail):
         return Check("cloudonix-key", Result.OK, f"Cloudonix sends a key that ends in {tail}")
-    which = shown.fingerprint if tail is None else f"it ends in {tail}"
+    which = shown.label if tail is None else f"it ends in {tail}"
     return Check(
         "cloudonix-key",
         Result.FAILED,
-        f"Cloudonix sends another key ({which}) than this one ({key.fingerprint})",
+        f"Cloudonix sends another key ({which}) than this one ({key.label})",
         f"`opbx validate{profile_option}` says whose it is, and what to do",
     )
 

@@ -279,9 +279,9 @@ class KeyRotation:
     def _in_doubt(self, error: OpbxError, new: Secret, at_opbx: Secret | None = None) -> OpbxError:
         self.outcome = "in doubt"
         old = self._settings.webhook_api_key
-        before = "none" if old is None else old.fingerprint
+        before = "none" if old is None else old.label
         return error.with_more(
-            f"; it is not known whether Cloudonix has the new webhook key ({new.fingerprint}) or "
+            f"; it is not known whether Cloudonix has the new webhook key ({new.label}) or "
             f"the one from before ({before}){_beside(at_opbx)}: both are kept here",
             hint=f"`opbx validate{self._option}` finds out, and ends the rotation with the one in "
             "force",
@@ -317,7 +317,7 @@ class KeyRotation:
 
 
 def _beside(at_opbx: Secret | None) -> str:
-    return "" if at_opbx is None else f", while OPBX has {at_opbx.fingerprint}"
+    return "" if at_opbx is None else f", while OPBX has {at_opbx.label}"
 
 
 class _InDoubtError(Exception):

@@ -28,13 +28,13 @@ def check_url(app: App, url: WebhookUrl, active: ActiveSettings | None, *, with_
 def _announce(app: App, key: RealKey, voice_url: str) -> None:
     """Say which keys go where, before they do."""
     app.ui.notice(
-        f"The webhook key ({key.key.fingerprint}) goes to {voice_url} once it has refused other "
+        f"The webhook key ({key.key.label}) goes to {voice_url} once it has refused other "
         "callbacks, with a call for a number that nobody has."
     )
     if key.previous is not None:
         app.ui.notice(
             "If it is refused there, the one from before the rotation "
-            f"({key.previous.fingerprint}) is tried too."
+            f"({key.previous.label}) is tried too."
         )
 
 

@@ -33,7 +33,7 @@ def about_takeovers(prompts: Prompts, takeovers: Sequence[Takeover]) -> CallsCho
 
 def about_key(prompts: Prompts, key: KeyPlan) -> KeyChoice:
     """Ask whose webhook key is to be in force; without an answer nothing is written."""
-    ours = key.own.fingerprint if key.own is not None else "none"
+    ours = key.own.label if key.own is not None else "none"
     drift = f" ({key.drift})" if key.drift else ""
     answers = {"r": "replace it by this profile's; OPBX refuses calls until it has that one"}
     if key.shown is not None and masked_tail(key.shown) is None:

@@ -98,7 +98,7 @@ def _address_lines(address: ListeningAddress) -> tuple[str, ...]:
         setting = f"save that one's address with `{configure}`"
     return (
         f"Listening on {address.url} for callbacks with the webhook key {whose} "
-        f"({address.key.fingerprint}), as OPBX of {address.played.state.title()} 2026. "
+        f"({address.key.label}), as OPBX of {address.played.state.title()} 2026. "
         "Ctrl-C stops it.",
         f"Base URL: {address.url}. Cloudonix reaches it through a tunnel or an https proxy: "
         f"{setting}, then `opbx validate{address.profile_option}`.",

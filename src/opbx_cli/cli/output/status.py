@@ -234,7 +234,7 @@ def _text(value: Cell, unit: str = "", *, empty: str = "not set") -> str:
     if isinstance(value, RemoteMask):
         return clean(value.text)
     if isinstance(value, Secret):  # of a short key a fingerprint would confirm a guess
-        return MASK if value.mask == MASK else value.fingerprint
+        return MASK if value.mask == MASK else value.label
     return f"{clean(str(value))}{unit}" if isinstance(value, int) else clean(value)
 
 

@@ -27,13 +27,13 @@ DEFAULT_APPLICATION = "default_application"
 
 
 def shown(value: object, unit: str = "", *, empty: str = "not set") -> str:
-    """Return a value for a screen; a secret as its mask and fingerprint."""
+    """Return a value for a screen; a secret as its mask, and its fingerprint where it has one."""
     if value is None:
         return empty
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Secret):
-        return f"{clean(value.mask)} ({value.fingerprint})"
+        return clean(value.mask) if value.is_guessable else f"{clean(value.mask)} ({value.label})"
     if isinstance(value, ApplicationReference):
         return f"{clean(value.name)} (id {value.id})"
     return f"{clean(str(value))}{unit}"
@@ -43,7 +43,8 @@ def plain(value: object) -> object:
     """Return a value as JSON has it; a secret as what may be known of it."""
     if isinstance(value, Secret):
         # What Cloudonix shows masked has no fingerprint: the mask's own would mislead.
-        fingerprint = value.fingerprint if masked_tail(value) is None else None
+        is_known = masked_tail(value) is None and not value.is_guessable
+        fingerprint = value.fingerprint if is_known else None
         return {"set": True, "mask": value.mask, "fingerprint": fingerprint}
     if isinstance(value, ApplicationReference):
         return {"id": value.id, "uuid": value.uuid, "name": value.name}
@@ -78,6 +79,6 @@ def _new_way_of_calls(change: Change) -> str:
 def _new_secret(before: object, after: Secret) -> str:
     """Say that a key changes; a mask that Cloudonix shows in its place has no fingerprint."""
     if not isinstance(before, Secret):
-        return f"set ({after.fingerprint})"
-    known = before.fingerprint if masked_tail(before) is None else "masked"
-    return f"changed ({known} → {after.fingerprint})"
+        return f"set ({after.label})"
+    known = before.label if masked_tail(before) is None else "masked"
+    return f"changed ({known} → {after.label})"

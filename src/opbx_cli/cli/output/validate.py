@@ -110,7 +110,7 @@ def next_after(report: Report) -> tuple[str, ...]:
     if key is not None and not report.opbx_has_key:
         steps = [*_handing_over(report), f"opbx webhook-url --check --with-key{option}"]
         return (
-            f"A new webhook key ({key.fingerprint}) is in force. OPBX refuses calls until it has "
+            f"A new webhook key ({key.label}) is in force. OPBX refuses calls until it has "
             "that key too:",
             *(f"{number}. {step}" for number, step in enumerate(steps, start=1)),
         )
@@ -131,7 +131,7 @@ def key_warning(report: Report) -> str | None:
     elif report.profile is None:
         how = "give it the one of OPBX_WEBHOOK_API_KEY"
     return (
-        f"a new webhook key ({key.fingerprint}) is in force, and OPBX refuses calls until it has "
+        f"a new webhook key ({key.label}) is in force, and OPBX refuses calls until it has "
         f"that key too: {how}, then prove it with `opbx webhook-url --check --with-key{option}`"
     )
 

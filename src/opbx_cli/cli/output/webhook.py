@@ -120,9 +120,9 @@ def key_file_view(result: KeyFile) -> View:
 
 def _rotated_lines(result: RotatedKey) -> tuple[str, ...]:
     """Say which key is in force now, and what OPBX still needs."""
-    before = result.before.fingerprint if result.before is not None else "none"
+    before = result.before.label if result.before is not None else "none"
     proof = "read back from" if result.is_shown else "sent to (it does not show keys)"
-    lines = [f"Webhook key {before} → {result.after.fingerprint}: saved, and {proof} Cloudonix."]
+    lines = [f"Webhook key {before} → {result.after.label}: saved, and {proof} Cloudonix."]
     if result.old_valid_until is not None:
         until = f"{result.old_valid_until.astimezone():%Y-%m-%d %H:%M:%S %Z}"
         lines.append(f"opbx webhook listen takes the old key too, until {until}.")

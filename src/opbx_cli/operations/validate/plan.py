@@ -366,7 +366,7 @@ def _key_warning(key: KeyPlan, desired: Desired) -> tuple[str, ...]:
     if key.owner is KeyOwner.HIDDEN and key.action is KeyAction.LEAVE and given is not None:
         return (
             "Cloudonix does not show which webhook key this domain has, so it cannot be told from "
-            f"the one given here ({given.fingerprint}), and is left alone. If OPBX has the given "
+            f"the one given here ({given.label}), and is left alone. If OPBX has the given "
             f"one, `opbx validate --replace-webhook-key{desired.profile_option}` sends it",
         )
     if key.owner is KeyOwner.HIDDEN and key.action is KeyAction.LEAVE:

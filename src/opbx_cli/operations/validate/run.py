@@ -209,7 +209,7 @@ class Validation:
             return
         self._settings = after
         assert after.webhook_api_key is not None
-        key = after.webhook_api_key.fingerprint
+        key = after.webhook_api_key.label
         if self._task.check or self._task.profile is None:
             self.warnings.append(
                 f"a rotation of the webhook key was cut off; `opbx validate"

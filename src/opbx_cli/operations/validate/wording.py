@@ -45,7 +45,7 @@ class Wording:
         """Say how OPBX's key comes here; or, where one was `given`, how it is put in force."""
         if given is not None:
             return (
-                f"if OPBX has the key given here ({given.fingerprint}), "
+                f"if OPBX has the key given here ({given.label}), "
                 f"`opbx validate --replace-webhook-key{self.profile_option}` sends it, and no call "
                 "is refused"
             )
@@ -65,7 +65,7 @@ class Wording:
         assert key.wanted is not None
         return (
             f"Cloudonix has another webhook key ({named(key.shown)}) than the one given here "
-            f"({key.wanted.fingerprint}); it is not replaced without a yes, because OPBX may "
+            f"({key.wanted.label}); it is not replaced without a yes, because OPBX may "
             "check calls with it"
         )
 
@@ -94,7 +94,7 @@ def named(key: Secret | None) -> str:
     """Name a key as Cloudonix shows it: a mask has no fingerprint."""
     if key is None:
         return "not shown"
-    return key.fingerprint if masked_tail(key) is None else "shown masked"
+    return key.label if masked_tail(key) is None else "shown masked"
 
 
 def with_drift(detail: str, drift: str | None) -> str:
