@@ -101,8 +101,10 @@ def validate_batch(
             app.record(*_deeds(command, tasks, [*seen, *cut_off]))
     tally = Tally(len(tasks), tuple((r.profile or "", r.result) for r in seen))
     if is_interrupted:
+        if app.ui.is_report:
+            show_tally(app.ui, tally, [*seen, *cut_off])
         raise tally.interrupted(cut_off, hint)
-    show_tally(app.ui, tally)
+    show_tally(app.ui, tally, seen)
     if tally.error is not None:
         raise tally.error
     app.exit_code = tally.exit_code

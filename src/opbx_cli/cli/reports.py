@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from opbx_cli.cli.output.ui import Ui
-from opbx_cli.cli.output.validate import key_warning, one_of_many_view, tally_sentence
+from opbx_cli.cli.output.validate import (
+    key_warning,
+    one_of_many_view,
+    report_view,
+    tally_sentence,
+)
 from opbx_cli.operations.batch import Tally
 from opbx_cli.operations.validate.steps import Report
 
@@ -21,6 +28,10 @@ def show_report(ui: Ui, report: Report) -> None:
 def show_one_of_many(ui: Ui, report: Report) -> None:
     """Show one profile's validation: a line of JSON, or a block of text; warnings with it."""
     view, last = one_of_many_view(report), key_warning(report)
+    if ui.is_report:  # at the end, all in one
+        for warning in (*report.warnings, *([last] if last else [])):
+            ui.say_warning(f"{report.profile}: {warning}")
+        return
     if ui.output == "json":
         found = [*ui.warnings, *report.warnings, *([last] if last else [])]
         ui.write(ui.document(view.document, found))
@@ -32,7 +43,9 @@ def show_one_of_many(ui: Ui, report: Report) -> None:
         ui.say_warning(f"{report.profile}: {last}")
 
 
-def show_tally(ui: Ui, tally: Tally) -> None:
-    """End the text with one sentence; JSON lines end without one."""
-    if ui.output != "json":
+def show_tally(ui: Ui, tally: Tally, reports: Sequence[Report]) -> None:
+    """End the text with one sentence; JSON lines end without one, and a report is shown now."""
+    if ui.is_report:
+        ui.write(ui.reports([report_view(one) for one in reports]))
+    elif ui.output != "json":
         ui.write(f"{tally_sentence(tally)}\n")

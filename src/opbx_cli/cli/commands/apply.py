@@ -21,7 +21,7 @@ from opbx_cli.cli.commands.validate import (
     choices_of,
 )
 from opbx_cli.cli.input.interview import key_from_file
-from opbx_cli.cli.input.options import EnvFilePath
+from opbx_cli.cli.input.options import REPORTS, EnvFilePath
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError
 from opbx_cli.models import Secret
@@ -51,7 +51,7 @@ and the same for webhook_api_key. A relative path starts at the manifest's folde
 """
 
 
-@command(help=HELP, epilog=EPILOG)
+@command(formats=REPORTS, help=HELP, epilog=EPILOG)
 def apply(
     app: App,
     file: Annotated[str, typer.Argument(metavar="FILE", help="The manifest, in TOML.")],

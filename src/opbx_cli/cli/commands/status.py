@@ -2,7 +2,7 @@
 
 from opbx_cli.cli.app import App
 from opbx_cli.cli.command import command
-from opbx_cli.cli.input.options import EnvFilePath
+from opbx_cli.cli.input.options import REPORTS, EnvFilePath
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import DIFFERS, ConfigurationError, OpbxError, StoreError
 from opbx_cli.http.background import InBackground
@@ -12,7 +12,7 @@ from opbx_cli.operations.status import last_validated, status_of
 from opbx_cli.settings import ActiveSettings
 
 
-@command()
+@command(formats=REPORTS)
 def status(app: App, *, env_file: EnvFilePath = None) -> None:
     """Compare the settings here, in Cloudonix and in OPBX.
 

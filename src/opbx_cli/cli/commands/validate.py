@@ -9,7 +9,7 @@ from opbx_cli.cli.app import App
 from opbx_cli.cli.batch import tasks_of, validate_batch
 from opbx_cli.cli.command import command
 from opbx_cli.cli.input import questions
-from opbx_cli.cli.input.options import EnvFilePath
+from opbx_cli.cli.input.options import REPORTS, EnvFilePath
 from opbx_cli.cli.reports import show_report
 from opbx_cli.cli.tasks import task_of
 from opbx_cli.errors import DIFFERS, Interrupted, OpbxError, UsageError
@@ -63,7 +63,7 @@ Check = Annotated[
 ]
 
 
-@command(epilog=EPILOG)
+@command(formats=REPORTS, epilog=EPILOG)
 def validate(
     app: App,
     *,

@@ -6,7 +6,7 @@ import typer
 
 from opbx_cli.cli.app import App
 from opbx_cli.cli.command import command
-from opbx_cli.cli.input.options import EnvFilePath
+from opbx_cli.cli.input.options import REPORTS, EnvFilePath
 from opbx_cli.errors import UsageError
 from opbx_cli.operations.webhook import WebhookUrl
 from opbx_cli.settings import ActiveSettings
@@ -16,7 +16,7 @@ BASE = "base"
 ENDPOINTS = (BASE, *PATHS)
 
 
-@command()
+@command(formats=REPORTS)
 def webhook_url(
     app: App,
     *,

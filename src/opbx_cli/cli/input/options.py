@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 TEXT_AND_JSON = ("text", "json")
+REPORTS = (*TEXT_AND_JSON, "markdown", "junit")  # of a CI job
 
 EnvFilePath = Annotated[
     str | None,

@@ -16,6 +16,7 @@ class Audience(Enum):
     ALL = "all"
     PEOPLE = "people"  # at a terminal
     PROGRAMS = "programs"  # behind a pipe, line by line
+    REPORTS = "reports"  # of a CI job: Markdown and JUnit
 
 
 class Tone(Enum):
@@ -106,6 +107,10 @@ class Item:
     details: tuple[tuple[str, str], ...] = ()
     coloured: int | None = None  # the number of the cell that has the mark's colour
 
+    @property
+    def is_different(self) -> bool:
+        return self.mark == DIFFERENT
+
 
 @dataclass(frozen=True, slots=True)
 class Items:
@@ -130,10 +135,18 @@ Part = Sentences | Fields | Table | Items | Screen
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One result: its JSON document, and the parts that people and lines are made from."""
+    """One result: its JSON document, and the parts that everything else is made from.
+
+    `title` is what a report calls it: a profile, or a domain.
+    """
 
     document: Json
     parts: tuple[Part, ...] = field(default=())
+    title: str = ""
 
     def parts_for(self, audience: Audience) -> tuple[Part, ...]:
-        return tuple(one for one in self.parts if one.audience in (Audience.ALL, audience))
+        """Return the parts of a reader. A report has its own, else those of lines."""
+        wanted = audience
+        if audience is Audience.REPORTS and not any(one.audience is audience for one in self.parts):
+            wanted = Audience.PROGRAMS
+        return tuple(one for one in self.parts if one.audience in (Audience.ALL, wanted))

@@ -37,6 +37,7 @@ def status_view(result: Status) -> View:
             Screen(lambda width: screen(result, width)),
             Table(COLUMNS, tuple(_rows(result)), audience=Audience.PROGRAMS),
         ),
+        title=result.profile or result.domain_name or result.domain_uuid,
     )
 
 

@@ -70,7 +70,23 @@ class Ui:
         if self.output == "json":
             self.write(self.document(view.document, self.warnings, indent=2))
         else:
-            self.write(self.text(view))
+            self.write(self.reports([view]) if self.is_report else self.text(view))
+
+    @property
+    def is_report(self) -> bool:
+        """Tell whether the answer is one report at the end, for a CI job."""
+        return self.output in ("markdown", "junit")
+
+    def reports(self, views: Sequence[View]) -> str:
+        """Return views as the report that was asked for."""
+        # 3 ms that text and JSON do without.
+        if self.output == "junit":
+            from opbx_cli.cli.output.junit import junit_of  # noqa: PLC0415
+
+            return junit_of(views)
+        from opbx_cli.cli.output.markdown import markdown_of  # noqa: PLC0415
+
+        return markdown_of(views)
 
     def text(self, view: View) -> str:
         """Return a view for whoever reads text: a terminal, CSV, or lines."""
@@ -132,7 +148,7 @@ class Ui:
 
     def step(self, step: Step) -> None:
         """Show one step of `validate` as it ends; JSON waits for the whole report."""
-        if self.output != "json":
+        if self.output == "text":
             self.write(self.text(view_of(step)))
 
     def warn(self, sentence: str) -> None:
@@ -145,6 +161,7 @@ class Ui:
 
     def say_warning(self, sentence: str) -> None:
         """Say a warning now, be it for the first time or not."""
+        self._annotate("warning", sentence)
         self._say("warning", sentence, typer.colors.YELLOW)
 
     def notice(self, sentence: str) -> None:
@@ -200,6 +217,7 @@ class Ui:
         """Show an error: one document in JSON, else what failed and what to do."""
         if self.environ.get("OPBX_DEBUG") == "1":
             self._write("stderr", stack(error))
+        self._annotate("error", f"{error.message} ({error.hint})" if error.hint else error.message)
         if self.output == "json":
             content: Json = {"error": error.as_object()}
             if self.warnings:
@@ -217,6 +235,12 @@ class Ui:
     def flush(self) -> None:
         self._write("stdout", "")
         self._write("stderr", "")
+
+    def _annotate(self, kind: str, sentence: str) -> None:
+        """Have GitHub Actions show it with the job, too (workflow commands, on stderr)."""
+        if self.environ.get("GITHUB_ACTIONS") == "true":
+            escaped = clean(sentence).replace("%", "%25")
+            self._write("stderr", f"::{kind}::{escaped}\n")
 
     def _say(self, label: str, sentence: str, colour: str) -> None:
         styled = label

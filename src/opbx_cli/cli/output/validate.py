@@ -52,7 +52,9 @@ def report_view(result: Report) -> View:
             Sentences(("",), audience=Audience.PEOPLE),
             sentences,
             Sentences(next_after(result), audience=Audience.PEOPLE),
+            Items(tuple(map(_item, result.steps)), STEP_WIDTHS, audience=Audience.REPORTS),
         ),
+        title=result.profile or result.domain_name or result.domain_uuid,
     )
 
 

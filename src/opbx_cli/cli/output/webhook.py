@@ -88,6 +88,7 @@ def check_view(result: WebhookCheck) -> View:
             ],
         },
         tuple(parts),
+        title=result.base_url,
     )
 
 
