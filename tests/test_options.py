@@ -144,11 +144,18 @@ def test_flag_then_variable_then_default(
     assert outcome.stdout.startswith("{") is is_json
 
 
+REPORTS = " or markdown or junit"
+MORE_FORMATS = {
+    ("trunks", "list"): " or csv",
+    **dict.fromkeys((("validate",), ("apply",), ("status",), ("webhook-url",)), REPORTS),
+}
+
+
 @every_command
 def test_an_unknown_format_is_refused(opbx: Opbx, path: tuple[str, ...]) -> None:
     arguments = [one for one in LEAVES[path].params if one.param_type_name == "argument"]
     needed = ["a" for one in arguments if one.required]
-    formats = "text or json or csv" if path == ("trunks", "list") else "text or json"
+    formats = "text or json" + MORE_FORMATS.get(path, "")
     required = _required_options(path)
     outcome = opbx(*path, *required, *needed, OPBX_OUTPUT=SECRET)
     assert (outcome.code, outcome.stdout) == (3, "")
