@@ -341,12 +341,9 @@ def _with_key_of_cloudonix(remote: InstanceSettings, shown: Secret | None) -> In
     masked = remote.webhook_api_key
     if masked is None or shown is None or masked_tail(masked) is None:
         return remote
-    is_whole = masked_tail(shown) is None
-    return (
-        replace(remote, values={**remote.values, "webhook_api_key": shown})
-        if is_whole and fits_mask(shown, masked)
-        else remote
-    )
+    if masked_tail(shown) is not None or not fits_mask(shown, masked):
+        return remote
+    return replace(remote, values={**remote.values, "webhook_api_key": shown})
 
 
 def _given(values: Mapping[str, object]) -> GivenSettings:

@@ -33,10 +33,12 @@ from opbx_cli.values import (
     parse_webhook_base_url,
 )
 
+KEY_MEMORY = "webhook_api_key_sent"  # as the store's format calls it
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Setting:
-    """What is true of one setting. The last four come from its field."""
+    """What is true of one setting. The last three come from its field."""
 
     label: str = ""  # its one name for people; none for what opbx notes for itself
     unit: str = ""  # behind a number
@@ -54,8 +56,12 @@ class Setting:
     stored_as: str = ""  # in a store, if not by its name
     name: str = ""
     default: Any = None
-    is_secret: bool = False
     kind: type = str
+
+    @property
+    def is_secret(self) -> bool:
+        """What is remembered of a key is sealed like one."""
+        return self.kind in (Secret, KeyMemory)
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -201,9 +207,7 @@ class Settings:
     cloudonix_package: Annotated[str | None, Setting(label="Cloudonix package")] = None
     # Which webhook key this store sent last. It tells our own key from somebody else's, and
     # some domains never show the key that they hold. None: given by somebody, never sent.
-    webhook_key_memory: Annotated[KeyMemory | None, Setting(stored_as="webhook_api_key_sent")] = (
-        None
-    )
+    webhook_key_memory: Annotated[KeyMemory | None, Setting(stored_as=KEY_MEMORY)] = None
     # The webhook key from before, kept until the present one is known to be in force. With a
     # moment (epoch seconds) it is the one from before the last rotation, and `webhook listen`
     # goes on accepting it until then: OPBX and Cloudonix do not change at the same time.
@@ -211,13 +215,11 @@ class Settings:
     webhook_api_key_previous_until: Annotated[int | None, Setting(parse=parse_epoch)] = None
     # The webhook base URL that this store put in force last: what goes there is ours to move.
     webhook_base_url_sent: Annotated[str | None, Setting(parse=parse_webhook_base_url)] = None
-    # The OPBX that uses this domain: where it is, whose it is, and how to speak with it.
+    # The OPBX that uses this domain: where it is, whose it is, how to speak with it, until when.
     instance_url: Annotated[str | None, Setting(parse=parse_https_url)] = None
     instance_organization: Annotated[str | None, Setting()] = None
     instance_token: Annotated[Secret | None, Setting(parse=parse_key)] = None
-    instance_token_expires: Annotated[int | None, Setting(parse=parse_epoch)] = (
-        None  # epoch seconds
-    )
+    instance_token_expires: Annotated[int | None, Setting(parse=parse_epoch)] = None
 
     def without_remote_facts(self) -> Self:
         """These settings without what came from the domain (it is about to change)."""
@@ -254,14 +256,11 @@ class Settings:
 
 
 def _row(name: str, default: object, annotation: Any) -> Setting:
-    values, declared = get_args(annotation)
-    row: Setting = declared
+    """Complete a row by what its field says."""
+    values, row = get_args(annotation)
     kind = (get_args(values) or (values,))[0]
-    is_secret = kind in (Secret, KeyMemory)  # what is remembered of a key is sealed like one
-    stored_as = row.stored_as or name
-    return replace(
-        row, name=name, default=default, kind=kind, is_secret=is_secret, stored_as=stored_as
-    )
+    made: Setting = replace(row, name=name, default=default, kind=kind)
+    return replace(made, stored_as=made.stored_as or name)
 
 
 TABLE = tuple(_row(entry.name, entry.default, entry.type) for entry in fields(Settings))

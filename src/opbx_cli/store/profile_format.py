@@ -7,13 +7,12 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from opbx_cli.models import ApplicationReference, KeyMemory, KeyState, Secret
-from opbx_cli.settings.table import TABLE, Settings, plain
+from opbx_cli.settings.table import KEY_MEMORY, TABLE, Settings, plain
 from opbx_cli.store.file_format import PLAIN_FIELDS, SEALED_FIELDS
 from opbx_cli.store.strict_toml import UnfitStore
 from opbx_cli.values import InvalidValue
 
 # How the format writes what is remembered of the key that was sent: a prefix, and its fingerprint.
-_MEMORY = "webhook_api_key_sent"
 _MEMORY_PREFIXES = {
     KeyState.GENERATED: "made:",
     KeyState.SENDING: "sending:",
@@ -39,7 +38,7 @@ _PARSERS: Mapping[str, Callable[[str], object]] = {
         row.stored_as: row.parse if row.is_secret else lru_cache(maxsize=64)(row.parse)
         for row in TABLE
     },
-    _MEMORY: _parse_memory,
+    KEY_MEMORY: _parse_memory,
 }
 
 
@@ -55,10 +54,10 @@ def plain_values(settings: Settings) -> Mapping[str, object]:
 
 def sealed_values(settings: Settings) -> Mapping[str, Secret]:
     """Return what is stored encrypted, by TOML key."""
-    values = {name: getattr(settings, name) for name in SEALED_FIELDS if name != _MEMORY}
+    values = {name: getattr(settings, name) for name in SEALED_FIELDS if name != KEY_MEMORY}
     memory = settings.webhook_key_memory
     if memory is not None:
-        values[_MEMORY] = Secret(_MEMORY_PREFIXES[memory.state] + memory.fingerprint)
+        values[KEY_MEMORY] = Secret(_MEMORY_PREFIXES[memory.state] + memory.fingerprint)
     return {name: values[name] for name in SEALED_FIELDS if values.get(name) is not None}
 
 
@@ -70,7 +69,7 @@ def to_settings(
     values |= {
         name: _parsed(profile, name, text=secret.reveal()) for name, secret in secrets.items()
     }
-    memory = values.pop(_MEMORY, None)
+    memory = values.pop(KEY_MEMORY, None)
     return Settings(**values, webhook_key_memory=memory)  # type: ignore[arg-type]  # parsed
 
 

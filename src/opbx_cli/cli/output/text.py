@@ -17,11 +17,10 @@ LABELS = {
     "voice_application.url": ("Calls are sent to", ""),
     "voice_application.method": ("Call method", ""),
     "voice_application.active": ("Application active", ""),
-    **dict.fromkeys(
-        ("session_update_endpoint", "domain_profile.session-update-endpoint"),
-        ("Session updates go to", ""),
-    ),
-    **dict.fromkeys(("cdr_endpoint", "domain_profile.cdr-endpoint"), ("Call records go to", "")),
+    "session_update_endpoint": ("Session updates go to", ""),
+    "domain_profile.session-update-endpoint": ("Session updates go to", ""),
+    "cdr_endpoint": ("Call records go to", ""),
+    "domain_profile.cdr-endpoint": ("Call records go to", ""),
 }
 DEFAULT_APPLICATION = "default_application"
 
