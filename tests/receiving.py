@@ -16,9 +16,10 @@ from typing import Any, NoReturn
 from opbx_cli.errors import OpbxError
 from opbx_cli.models import Secret
 from opbx_cli.webhooks.receiver.callback import Callback
+from opbx_cli.webhooks.receiver.connection import Limits
 from opbx_cli.webhooks.receiver.keys import AcceptedKey
 from opbx_cli.webhooks.receiver.reception import Reception
-from opbx_cli.webhooks.receiver.server import Limits, Server, listening
+from opbx_cli.webhooks.receiver.server import Server, listening
 from support import MEASURED, Opbx
 
 KEY = "webhook-key-of-a-test-0123456789"

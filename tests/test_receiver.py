@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from opbx_cli.models import Secret
 from opbx_cli.webhooks.receiver.callback import Callback
+from opbx_cli.webhooks.receiver.connection import Limits
 from opbx_cli.webhooks.receiver.keys import AcceptedKey
-from opbx_cli.webhooks.receiver.server import Limits
 from pbx import CDR, SESSION_UPDATE, VOICE
 from receiving import (
     BEARER,

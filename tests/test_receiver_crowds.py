@@ -11,7 +11,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from opbx_cli.webhooks.receiver.server import Limits
+from opbx_cli.webhooks.receiver.connection import Limits
 from pbx import CDR, VOICE
 from receiving import (
     BEARER,

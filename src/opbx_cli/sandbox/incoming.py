@@ -1,4 +1,4 @@
-"""An authorised call, and what the calls of the API have in common."""
+"""A request, an authorised call, and what the calls of the API have in common."""
 
 from __future__ import annotations
 
@@ -9,13 +9,34 @@ from opbx_cli.sandbox.answers import Answer, HtmlRefusal, Refusal, empty_answer,
 from opbx_cli.sandbox.options import EmptyList, Names, Variants, WriteAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Sized
+    from collections.abc import Container, Iterable, Mapping, Sized
 
     from opbx_cli.sandbox.domains import Domain, Json
     from opbx_cli.sandbox.logs import CallbackLog
     from opbx_cli.sandbox.state import Clock
 
 Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request; names of headers are in lower case, of a repeated one the first counts.
+
+    `body` is parsed JSON, None without or with a broken one.
+    """
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: object
+    client_port: int
+    content: bytes = b""  # the body as it came
+
+    @property
+    def api_key(self) -> str:
+        """Return the bearer token (RFC 6750), or an empty text."""
+        scheme, _, token = self.headers.get("authorization", "").partition(" ")
+        return token.strip() if scheme.lower() == "bearer" else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from opbx_cli.sandbox.answers import Answer, Refusal, failure, html_answer
 from opbx_cli.sandbox.faults import Call, FaultPlan, faulty_answer
 from opbx_cli.sandbox.handlers import HANDLERS
-from opbx_cli.sandbox.incoming import Incoming
+from opbx_cli.sandbox.incoming import Incoming, Request
 from opbx_cli.sandbox.logs import CallbackLog, RecordedRequest, RequestLog
 from opbx_cli.sandbox.opbx.answers import too_many
 from opbx_cli.sandbox.opbx.instance import PATHS as OPBX_PATHS
@@ -55,27 +54,6 @@ PATHS: Final = tuple(
         ("POST", "/sandbox/domains/(?P<domain>[^/]+)/calls", Call.PLACE_CALL),
     )
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One HTTP request; names of headers are in lower case, of a repeated one the first counts.
-
-    `body` is parsed JSON, None without or with a broken one.
-    """
-
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    body: object
-    client_port: int
-    content: bytes = b""  # the body as it came
-
-    @property
-    def api_key(self) -> str:
-        """Return the bearer token (RFC 6750), or an empty text."""
-        scheme, _, token = self.headers.get("authorization", "").partition(" ")
-        return token.strip() if scheme.lower() == "bearer" else ""
 
 
 class Sandbox:

@@ -24,8 +24,9 @@ import h11
 
 from opbx_cli.sandbox.answers import JSON_TYPE, Answer, NoAnswer
 from opbx_cli.sandbox.faults import Fault
+from opbx_cli.sandbox.incoming import Request
 from opbx_cli.sandbox.options import HOST, Options
-from opbx_cli.sandbox.routes import Request, Sandbox
+from opbx_cli.sandbox.routes import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from opbx_cli.sandbox.answers import Reaction
     from opbx_cli.sandbox.domains import Json
     from opbx_cli.sandbox.faults import Fault
+    from opbx_cli.sandbox.incoming import Request
     from opbx_cli.sandbox.options import DomainCredentials
-    from opbx_cli.sandbox.routes import Request
     from opbx_cli.sandbox.state import Clock
 
 API: Final = "/api/v1"

@@ -16,20 +16,28 @@ for bodies is shared out in the same way.
 from __future__ import annotations
 
 from ipaddress import IPv6Address
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from opbx_cli.webhooks.receiver.connection import Connection
-
-_Connections = dict["Connection", None]  # a set that keeps its order
+from typing import Generic, Protocol, TypeVar
 
 
-class Clients:
+class Occupant(Protocol):
+    """What is known of a connection here: whose it is, and how much of a body it holds."""
+
+    client: str
+
+    @property
+    def held(self) -> int: ...
+
+
+Connection = TypeVar("Connection", bound=Occupant)
+
+
+class Clients(Generic[Connection]):
     """The connections, by whether something is under way on them and by where they come from."""
 
     def __init__(self) -> None:
-        self._resting: _Connections = {}  # the longest first
-        self._busy: dict[str, _Connections] = {}  # by client; of each the first to begin first
+        # Dictionaries of None are sets that keep their order.
+        self._resting: dict[Connection, None] = {}  # the longest first
+        self._busy: dict[str, dict[Connection, None]] = {}  # by client; the first to begin first
 
     def __len__(self) -> int:
         return len(self._resting) + sum(map(len, self._busy.values()))
@@ -61,16 +69,16 @@ class Clients:
         """Return the connection whose place another one gets; there has to be one."""
         if self._resting:
             return next(iter(self._resting))
-        largest: _Connections = max(self._busy.values(), key=len)
+        largest: dict[Connection, None] = max(self._busy.values(), key=len)
         return next(iter(largest))
 
     def to_make_room(self) -> Connection | None:
         """Return the connection whose body is dropped for another one's, None without any."""
 
-        def held(connections: _Connections) -> int:
+        def held(connections: dict[Connection, None]) -> int:
             return sum(one.held for one in connections)
 
-        largest: _Connections = max(self._busy.values(), key=held, default={})
+        largest: dict[Connection, None] = max(self._busy.values(), key=held, default={})
         return next((one for one in largest if one.held), None)
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from dataclasses import dataclass
 from email.utils import formatdate
 from enum import Enum
 from http import HTTPStatus
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import h11
 
@@ -22,13 +23,42 @@ from opbx_cli.webhooks.receiver.callback import Answer, Request
 from opbx_cli.webhooks.receiver.clients import client_of
 
 if TYPE_CHECKING:
-    from opbx_cli.webhooks.receiver.server import Server
+    from opbx_cli.webhooks.receiver.reception import Reception
 
 HEAD_MAX = 16 * 1024  # bytes, as h11 has it
 UNREAD_MAX = 64 * 1024  # bytes of answers that the system keeps; by itself it keeps megabytes
 LINGER = 2.0  # seconds that a refused client has to notice; longer than a slow network needs
 # A timer that comes this late was not waited for by the client but by us: the output was stuck.
 LATE = 1.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one client, and all of them, may take. Times are seconds, sizes bytes."""
+
+    head: float = 5.0  # until request line and headers are complete
+    request: float = 10.0  # until a request is complete
+    idle: float = 75.0  # between two requests, as nginx has it
+    grace: float = 2.0  # for what is under way when the receiver stops
+    body_max: int = 1024 * 1024
+    bodies_max: int = 32 * 1024 * 1024  # of all clients together
+    connections: int = 256  # one more, and one makes way (see `clients`)
+
+
+class Server(Protocol):
+    """What a connection asks of the server that it belongs to."""
+
+    reception: Reception
+    limits: Limits
+    turned_away: int  # clients that said nothing that could be shown
+    is_stopping: bool
+
+    def admit(self, connection: Connection) -> None: ...
+    def dismiss(self, connection: Connection) -> None: ...
+    def note(self, connection: Connection, *, is_busy: bool) -> None: ...
+    def reserve(self, connection: Connection, size: int) -> bool: ...
+    def release(self, size: int) -> None: ...
+    def fail(self, error: OpbxError) -> None: ...
 
 
 class Phase(Enum):

@@ -18,11 +18,10 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opbx_cli.webhooks.receiver.clients import Clients
-from opbx_cli.webhooks.receiver.connection import Connection
+from opbx_cli.webhooks.receiver.connection import Connection, Limits
 
 if sys.platform != "win32":
     import resource
@@ -42,19 +41,6 @@ ACCEPTED_PART = 8
 TURNS = 8  # of the event loop until what has arrived on a connection is handled
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one client, and all of them, may take. Times are seconds, sizes bytes."""
-
-    head: float = 5.0  # until request line and headers are complete
-    request: float = 10.0  # until a request is complete
-    idle: float = 75.0  # between two requests, as nginx has it
-    grace: float = 2.0  # for what is under way when the receiver stops
-    body_max: int = 1024 * 1024
-    bodies_max: int = 32 * 1024 * 1024  # of all clients together
-    connections: int = 256  # one more, and one makes way (see `clients`)
-
-
 class Server:
     """Serves `reception` until it is stopped."""
 
@@ -72,7 +58,7 @@ class Server:
         self.is_stopping = False
         self.stopped_by: int | None = None  # the signal, the first if there were more
         self._failure: OpbxError | None = None
-        self._clients = Clients()
+        self._clients = Clients[Connection]()
         self._places = self.limits.connections
         self._held = 0  # bytes of bodies that are not complete
         self._loop: asyncio.AbstractEventLoop | None = None
