@@ -34,7 +34,7 @@ if TYPE_CHECKING:  # only types: see above for what loads them
     from opbx_cli.instance import InstanceClient
     from opbx_cli.operations.history import Deed
     from opbx_cli.operations.instance import OpenInstance
-    from opbx_cli.store import Store, StoreContents, StorePaths
+    from opbx_cli.store import SaveReport, Store, StoreContents, StorePaths
     from opbx_cli.store.audit_log import AuditLog
     from opbx_cli.store.store import Version
 
@@ -307,6 +307,21 @@ class App:
             profile=name,
             is_default=name == contents.default_profile,
             environ=self.environ,
+        )
+
+    def tell_of_new_store(self, report: SaveReport) -> None:
+        """Say where the store that a save created is, and what opens it."""
+        self.ui.notice(f"A new store was made: {self.paths.store}")
+        if report.key_file is None:
+            self.ui.notice(
+                "It opens with the key that OPBX_STORE_KEY or OPBX_STORE_KEY_FILE holds."
+            )
+            return
+        self.ui.notice(f"Its key: {report.key_file}")
+        self.ui.notice(
+            "Whoever has the store alone (a backup, a dotfile repository) reads no key; whoever "
+            "has both files does. Keep a copy of the key apart from the store: without it the "
+            "saved keys are lost."
         )
 
     def warn_of_store(self) -> None:

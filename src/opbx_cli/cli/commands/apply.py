@@ -11,8 +11,7 @@ from opbx_cli import settings
 from opbx_cli.cli.app import App
 from opbx_cli.cli.batch import tasks_of, validate_batch
 from opbx_cli.cli.command import command
-from opbx_cli.cli.commands.configure import tell_of_new_store
-from opbx_cli.cli.commands.validate import (
+from opbx_cli.cli.input.choices import (
     Check,
     KeepWebhookKey,
     ReplaceDefault,
@@ -83,7 +82,7 @@ def apply(
         )
     finally:
         if saving.created is not None:
-            tell_of_new_store(app, saving.created)
+            app.tell_of_new_store(saving.created)
         app.warn_of_store()
 
 

@@ -31,7 +31,7 @@ from opbx_cli.settings import ActiveSettings
 from opbx_cli.settings.table import OPTIONS, Settings
 
 if TYPE_CHECKING:  # only types: they would load the store before the options are checked
-    from opbx_cli.store import SaveReport, StoreContents
+    from opbx_cli.store import StoreContents
 
 EPILOG = "No option takes a key as its value: it would stay in the shell's history."
 
@@ -100,7 +100,7 @@ def _save(app: App, given: GivenSettings) -> None:
         app.record(Deed("configure", name, before, report.contents.profiles[name]))
     _warn(app, given, name, after.api_base_url)
     if report is not None and report.created:
-        tell_of_new_store(app, report)
+        app.tell_of_new_store(report)
     contents = report.contents if report is not None else contents
     assert contents is not None
     is_interview = app.may_ask and is_asked_all and app.ui.is_rich
@@ -149,16 +149,3 @@ def _warn(app: App, given: GivenSettings, profile: str, api_base_url: str) -> No
     redirects = settings.redirect_warnings(api_base_url, profile=profile, environ=app.environ)
     for warning in (*settings.key_warnings(given.settings), *redirects):
         app.ui.warn(warning)
-
-
-def tell_of_new_store(app: App, report: "SaveReport") -> None:
-    app.ui.notice(f"A new store was made: {app.paths.store}")
-    if report.key_file is None:
-        app.ui.notice("It opens with the key that OPBX_STORE_KEY or OPBX_STORE_KEY_FILE holds.")
-        return
-    app.ui.notice(f"Its key: {report.key_file}")
-    app.ui.notice(
-        "Whoever has the store alone (a backup, a dotfile repository) reads no key; whoever "
-        "has both files does. Keep a copy of the key apart from the store: without it the "
-        "saved keys are lost."
-    )

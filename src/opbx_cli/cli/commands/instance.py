@@ -12,7 +12,6 @@ from opbx_cli.cli.app import App
 from opbx_cli.cli.clients import SIGNS_OUT_ELSEWHERE
 from opbx_cli.cli.command import command
 from opbx_cli.cli.commands import instance_settings
-from opbx_cli.cli.commands.configure import tell_of_new_store
 from opbx_cli.cli.commands.instance_settings import linked_settings, save_profile
 from opbx_cli.cli.input.interview import KeyFlags
 from opbx_cli.error_codes import ErrorCode
@@ -209,6 +208,6 @@ def _save_link(app: App, url: str, user: InstanceUser, signed_in: SignedIn) -> L
     app.warn_of_store()
     app.record(Deed("instance connect", name, others=(f"linked to {url}",)))
     if report.created:
-        tell_of_new_store(app, report)
+        app.tell_of_new_store(report)
     option = "" if report.contents.default_profile == name else f" --profile {name}"
     return Linked(name, url, user.organization, expires, before is None, option)

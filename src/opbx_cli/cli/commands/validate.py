@@ -9,16 +9,22 @@ from opbx_cli.cli.app import App
 from opbx_cli.cli.batch import tasks_of, validate_batch
 from opbx_cli.cli.command import command
 from opbx_cli.cli.input import questions
+from opbx_cli.cli.input.choices import (
+    Check,
+    KeepWebhookKey,
+    ReplaceDefault,
+    ReplaceWebhookKey,
+    Yes,
+    choices_of,
+)
 from opbx_cli.cli.input.options import REPORTS, EnvFilePath
 from opbx_cli.cli.reports import show_report
 from opbx_cli.cli.tasks import task_of
 from opbx_cli.errors import DIFFERS, Interrupted, OpbxError, UsageError
 from opbx_cli.operations.group_save import GroupSave
 from opbx_cli.operations.validate.desired import Choices
-from opbx_cli.operations.validate.key_ownership import KeyChoice
 from opbx_cli.operations.validate.run import Validation, deed_of
 from opbx_cli.operations.validate.steps import Report, Result
-from opbx_cli.operations.validate.takeover import CallsChoice
 
 EPILOG = (
     "Running it again is always safe: a second run changes nothing. With --all the exit code is "
@@ -26,40 +32,9 @@ EPILOG = (
     "any profile failed or waits for a yes, whatever the reason: each says its own."
 )
 
-Yes = Annotated[
-    bool,
-    typer.Option(
-        "--yes",
-        "-y",
-        help="Do not ask, assume yes: --replace-default and --replace-webhook-key.",
-    ),
-]
-ReplaceDefault = Annotated[
-    bool,
-    typer.Option(
-        "--replace-default",
-        help="Take over calls and callbacks that somebody else's application receives now.",
-    ),
-]
-KeepWebhookKey = Annotated[
-    bool,
-    typer.Option(
-        "--keep-webhook-key", help="If the domain has another webhook key, save that one here."
-    ),
-]
-ReplaceWebhookKey = Annotated[
-    bool,
-    typer.Option(
-        "--replace-webhook-key",
-        help="If the domain has another webhook key, put this one in force: OPBX needs it then.",
-    ),
-]
 Push = Annotated[
     bool,
     typer.Option("--push", help="Hand a linked OPBX the settings in which its copy differs."),
-]
-Check = Annotated[
-    bool, typer.Option("--check", help="Change nothing; exit 8 if something differs.")
 ]
 
 
@@ -97,17 +72,6 @@ def validate(
         _validate_all(app, choices, check=check, push=push)
         return
     validate_one(app, choices, check=check, push=push)
-
-
-def choices_of(*, replace_default: bool, keep_key: bool, replace_key: bool, yes: bool) -> Choices:
-    """Return what the flags say; `--yes` says replace where no flag of the key says otherwise."""
-    if keep_key and replace_key:
-        raise UsageError("--keep-webhook-key and --replace-webhook-key: leave one out")
-    key = KeyChoice.REPLACE if replace_key or yes else KeyChoice.UNDECIDED
-    return Choices(
-        CallsChoice.SWITCH if replace_default else CallsChoice.UNDECIDED,
-        KeyChoice.KEEP if keep_key else key,
-    )
 
 
 def validate_one(app: App, choices: Choices, *, check: bool, push: bool) -> None:
