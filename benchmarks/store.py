@@ -59,7 +59,7 @@ def unchanged(contents: StoreContents) -> StoreContents:
 
 def refused(paths: StorePaths) -> float:
     """Time the refusal of a store that asks for ten times the memory it may."""
-    Store(paths).add_slot(SlotKind.PASSPHRASE, passphrase=Secret("correct horse battery"))
+    Store(paths).keys.add(SlotKind.PASSPHRASE, passphrase=Secret("correct horse battery"))
     text = paths.store.read_text(encoding="utf-8")
     paths.store.write_text(text.replace("= 65536", "= 10485760"), encoding="utf-8")
 

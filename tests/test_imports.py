@@ -1,11 +1,16 @@
 """No module imports one that imports it, not even through others, nor for a type alone.
 
-The layers are contracts in `pyproject.toml`, which import-linter checks in `make lint`.
+Layers are contracts in `pyproject.toml`, which import-linter checks in `make lint`.
 """
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 import grimp
+
+import opbx_cli
 
 
 def circle(imports: dict[str, frozenset[str]]) -> list[str]:
@@ -44,3 +49,18 @@ def test_a_circle_is_found() -> None:
     assert circle({"a": frozenset("b"), "b": frozenset("bc"), "c": none}) == ["b", "b"]
     imports = {"a": frozenset("b"), "b": frozenset("c"), "c": frozenset("bd"), "d": none}
     assert circle(imports) == ["b", "c", "b"]
+
+
+def test_few_imports_stand_inside_functions_and_each_says_why() -> None:
+    inside = []
+    for path in sorted(Path(opbx_cli.__file__).parent.rglob("*.py")):
+        source = path.read_text()
+        lines = source.splitlines()
+        for function in ast.walk(ast.parse(source)):
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                found = [
+                    n for n in ast.walk(function) if isinstance(n, ast.Import | ast.ImportFrom)
+                ]
+                inside += [(path.name, lines[node.lineno - 2].strip()) for node in found]
+    assert len(inside) <= 20
+    assert all(above.startswith("# ") for _, above in inside), inside

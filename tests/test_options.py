@@ -145,7 +145,7 @@ def test_flag_then_variable_then_default(
 
 
 REPORTS = " or markdown or junit"
-MORE_FORMATS = {
+MORE_FORMATS: dict[tuple[str, ...], str] = {
     ("trunks", "list"): " or csv",
     **dict.fromkeys((("validate",), ("apply",), ("status",), ("webhook-url",)), REPORTS),
 }

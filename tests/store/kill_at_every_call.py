@@ -38,15 +38,15 @@ def save(store: Store, profiles: dict[str, Settings]) -> None:
 
 
 def remove_the_second(store: Store) -> None:
-    store.remove_slot(store.key_status().slots[1].id)
+    store.keys.remove(store.keys.status().slots[1].id)
 
 
 ACTIONS: dict[str, Callable[[Store], object]] = {
     "create": lambda store: save(store, NEW),
     "update": lambda store: save(store, NEW),
     "restore": lambda store: store.restore(),
-    "rotate": lambda store: store.rotate(),
-    "add": lambda store: store.add_slot(SlotKind.KEYFILE),
+    "rotate": lambda store: store.keys.rotate(),
+    "add": lambda store: store.keys.add(SlotKind.KEYFILE),
     "remove": remove_the_second,
 }
 
@@ -57,7 +57,7 @@ def prepare(home: Path, action: str) -> None:
     store = Store(store_paths(str(home)))
     save(store, OLDER)
     if action == "remove":
-        store.add_slot(SlotKind.KEYFILE)
+        store.keys.add(SlotKind.KEYFILE)
     save(store, OLD)
 
 
@@ -102,12 +102,12 @@ def recover(home: Path, action: str) -> str:
     paths = store_paths(str(home))
     store = Store(paths)
     try:
-        if action != "remove" or len(store.key_status().slots) > 1:
+        if action != "remove" or len(store.keys.status().slots) > 1:
             ACTIONS[action](store)
         save(store, NEW)
-        store.rotate()
+        store.keys.rotate()
         store.previous()
-        slots = {slot.id for slot in store.key_status().slots}
+        slots = {slot.id for slot in store.keys.status().slots}
     except OpbxError as error:
         return f"then {error.message}"
     found = {path.stem for path in paths.keys.iterdir()}

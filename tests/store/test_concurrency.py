@@ -38,7 +38,7 @@ from opbx_cli.store import Store, store_paths
 
 sys.stdin.readline()
 for _ in range(40):
-    Store(store_paths(sys.argv[1]), lock_timeout=60).rotate()
+    Store(store_paths(sys.argv[1]), lock_timeout=60).keys.rotate()
 """
 
 HOLDER = """

@@ -128,9 +128,9 @@ def test_a_save_that_fails_at_any_call_leaves_the_old_store_or_the_new_one(
 
 ACTIONS: dict[str, Callable[[Store, str], object]] = {
     "restore": lambda store, _: store.restore(),
-    "rotate": lambda store, _: store.rotate(),
-    "add": lambda store, _: store.add_slot(SlotKind.KEYFILE),
-    "remove": lambda store, slot_id: store.remove_slot(slot_id),
+    "rotate": lambda store, _: store.keys.rotate(),
+    "add": lambda store, _: store.keys.add(SlotKind.KEYFILE),
+    "remove": lambda store, slot_id: store.keys.remove(slot_id),
 }
 
 
@@ -140,7 +140,7 @@ def template(tmp_path: Path, add_profile: Add, contents: StoreContents) -> Path:
     home = tmp_path / "template"
     store = Store(store_paths(str(home)))
     store.update(lambda _: contents, create=True)
-    store.add_slot(SlotKind.KEYFILE)
+    store.keys.add(SlotKind.KEYFILE)
     store.update(add_profile)
     return home
 
@@ -162,7 +162,7 @@ def test_a_change_of_keys_that_fails_at_any_call_leaves_a_store_that_opens(
     template: Path, tmp_path: Path, action: str, error: int, for_good: bool
 ) -> None:
     old = Store(store_paths(str(template))).read()
-    second = Store(store_paths(str(template))).key_status().slots[1].id
+    second = Store(store_paths(str(template))).keys.status().slots[1].id
     for at in count(1):
         home = tmp_path / str(at)
         shutil.copytree(template, home)
@@ -181,9 +181,9 @@ def test_a_change_of_keys_that_fails_at_any_call_leaves_a_store_that_opens(
             assert is_new
         assert now.profiles == old.profiles or action == "restore"
         Store(paths).previous()
-        Store(paths).rotate()
+        Store(paths).keys.rotate()
         assert Store(paths).read().profiles == now.profiles
-        slots = {slot.id for slot in Store(paths).key_status().slots}
+        slots = {slot.id for slot in Store(paths).keys.status().slots}
         assert {path.stem for path in paths.keys.iterdir()} == slots
         shutil.rmtree(home)
         if disk.calls < at:
@@ -196,7 +196,7 @@ def test_a_change_of_keys_that_fails_at_any_call_leaves_a_store_that_opens(
 def test_an_interrupt_of_a_change_of_keys_leaves_a_store_that_opens(
     template: Path, tmp_path: Path, action: str, call: str
 ) -> None:
-    second = Store(store_paths(str(template))).key_status().slots[1].id
+    second = Store(store_paths(str(template))).keys.status().slots[1].id
     for at in count(1):
         home = tmp_path / str(at)
         shutil.copytree(template, home)
@@ -207,9 +207,9 @@ def test_an_interrupt_of_a_change_of_keys_leaves_a_store_that_opens(
                 ACTIONS[action](Store(store_paths(str(home)), lock_timeout=0), second)
         store = Store(store_paths(str(home)))
         assert store.previous()
-        store.rotate()
-        slots = {slot.id for slot in store.key_status().slots}
-        assert {path.stem for path in store.key_status().paths.keys.iterdir()} == slots
+        store.keys.rotate()
+        slots = {slot.id for slot in store.keys.status().slots}
+        assert {path.stem for path in store.keys.status().paths.keys.iterdir()} == slots
         if interrupt.calls < at:
             return
 
@@ -222,7 +222,7 @@ def test_short_writes_change_nothing_about_keys(
     monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:7]))
     store = Store(store_paths(str(template)))
     before = store.read().generation
-    ACTIONS[action](store, store.key_status().slots[1].id)
+    ACTIONS[action](store, store.keys.status().slots[1].id)
     assert store.read().generation == before + 1
 
 

@@ -74,7 +74,7 @@ class LockedRing(ForgetfulRing):
 @pytest.fixture
 def ringed(saved: Store, opened: Opened, paths: StorePaths) -> StorePaths:
     """A store that a key file opens, and a key ring entry."""
-    opened().add_slot(SlotKind.KEYRING)
+    opened().keys.add(SlotKind.KEYRING)
     return paths
 
 
@@ -85,7 +85,7 @@ def with_ring(paths: StorePaths, backend: object, *, timeout: float = 3.0) -> St
 def test_the_entry_holds_the_key_under_the_names_of_the_document(
     ringed: StorePaths, opened: Opened, ring: Ring
 ) -> None:
-    status = opened().key_status()
+    status = opened().keys.status()
     slot = status.slots[1]
     ((service, name), text) = next(iter(ring.entries.items()))
     assert (service, name) == ("opbx", f"{status.store_id}/{slot.id}")
@@ -107,7 +107,7 @@ def test_a_missing_entry_leaves_the_key_file_to_open_the_store(
     store = opened()
     assert store.read().generation == 2
     assert store.warnings == ()
-    assert store.key_status().slots[1].is_at_hand is False
+    assert store.keys.status().slots[1].is_at_hand is False
     shutil.rmtree(ringed.keys)
     error = refusal(store.read)
     assert error.code == "store.no_key"
@@ -145,7 +145,7 @@ def test_a_key_ring_that_fails_is_a_warning_where_the_key_file_opens_and_else_th
     assert OTHER_KEY not in error.message
     assert "the store is as it was" in error.message
     assert "`opbx key status`" in (error.hint or "")
-    assert error.message in (with_ring(ringed, broken).key_status().problem or "")
+    assert error.message in (with_ring(ringed, broken).keys.status().problem or "")
 
 
 def test_a_key_ring_that_does_not_answer_is_left_behind(
@@ -164,7 +164,7 @@ def test_a_key_ring_that_does_not_keep_the_key_adds_no_slot(
     saved: Store, paths: StorePaths, refusal: Refusal, backend: object
 ) -> None:
     before = paths.store.read_bytes()
-    error = refusal(lambda: with_ring(paths, backend).add_slot(SlotKind.KEYRING))
+    error = refusal(lambda: with_ring(paths, backend).keys.add(SlotKind.KEYRING))
     assert error.code == "store.key_ring"
     assert paths.store.read_bytes() == before
     assert not paths.backup.exists()
@@ -182,7 +182,7 @@ def test_a_rotation_renews_the_entry_and_deletes_the_old_one(
     ringed: StorePaths, opened: Opened, ring: Ring
 ) -> None:
     before = dict(ring.entries)
-    rotation = opened().rotate()
+    rotation = opened().keys.rotate()
     assert LOCATION in rotation.removed_keys
     assert len(ring.entries) == 1
     assert not ring.entries.keys() & before.keys()
@@ -195,10 +195,10 @@ def test_a_rotation_without_its_key_ring_changes_nothing(
 ) -> None:
     before = (ringed.store.read_bytes(), sorted(ringed.keys.iterdir()))
     store = with_ring(ringed, BrokenRing(RuntimeError()))
-    assert refusal(store.rotate).code == "store.key_ring"
+    assert refusal(store.keys.rotate).code == "store.key_ring"
     assert (ringed.store.read_bytes(), sorted(ringed.keys.iterdir())) == before
-    ring_slot = opened().key_status().slots[1].id
-    rotation = store.rotate(drop=frozenset({ring_slot}))
+    ring_slot = opened().keys.status().slots[1].id
+    rotation = store.keys.rotate(drop=frozenset({ring_slot}))
     assert f"the old key {ring_slot} could not be deleted" in rotation.warnings[0]
     assert opened().read().generation == 3
 
@@ -206,7 +206,7 @@ def test_a_rotation_without_its_key_ring_changes_nothing(
 def test_removing_the_slot_deletes_the_entry(
     ringed: StorePaths, opened: Opened, ring: Ring
 ) -> None:
-    opened().remove_slot(opened().key_status().slots[1].id)
+    opened().keys.remove(opened().keys.status().slots[1].id)
     assert ring.entries == {}
     assert opened().read().generation == 3
 
@@ -215,7 +215,7 @@ def test_without_the_package_the_message_names_the_command(
     saved: Store, paths: StorePaths, refusal: Refusal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "keyring.errors", None)
-    error = refusal(lambda: Store(paths).add_slot(SlotKind.KEYRING))
+    error = refusal(lambda: Store(paths).keys.add(SlotKind.KEYRING))
     assert error.code == "store.key_ring"
     assert error.hint == "install it with `pip install 'opbx-cli[keyring]'`"
 
@@ -240,7 +240,7 @@ import sys
 from opbx_cli.errors import StoreError
 from opbx_cli.store import SlotKind, Store, store_paths
 try:
-    Store(store_paths(sys.argv[1])).add_slot(SlotKind.KEYRING)
+    Store(store_paths(sys.argv[1])).keys.add(SlotKind.KEYRING)
 except StoreError as error:
     print(error.code, error.message)
 """
@@ -278,7 +278,7 @@ def test_no_setting_of_keyring_redirects_the_keys(
     assert done.stdout.startswith(f"store.key_ring the {LOCATION} is missing")
     assert done.stderr == ""
     assert not (tmp_path / "written").exists()
-    assert len(saved.key_status().slots) == 1
+    assert len(saved.keys.status().slots) == 1
 
 
 def test_the_settings_of_keyring_would_redirect_whoever_asks_it(tmp_path: Path) -> None:

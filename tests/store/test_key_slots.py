@@ -68,20 +68,20 @@ def test_a_key_to_carry_away_is_shown_once_and_opens_the_store(
     saved: Store, opened: Opened, paths: StorePaths, kind: SlotKind
 ) -> None:
     before = saved.read()
-    added = opened().add_slot(kind)
+    added = opened().keys.add(kind)
     assert (added.slot.kind, added.slot.location) == (kind, None)
     assert given(added).reveal() not in repr(added)
     shutil.rmtree(paths.keys)
     store = opened(added.key)
     assert store.read() == replace(before, generation=2)
-    assert store.key_status().opened_with == added.slot.id
+    assert store.keys.status().opened_with == added.slot.id
 
 
 def test_a_second_key_file_opens_the_store_alone(
     saved: Store, opened: Opened, paths: StorePaths
 ) -> None:
     (first,) = paths.keys.iterdir()
-    added = opened().add_slot(SlotKind.KEYFILE)
+    added = opened().keys.add(SlotKind.KEYFILE)
     assert added.key is None
     assert added.slot.location == str(paths.key_file(added.slot.id))
     first.unlink()
@@ -92,9 +92,9 @@ def test_the_status_names_every_slot_and_where_its_key_is(
     saved: Store, opened: Opened, paths: StorePaths
 ) -> None:
     (file_id,) = slot_ids(paths)
-    external = opened().add_slot(SlotKind.EXTERNAL)
-    opened().add_slot(SlotKind.PASSPHRASE, passphrase=Secret(PASSPHRASE))
-    status = opened().key_status()
+    external = opened().keys.add(SlotKind.EXTERNAL)
+    opened().keys.add(SlotKind.PASSPHRASE, passphrase=Secret(PASSPHRASE))
+    status = opened().keys.status()
     assert [(slot.kind.value, slot.location, slot.is_at_hand) for slot in status.slots] == [
         ("keyfile", str(paths.key_file(file_id)), True),
         ("external", None, False),
@@ -103,7 +103,7 @@ def test_the_status_names_every_slot_and_where_its_key_is(
     assert (status.generation, status.opened_with, status.problem) == (3, file_id, None)
     assert status.store_id == saved.read().store_id
     assert status.paths == paths
-    assert opened(external.key).key_status().slots[1].is_at_hand is True
+    assert opened(external.key).keys.status().slots[1].is_at_hand is True
 
 
 def test_the_status_of_a_store_that_does_not_open_says_why(
@@ -111,26 +111,26 @@ def test_the_status_of_a_store_that_does_not_open_says_why(
 ) -> None:
     (path,) = paths.keys.iterdir()
     path.unlink()
-    status = opened().key_status()
+    status = opened().keys.status()
     assert status.opened_with is None
     assert "no key for" in (status.problem or "")
     assert status.slots[0].is_at_hand is False
-    status = opened(OTHER_KEY).key_status()
+    status = opened(OTHER_KEY).keys.status()
     assert "OPBX_STORE_KEY does not open" in (status.problem or "")
     paths.store.write_bytes(b"")
-    status = opened().key_status()
+    status = opened().keys.status()
     assert (status.slots, status.generation, status.store_id) == ((), 0, "")
     assert "not a complete store" in (status.problem or "")
 
 
 def test_without_a_store_there_are_no_keys_to_speak_of(opened: Opened) -> None:
     for call in (
-        opened().key_status,
-        opened().rotate,
+        opened().keys.status,
+        opened().keys.rotate,
         opened().previous,
         opened().restore,
-        lambda: opened().add_slot(SlotKind.KEYFILE),
-        lambda: opened().remove_slot("00000000"),
+        lambda: opened().keys.add(SlotKind.KEYFILE),
+        lambda: opened().keys.remove("00000000"),
     ):
         with pytest.raises(ConfigurationError) as caught:
             call()
@@ -139,8 +139,8 @@ def test_without_a_store_there_are_no_keys_to_speak_of(opened: Opened) -> None:
 
 def test_sixteen_keys_are_enough(saved: Store, opened: Opened, refusal: Refusal) -> None:
     for _ in range(15):
-        opened().add_slot(SlotKind.KEYFILE)
-    error = refusal(lambda: opened().add_slot(SlotKind.KEYFILE))
+        opened().keys.add(SlotKind.KEYFILE)
+    error = refusal(lambda: opened().keys.add(SlotKind.KEYFILE))
     assert error.code == "store.too_many_keys"
     assert "`opbx key remove ID`" in (error.hint or "")
     assert opened().read().generation == 16
@@ -150,8 +150,8 @@ def test_a_removed_key_opens_nothing_new_and_its_file_goes(
     saved: Store, opened: Opened, paths: StorePaths, refusal: Refusal
 ) -> None:
     (first,) = slot_ids(paths)
-    added = opened().add_slot(SlotKind.RECOVERY)
-    status = opened(added.key).remove_slot(first)
+    added = opened().keys.add(SlotKind.RECOVERY)
+    status = opened(added.key).keys.remove(first)
     assert [slot.id for slot in status.slots] == [added.slot.id] == slot_ids(paths)
     assert key_files(paths) == []
     assert refusal(opened().read).code == "store.no_key"
@@ -165,7 +165,7 @@ def saved_profiles(store: Store) -> object:
 def test_the_last_key_stays(saved: Store, opened: Opened, paths: StorePaths) -> None:
     (only,) = slot_ids(paths)
     with pytest.raises(StoreError) as caught:
-        opened().remove_slot(only)
+        opened().keys.remove(only)
     assert caught.value.code == "store.last_key"
     assert "`opbx key add --kind keyfile`" in (caught.value.hint or "")
     assert opened().read().generation == 1
@@ -175,8 +175,8 @@ def test_no_key_goes_while_the_others_are_only_said_to_work(
     saved: Store, opened: Opened, paths: StorePaths, refusal: Refusal
 ) -> None:
     (first,) = slot_ids(paths)
-    added = opened().add_slot(SlotKind.EXTERNAL)
-    error = refusal(lambda: opened().remove_slot(first))
+    added = opened().keys.add(SlotKind.EXTERNAL)
+    error = refusal(lambda: opened().keys.remove(first))
     assert error.code == "store.last_key"
     assert added.slot.id in error.message
     assert "OPBX_STORE_KEY_FILE" in (error.hint or "")
@@ -189,8 +189,8 @@ def test_an_unknown_slot_is_a_usage_error_and_not_repeated(
     saved: Store, opened: Opened, wrong: str
 ) -> None:
     for error in (
-        usage(lambda: opened().remove_slot(wrong)),
-        usage(lambda: opened().rotate(drop=frozenset({wrong}))),
+        usage(lambda: opened().keys.remove(wrong)),
+        usage(lambda: opened().keys.rotate(drop=frozenset({wrong}))),
     ):
         assert not wrong or wrong not in error.message
     assert opened().read().generation == 1
@@ -199,14 +199,14 @@ def test_an_unknown_slot_is_a_usage_error_and_not_repeated(
 def test_after_a_rotation_the_old_keys_open_nothing(
     saved: Store, opened: Opened, paths: StorePaths, add_profile: Add, open_bytes: OpenBytes
 ) -> None:
-    external = opened().add_slot(SlotKind.EXTERNAL)
+    external = opened().keys.add(SlotKind.EXTERNAL)
     saved.update(add_profile)
     (old_file,) = paths.keys.iterdir()
     old_key, old = raw_of(old_file), file_format.parse(paths.store.read_bytes())
     old_vault = sealing.unlock(old, old_key)
     assert old_vault is not None
     before, backup = opened().read(), opened().previous()
-    rotation = opened().rotate(drop=frozenset({external.slot.id}))
+    rotation = opened().keys.rotate(drop=frozenset({external.slot.id}))
     assert rotation.dropped == (external.slot.id,)
     assert rotation.removed_keys == (str(old_file),)
     assert rotation.warnings == ()
@@ -225,16 +225,16 @@ def test_after_a_rotation_the_old_keys_open_nothing(
 def test_a_rotation_keeps_a_key_that_is_given_and_refuses_to_lose_one_that_is_not(
     saved: Store, opened: Opened, paths: StorePaths, refusal: Refusal, kind: SlotKind
 ) -> None:
-    added = opened().add_slot(kind)
+    added = opened().keys.add(kind)
     before = paths.store.read_bytes()
-    error = refusal(opened().rotate)
+    error = refusal(opened().keys.rotate)
     assert error.code == "store.key_not_at_hand"
     assert f"{added.slot.id} ({kind})" in error.message
     assert error.message.endswith("; nothing was changed")
     assert f"`opbx key rotate --drop {added.slot.id}`" in (error.hint or "")
     assert paths.store.read_bytes() == before
     assert len(key_files(paths)) == 1
-    rotation = opened(added.key).rotate()
+    rotation = opened(added.key).keys.rotate()
     assert added.slot.id in [slot.id for slot in rotation.slots]
     assert opened(added.key).read() == opened().read()
 
@@ -242,7 +242,7 @@ def test_a_rotation_keeps_a_key_that_is_given_and_refuses_to_lose_one_that_is_no
 def test_a_rotation_may_not_drop_everything(
     saved: Store, opened: Opened, paths: StorePaths, refusal: Refusal
 ) -> None:
-    error = refusal(lambda: opened().rotate(drop=frozenset(slot_ids(paths))))
+    error = refusal(lambda: opened().keys.rotate(drop=frozenset(slot_ids(paths))))
     assert error.code == "store.last_key"
 
 
@@ -250,7 +250,7 @@ def test_a_rotation_replaces_the_named_key_of_a_key_file_and_says_so(
     saved: Store, paths: StorePaths
 ) -> None:
     (path,) = paths.keys.iterdir()
-    rotation = Store(paths, KeySource(path=path)).rotate()
+    rotation = Store(paths, KeySource(path=path)).keys.rotate()
     (warning,) = rotation.warnings
     assert "`unset OPBX_STORE_KEY_FILE`" in warning
     assert Store(paths).read().profiles
@@ -259,7 +259,7 @@ def test_a_rotation_replaces_the_named_key_of_a_key_file_and_says_so(
 def test_a_rotation_without_a_backup_makes_none(
     saved: Store, opened: Opened, paths: StorePaths
 ) -> None:
-    opened().rotate()
+    opened().keys.rotate()
     assert not paths.backup.exists()
 
 
@@ -274,12 +274,12 @@ def test_a_backup_that_does_not_open_stops_a_rotation_before_anything_changes(
     damaged = paths.backup.read_bytes()[:-10]
     paths.backup.write_bytes(damaged)
     before = (paths.store.read_bytes(), key_files(paths))
-    error = refusal(opened().rotate)
+    error = refusal(opened().keys.rotate)
     assert error.code == "store.incomplete"
     assert "the keys were not rotated" in error.message
     assert (paths.store.read_bytes(), key_files(paths)) == before
     run_hint(error)
-    opened().rotate()
+    opened().keys.rotate()
     assert Path(f"{paths.backup}.old").read_bytes() == damaged
 
 
@@ -289,7 +289,7 @@ def test_a_backup_of_another_store_is_none_of_ours(
     other = StorePaths(tmp_path / "other", paths.keys)
     Store(other).update(lambda old: old, create=True)
     shutil.copy(other.store, paths.backup)
-    for call in (opened().previous, opened().restore, opened().rotate):
+    for call in (opened().previous, opened().restore, opened().keys.rotate):
         error = refusal(call)
         assert error.code == "store.altered"
         assert "belongs to another store" in error.message
@@ -306,7 +306,7 @@ def test_keys_of_stores_that_were_put_aside_are_never_swept(
     shutil.copy(paths.key_file(aside), foreign)  # of a store with another folder, for example
     paths.key_notes.touch(mode=0o600)
     paths.key_notes.write_text(f"0badc0de\n{aside}\n../../x\n")
-    rotation = opened().rotate()
+    rotation = opened().keys.rotate()
     assert str(orphan) in rotation.removed_keys
     assert key_files(paths) == sorted([aside, "00000001", *slot_ids(paths)])
     assert not paths.key_notes.exists()
@@ -324,7 +324,7 @@ def test_an_old_key_file_that_stays_is_a_warning(
         unlink(target)
 
     monkeypatch.setattr(os, "unlink", fail_for_keys)
-    rotation = opened().rotate()
+    rotation = opened().keys.rotate()
     assert rotation.warnings == (
         f"the old key {path} could not be deleted: Operation not permitted",
     )
@@ -358,8 +358,8 @@ def test_a_restored_store_keeps_the_keys_it_has_now(
     saved: Store, opened: Opened, paths: StorePaths, refusal: Refusal
 ) -> None:
     (first,) = slot_ids(paths)
-    added = opened().add_slot(SlotKind.RECOVERY)
-    opened(added.key).remove_slot(first)
+    added = opened().keys.add(SlotKind.RECOVERY)
+    opened(added.key).keys.remove(first)
     opened(added.key).restore()
     assert slot_ids(paths) == [added.slot.id]
     assert refusal(opened().read).code == "store.no_key"
@@ -384,7 +384,7 @@ def test_a_reader_whose_key_file_is_rotated_away_under_it_reads_the_new_store(
     def rotate_first(path: Path, *arguments: int, dir_fd: int | None = None) -> int:
         if not rotated and Path(path).suffix == ".key":
             rotated.append(path)
-            opened().rotate()
+            opened().keys.rotate()
         return open_file(path, *arguments, dir_fd=dir_fd)
 
     reader = opened()
@@ -397,7 +397,7 @@ def test_keys_are_managed_for_contents_of_any_kind(
     saved: Store, opened: Opened, paths: StorePaths
 ) -> None:
     saved.update(lambda old: StoreContents({"bare": Settings()}))
-    opened().rotate()
-    opened().rotate()
+    opened().keys.rotate()
+    opened().keys.rotate()
     assert opened().read().profiles == {"bare": Settings()}
     assert slot_ids(paths) == key_files(paths)

@@ -82,13 +82,13 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: len(self.file_slots) < 4)
     @rule()
     def add_key_file(self) -> None:
-        self.file_slots.add(self.store().add_slot(SlotKind.KEYFILE).slot.id)
+        self.file_slots.add(self.store().keys.add(SlotKind.KEYFILE).slot.id)
         self.saved(self.profiles)
 
     @precondition(lambda self: len(self.carried_slots) < 4)
     @rule(target=carried, kind=st.sampled_from([SlotKind.EXTERNAL, SlotKind.RECOVERY]))
     def add_carried(self, kind: SlotKind) -> str:
-        added = self.store().add_slot(kind)
+        added = self.store().keys.add(kind)
         assert added.key is not None
         self.carried_slots[added.slot.id] = added.key
         self.saved(self.profiles)
@@ -98,14 +98,14 @@ class Life(RuleBasedStateMachine):
     @rule(data=st.data())
     def remove_key_file(self, data: st.DataObject) -> None:
         slot_id = data.draw(st.sampled_from(sorted(self.file_slots)))
-        self.store().remove_slot(slot_id)
+        self.store().keys.remove(slot_id)
         self.file_slots.remove(slot_id)
         self.saved(self.profiles)
 
     @rule(slot_id=consumes(carried))
     def remove_carried(self, slot_id: str) -> None:
         if slot_id in self.carried_slots:
-            self.store().remove_slot(slot_id)
+            self.store().keys.remove(slot_id)
             self.gone.append(self.carried_slots.pop(slot_id))
             self.saved(self.profiles)
 
@@ -116,9 +116,9 @@ class Life(RuleBasedStateMachine):
         store = self.store(None if kept is None else self.carried_slots[kept])
         if others:
             with pytest.raises(StoreError) as caught:
-                store.rotate()
+                store.keys.rotate()
             assert caught.value.code == "store.key_not_at_hand"
-        rotation = store.rotate(drop=others)
+        rotation = store.keys.rotate(drop=others)
         assert set(rotation.dropped) == others
         self.gone += [self.carried_slots.pop(slot_id) for slot_id in others]
         self.file_slots = {slot.id for slot in rotation.slots if slot.kind is SlotKind.KEYFILE}

@@ -394,9 +394,9 @@ def test_reading_leaves_no_trace(saved: Store, paths: StorePaths) -> None:
 
 
 KEY_ACTIONS: dict[str, Callable[[Store], object]] = {
-    "rotate": lambda store: store.rotate(),
-    "add": lambda store: store.add_slot(SlotKind.KEYFILE),
-    "remove": lambda store: store.remove_slot(store.key_status().slots[1].id),
+    "rotate": lambda store: store.keys.rotate(),
+    "add": lambda store: store.keys.add(SlotKind.KEYFILE),
+    "remove": lambda store: store.keys.remove(store.keys.status().slots[1].id),
     "restore": lambda store: store.restore(),
 }
 
@@ -409,7 +409,7 @@ def test_key_changes_are_private_whatever_the_umask(
     paths = store_paths(str(home_of_nobody / "home"))
     store = Store(paths)
     store.update(lambda old: old, create=True)
-    store.add_slot(SlotKind.KEYFILE)
+    store.keys.add(SlotKind.KEYFILE)
     with umask(mask):
         KEY_ACTIONS[action](store)
     assert store.read().generation == 3
@@ -468,7 +468,7 @@ def test_key_changes_in_a_read_only_folder_say_what_is_intact(
     paths = store_paths(str(home_of_nobody / "home"))
     store = Store(paths)
     store.update(lambda old: old, create=True)
-    store.add_slot(SlotKind.KEYFILE)
+    store.keys.add(SlotKind.KEYFILE)
     paths.config.chmod(0o500)
     error = refusal(lambda: KEY_ACTIONS[action](store))
     assert error.code == "store.not_saved"

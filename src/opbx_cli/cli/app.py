@@ -32,10 +32,10 @@ if TYPE_CHECKING:  # only types: see above for what loads them
     from opbx_cli.cloudonix import Client, Pace
     from opbx_cli.env_file import EnvFile
     from opbx_cli.instance import InstanceClient
+    from opbx_cli.operations.audit_event import AuditTrail
     from opbx_cli.operations.history import Deed
     from opbx_cli.operations.instance import OpenInstance
     from opbx_cli.store import SaveReport, Store, StoreContents, StorePaths
-    from opbx_cli.store.audit_log import AuditLog
     from opbx_cli.store.store import Version
 
 
@@ -167,7 +167,7 @@ class App:
             yield
 
     @cached_property
-    def history(self) -> AuditLog:
+    def history(self) -> AuditTrail:
         return self._storage.history
 
     @cached_property
@@ -249,11 +249,8 @@ class App:
         made = [deed for deed in deeds if deed is not None]
         if not made:
             return
-        # 15 ms, for the store: what saves nothing does without.
-        from opbx_cli.operations.audit_event import entry_of  # noqa: PLC0415
-
         try:
-            self.history.append(*map(entry_of, made))
+            self.history.record(made)
         except (StoreError, ConfigurationError) as error:
             self.ui.warn(f"this change is not in the audit trail: {error.message}")
 

@@ -11,7 +11,7 @@ from opbx_cli.store import KeySource, Store, StorePaths, store_paths
 from opbx_cli.store.paths import history_path
 
 if TYPE_CHECKING:  # only a type: see below
-    from opbx_cli.store.audit_log import AuditLog
+    from opbx_cli.operations.audit_event import AuditTrail
 
 
 class Storage:
@@ -26,11 +26,11 @@ class Storage:
         return store_paths(self._home)
 
     @cached_property
-    def history(self) -> AuditLog:
+    def history(self) -> AuditTrail:
         # 2 ms, for JSON: what only reads the store does without.
-        from opbx_cli.store.audit_log import AuditLog  # noqa: PLC0415
+        from opbx_cli.operations.audit_event import AuditTrail  # noqa: PLC0415
 
-        return AuditLog(history_path(self._home))
+        return AuditTrail(history_path(self._home))
 
     def store(self, *, ask_passphrase: Callable[[], Secret] | None) -> Store:
         """Return the store, and take what opens it out of the environment."""

@@ -88,7 +88,11 @@ def _load(name: str, entry: Entry) -> TyperCommand | TyperGroup:
             no_args_is_help=True,
             rich_markup_mode=None,
         )
-    module, _, function = entry.place.partition(":")
-    declared = getattr(importlib.import_module(f"{__package__}.commands.{module}"), function)
-    made: TyperCommand | TyperGroup = declared.made(name, entry)
+    made: TyperCommand | TyperGroup = load(entry.place).made(name, entry)
     return made
+
+
+def load(place: str) -> Any:
+    """Import the command of a place, which is as `Entry` has it."""
+    module, _, function = place.partition(":")
+    return getattr(importlib.import_module(f"{__package__}.commands.{module}"), function)

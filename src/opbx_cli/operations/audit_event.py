@@ -1,13 +1,21 @@
-"""A deed as it stands in the audit trail."""
+"""The audit trail, and a deed as it stands there."""
 
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterable
 
 from opbx_cli.models import Secret
 from opbx_cli.operations.history import Deed
 from opbx_cli.settings.table import SETTING_NAMES, Settings
-from opbx_cli.store.audit_log import AuditEvent
+from opbx_cli.store.audit_log import AuditEvent, AuditLog
+
+
+class AuditTrail(AuditLog):
+    """The audit log of what commands changed."""
+
+    def record(self, deeds: Iterable[Deed]) -> None:
+        self.append(*map(entry_of, deeds))
 
 
 def entry_of(deed: Deed) -> AuditEvent:

@@ -15,6 +15,7 @@ import os
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives import hashes, hmac
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 KEY_BYTES = 32  # AES-256, and every other key here
@@ -71,13 +72,16 @@ def hkdf(key: bytes, *, salt: bytes, info: bytes, length: int) -> bytes:
 
 def argon2id(secret: bytes, *, salt: bytes, memory: int, passes: int, lanes: int) -> bytes:
     """Return a key for a passphrase (RFC 9106); `memory` in KiB. MemoryError without that much."""
-    # 0.1 ms: most stores have no passphrase.
-    from cryptography.hazmat.primitives.kdf.argon2 import Argon2id  # noqa: PLC0415
-
     function = Argon2id(
         salt=salt, length=KEY_BYTES, iterations=passes, lanes=lanes, memory_cost=memory
     )
     return function.derive(secret)
+
+
+def sha256(content: bytes) -> bytes:
+    digest = hashes.Hash(hashes.SHA256())
+    digest.update(content)
+    return digest.finalize()
 
 
 def derive_pair(key: bytes, *, salt: bytes, info: bytes) -> tuple[bytes, bytes]:
@@ -172,6 +176,4 @@ def raw_key_from_text(text: str) -> bytes:
 
 
 def _checksum(key: bytes) -> bytes:
-    digest = hashes.Hash(hashes.SHA256())
-    digest.update(key)
-    return digest.finalize()[:_CHECK_BYTES]
+    return sha256(key)[:_CHECK_BYTES]

@@ -6,7 +6,7 @@ old one is deleted only after no store needs it, down to the disk.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -82,24 +82,124 @@ class Rotation:
     warnings: tuple[str, ...]
 
 
-def status(transactions: Transactions) -> KeyStatus:
-    """Return what is known of the slots; a store that does not open is a `problem`."""
-    content: Document | None = None
-    opened_with = problem = None
-    try:
-        content = transactions.parse(transactions.stored_bytes()).document
-        opened = transactions.current()
-        content, opened_with = opened.document, opened.match.slot.id
-    except StoreError as error:
-        problem = error.message
-    return KeyStatus(
-        slots=() if content is None else _slots_status(content, transactions.available_keys),
-        generation=0 if content is None else content.generation,
-        store_id="" if content is None else crypto.to_text(content.store_id),
-        opened_with=opened_with,
-        problem=problem,
-        paths=transactions.paths,
-    )
+class KeyAdministration:
+    """The ways to open one store: what they are, one more, one less, all anew."""
+
+    def __init__(self, transactions: Transactions, *, warn: Callable[[str], None]) -> None:
+        self._transactions = transactions
+        self._warn = warn
+
+    def status(self) -> KeyStatus:
+        """Return the ways to open the store; one that does not open now is a `problem`."""
+        content: Document | None = None
+        opened_with = problem = None
+        transactions = self._transactions
+        try:
+            content = transactions.parse(transactions.stored_bytes()).document
+            opened = transactions.current()
+            content, opened_with = opened.document, opened.match.slot.id
+        except StoreError as error:
+            problem = error.message
+        return KeyStatus(
+            slots=() if content is None else _slots_status(content, transactions.available_keys),
+            generation=0 if content is None else content.generation,
+            store_id="" if content is None else crypto.to_text(content.store_id),
+            opened_with=opened_with,
+            problem=problem,
+            paths=transactions.paths,
+        )
+
+    def add(
+        self,
+        kind: SlotKind,
+        *,
+        passphrase: Secret | None = None,
+        delivery: KeyDelivery | None = None,
+    ) -> AddedSlot:
+        """Add one more way to open the store: a new key, or the given passphrase.
+
+        A key that is kept nowhere is handed out by `delivery` before its slot is saved; what that
+        raises is raised, and nothing is saved. UsageError for a passphrase that is not taken.
+        """
+        transactions = self._transactions
+        key = _new_key(kind, passphrase)
+        shown = Secret(crypto.raw_key_to_text(key.content)) if kind in _SHOWN_KINDS else None
+        with transactions.changing() as old:
+            _check_room(transactions, old.document, kind)
+            slot = sealing.new_slot(old.vault, key, kind=kind)
+            vault = replace(old.vault, slots=(*old.vault.slots, slot))
+            proofs = [(old.match.slot.id, old.match.key), (slot.id, key)]
+            _note_keys(transactions, [slot])
+            with (
+                _handed_out(transactions, slot, key=shown, delivery=delivery),
+                transactions.keeping(vault.store_id, [(slot, key)]),
+            ):
+                transactions.save(old, old.contents, vault=vault, proofs=proofs)
+            _tidy(transactions)
+        location = transactions.available_keys.location(slot)
+        return AddedSlot(SlotStatus(slot.id, kind, location, is_at_hand=True), shown)
+
+    def remove(self, slot_id: str) -> KeyStatus:
+        """Remove one way to open the store, with its key where that is ours.
+
+        UsageError for an id that no slot has, StoreError if no other way is left that
+        opens the store here and now.
+        """
+        transactions = self._transactions
+        with transactions.changing() as old:
+            check_ids(old.document, frozenset({slot_id}))
+            rest = tuple(slot for slot in old.vault.slots if slot.id != slot_id)
+            if not rest:
+                raise error_messages.last_slot(transactions.paths)
+            proofs = _proofs(transactions, old, rest)
+            if not proofs:
+                raise error_messages.no_other_key(transactions.paths, [slot.id for slot in rest])
+            _note_keys(transactions, old.vault.slots)
+            transactions.save(
+                old, old.contents, vault=replace(old.vault, slots=rest), proofs=proofs
+            )
+            gone = [slot for slot in old.vault.slots if slot.id == slot_id]
+            _, warnings = _forget(transactions, old.vault.store_id, gone)
+            _tidy(transactions)
+        for warning in warnings:
+            self._warn(warning)
+        return self.status()
+
+    def rotate(
+        self, *, drop: frozenset[str] = frozenset(), passphrase: Secret | None = None
+    ) -> Rotation:
+        """Seal the store and its backup under a new data key, so that the old keys open nothing.
+
+        Key files and key ring entries are made anew; a key in somebody's hands goes on if it
+        is at hand, else StoreError names its slot, unless `drop` does. `passphrase` is the
+        store's own: without it, it is asked for where it is needed.
+        """
+        transactions = self._transactions
+        if passphrase is not None:
+            transactions.available_keys.learn_passphrase(passphrase)
+        with transactions.changing() as old:
+            new = renew(
+                old.document, transactions.available_keys, drop=drop, paths=transactions.paths
+            )
+            backup = _backup_to_rotate(transactions, old)
+            data, backup_data = _seal_again(transactions, old, backup, new)
+            _note_keys(transactions, (*old.vault.slots, *_slots_of(backup), *new.vault.slots))
+            _put_rotated(transactions, new, data=data, backup=backup_data)
+            before = {slot.id: slot for slot in (*old.vault.slots, *_slots_of(backup))}
+            gone = [slot for slot in before.values() if slot.id not in new.ids]
+            removed, warnings = _forget(transactions, old.vault.store_id, gone)
+            removed += _tidy(transactions)
+        return Rotation(
+            slots=tuple(
+                SlotStatus(
+                    slot.id, slot.kind, transactions.available_keys.location(slot), is_at_hand=True
+                )
+                for slot in new.vault.slots
+            ),
+            dropped=tuple(sorted(drop)),
+            removed_keys=removed,
+            warnings=(*warnings, *_replaced_key(transactions, old, new)),
+        )
 
 
 def _slots_status(content: Document, available_keys: AvailableKeys) -> tuple[SlotStatus, ...]:
@@ -112,77 +212,6 @@ def _slots_status(content: Document, available_keys: AvailableKeys) -> tuple[Slo
     return tuple(
         SlotStatus(slot.id, slot.kind, available_keys.location(slot), is_at_hand(slot))
         for slot in content.slots
-    )
-
-
-def add(
-    transactions: Transactions,
-    kind: SlotKind,
-    *,
-    passphrase: Secret | None,
-    delivery: KeyDelivery | None = None,
-) -> AddedSlot:
-    key = _new_key(kind, passphrase)
-    shown = Secret(crypto.raw_key_to_text(key.content)) if kind in _SHOWN_KINDS else None
-    with transactions.changing() as old:
-        _check_room(transactions, old.document, kind)
-        slot = sealing.new_slot(old.vault, key, kind=kind)
-        vault = replace(old.vault, slots=(*old.vault.slots, slot))
-        proofs = [(old.match.slot.id, old.match.key), (slot.id, key)]
-        _note_keys(transactions, [slot])
-        with (
-            _handed_out(transactions, slot, key=shown, delivery=delivery),
-            transactions.keeping(vault.store_id, [(slot, key)]),
-        ):
-            transactions.save(old, old.contents, vault=vault, proofs=proofs)
-        _tidy(transactions)
-    location = transactions.available_keys.location(slot)
-    return AddedSlot(SlotStatus(slot.id, kind, location, is_at_hand=True), shown)
-
-
-def remove(transactions: Transactions, slot_id: str) -> tuple[str, ...]:
-    """Return warnings about a key that could not be deleted."""
-    with transactions.changing() as old:
-        check_ids(old.document, frozenset({slot_id}))
-        rest = tuple(slot for slot in old.vault.slots if slot.id != slot_id)
-        if not rest:
-            raise error_messages.last_slot(transactions.paths)
-        proofs = _proofs(transactions, old, rest)
-        if not proofs:
-            raise error_messages.no_other_key(transactions.paths, [slot.id for slot in rest])
-        _note_keys(transactions, old.vault.slots)
-        transactions.save(old, old.contents, vault=replace(old.vault, slots=rest), proofs=proofs)
-        gone = [slot for slot in old.vault.slots if slot.id == slot_id]
-        _, warnings = _forget(transactions, old.vault.store_id, gone)
-        _tidy(transactions)
-    return warnings
-
-
-def rotate(
-    transactions: Transactions, *, drop: frozenset[str], passphrase: Secret | None
-) -> Rotation:
-    if passphrase is not None:
-        transactions.available_keys.learn_passphrase(passphrase)
-    with transactions.changing() as old:
-        new = renew(old.document, transactions.available_keys, drop=drop, paths=transactions.paths)
-        backup = _backup_to_rotate(transactions, old)
-        data, backup_data = _seal_again(transactions, old, backup, new)
-        _note_keys(transactions, (*old.vault.slots, *_slots_of(backup), *new.vault.slots))
-        _put_rotated(transactions, new, data=data, backup=backup_data)
-        before = {slot.id: slot for slot in (*old.vault.slots, *_slots_of(backup))}
-        gone = [slot for slot in before.values() if slot.id not in new.ids]
-        removed, warnings = _forget(transactions, old.vault.store_id, gone)
-        removed += _tidy(transactions)
-    return Rotation(
-        slots=tuple(
-            SlotStatus(
-                slot.id, slot.kind, transactions.available_keys.location(slot), is_at_hand=True
-            )
-            for slot in new.vault.slots
-        ),
-        dropped=tuple(sorted(drop)),
-        removed_keys=removed,
-        warnings=(*warnings, *_replaced_key(transactions, old, new)),
     )
 
 

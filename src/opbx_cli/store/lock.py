@@ -16,7 +16,7 @@ from pathlib import Path
 from opbx_cli import file_permissions, private_files
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import StoreError
-from opbx_cli.store import error_messages
+from opbx_cli.store import crypto, error_messages
 
 POLL_INTERVAL = 0.02  # seconds
 
@@ -63,10 +63,7 @@ def domain_locked(
     on a slow domain would hold up another, and be taken for another opbx. Where no lock can be
     made (a store that is mounted read-only) there is none: nobody can save there anyway.
     """
-    # 2 ms, for OpenSSL: what only reads does without.
-    import hashlib  # noqa: PLC0415
-
-    path = folder / f"{hashlib.sha256(domain.encode()).hexdigest()[:16]}.lock"
+    path = folder / f"{crypto.sha256(domain.encode()).hex()[:16]}.lock"
     try:
         private_files.make_private_folder(folder)
         descriptor = private_files.open_lock(path)

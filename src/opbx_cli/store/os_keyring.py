@@ -110,8 +110,7 @@ class OsKeyring:
 def _system_backend() -> Backend:
     """Return the first back end of the allow-list that works here."""
     try:
-        # An extra: is it installed?
-        import keyring.errors  # noqa: F401, PLC0415
+        import_module("keyring.errors")  # an extra: is it installed?
     except ImportError:
         raise StoreError(
             f"the key ring needs a package that is not installed; {_STATE}",

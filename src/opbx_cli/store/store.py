@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opbx_cli import private_files
-from opbx_cli.models import Secret
 from opbx_cli.store import crypto, error_messages, sealing
 from opbx_cli.store.contents import SaveReport, StoreContents
 from opbx_cli.store.key_slots import SlotKind
@@ -21,7 +20,7 @@ from opbx_cli.store.transaction import Transactions, as_saved
 from opbx_cli.store.unlock import AskPassphrase, AvailableKeys
 
 if TYPE_CHECKING:
-    from opbx_cli.store.key_changes import AddedSlot, KeyDelivery, KeyStatus, Rotation
+    from opbx_cli.store.key_changes import KeyAdministration
 
 LOCK_TIMEOUT = 10.0  # seconds
 DOMAIN_TIMEOUT = 60.0  # seconds; a run on a slow Cloudonix, or a person who is being asked
@@ -136,56 +135,13 @@ class Store:
                 raise error_messages.no_backup(self._paths)
             return _report(self._transactions.save(old, backup.contents), old.vault)
 
-    def key_status(self) -> KeyStatus:
-        """Return the ways to open the store, also when none of them opens it now."""
+    @property
+    def keys(self) -> KeyAdministration:
+        """The ways to open the store, to be shown and changed."""
         # 4 ms: what changes no keys does without.
-        from opbx_cli.store import key_changes  # noqa: PLC0415
+        from opbx_cli.store.key_changes import KeyAdministration  # noqa: PLC0415
 
-        return key_changes.status(self._transactions)
-
-    def add_slot(
-        self,
-        kind: SlotKind,
-        *,
-        passphrase: Secret | None = None,
-        delivery: KeyDelivery | None = None,
-    ) -> AddedSlot:
-        """Add one more way to open the store: a new key, or the given passphrase.
-
-        A key that is kept nowhere is handed out by `delivery` before its slot is saved; what that
-        raises is raised, and nothing is saved. UsageError for a passphrase that is not taken.
-        """
-        # 4 ms: what changes no keys does without.
-        from opbx_cli.store import key_changes  # noqa: PLC0415
-
-        return key_changes.add(self._transactions, kind, passphrase=passphrase, delivery=delivery)
-
-    def remove_slot(self, slot_id: str) -> KeyStatus:
-        """Remove one way to open the store, with its key where that is ours.
-
-        UsageError for an id that no slot has, StoreError if no other way is left that
-        opens the store here and now.
-        """
-        # 4 ms: what changes no keys does without.
-        from opbx_cli.store import key_changes  # noqa: PLC0415
-
-        for warning in key_changes.remove(self._transactions, slot_id):
-            self._warn(warning)
-        return self.key_status()
-
-    def rotate(
-        self, *, drop: frozenset[str] = frozenset(), passphrase: Secret | None = None
-    ) -> Rotation:
-        """Seal the store and its backup under a new data key, so that the old keys open nothing.
-
-        Key files and key ring entries are made anew; a key in somebody's hands goes on if it
-        is at hand, else StoreError names its slot, unless `drop` does. `passphrase` is the
-        store's own: without it, it is asked for where it is needed.
-        """
-        # 4 ms: what changes no keys does without.
-        from opbx_cli.store import key_changes  # noqa: PLC0415
-
-        return key_changes.rotate(self._transactions, drop=drop, passphrase=passphrase)
+        return KeyAdministration(self._transactions, warn=self._warn)
 
     def _create(self, change: Change) -> SaveReport:
         if private_files.is_present(self._paths.backup):

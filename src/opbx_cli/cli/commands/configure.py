@@ -16,6 +16,7 @@ from opbx_cli.cli.input.interview import (
     ask_for_profile,
     given_by_flags,
 )
+from opbx_cli.cli.tree import load
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import CredentialsError, NotFoundError, OpbxError, UsageError
 from opbx_cli.operations import profiles
@@ -116,12 +117,8 @@ def _save(app: App, given: GivenSettings) -> None:
         )
     )
     if is_interview and app.prompts.confirm("Validate the domain now?", default=True):
-        # What checks a domain is loaded where somebody goes on to that.
-        from opbx_cli.cli.commands.validate import validate_one  # noqa: PLC0415
-        from opbx_cli.operations.validate.desired import Choices  # noqa: PLC0415
-
         app.profile_name = name
-        validate_one(app, Choices(), check=False, push=False)
+        load("validate:validate").function(app)
 
 
 def _try_key(app: App, name: str, before: Settings | None, after: Settings) -> None:

@@ -29,7 +29,7 @@ def show_key_status(app: App) -> None:
 
     Where each key is and what it protects against; never the keys.
     """
-    status = app.store.key_status()
+    status = app.store.keys.status()
     app.warn_of_store()
     app.ui.show(overview(status))
 
@@ -55,7 +55,7 @@ def add_key(
         _add_handed_out(app, SlotKind.EXTERNAL, "key add", _delivery(app, to_file, command))
         return
     passphrase = _new_passphrase(app) if kind == "passphrase" else None
-    added = app.store.add_slot(SlotKind(kind), passphrase=passphrase)
+    added = app.store.keys.add(SlotKind(kind), passphrase=passphrase)
     _record(app, "key add", added)
     _show_overview(app)
 
@@ -78,7 +78,7 @@ def remove_key(
         doing="removing a way to open the store",
         hint="`opbx key remove ID --yes`",
     )
-    status = app.store.remove_slot(slot_id)
+    status = app.store.keys.remove(slot_id)
     app.warn_of_store()
     app.record(Deed("key remove", others=(f"slot {slot_id}",)))
     app.ui.show(overview(status))
@@ -97,7 +97,7 @@ def rotate_keys(
 
     The store and its backup get a new data key, so that the old keys open neither.
     """
-    rotation = app.store.rotate(drop=frozenset(drop or ()))
+    rotation = app.store.keys.rotate(drop=frozenset(drop or ()))
     app.warn_of_store()
     slots = (f"slot {slot.id} ({slot.kind})" for slot in rotation.slots)
     app.record(Deed("key rotate", others=("data key", *slots)))
@@ -140,7 +140,7 @@ def _add_handed_out(
     app: App, kind: SlotKind, command_name: str, delivery: ToFile | ToStdout
 ) -> None:
     """Add a slot whose key is kept nowhere; show the slots where stdout is not the key's."""
-    added = app.store.add_slot(kind, delivery=delivery)
+    added = app.store.keys.add(kind, delivery=delivery)
     _record(app, command_name, added)
     if isinstance(delivery, ToStdout):
         app.ui.say_warnings()
@@ -156,7 +156,7 @@ def _record(app: App, command_name: str, added: AddedSlot) -> None:
 
 
 def _show_overview(app: App) -> None:
-    app.ui.show(overview(app.store.key_status()))
+    app.ui.show(overview(app.store.keys.status()))
 
 
 def _new_passphrase(app: App) -> Secret:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
@@ -37,10 +38,20 @@ VIEWS = {
     "WebhookCheck": "webhook.check_view",
     "WebhookUrl": "webhook.url_view",
 }
+# What makes a report of views, by its format.
+REPORTS = {"junit": "junit.junit_of", "markdown": "markdown.markdown_of"}
 
 
 def view_of(result: object) -> View:
     """Return the view of a result."""
-    module, _, name = VIEWS[type(result).__name__].partition(".")
-    made = getattr(import_module(f"{__name__}.{module}"), name)(result)
-    return cast("View", made)
+    return cast("View", _load(VIEWS[type(result).__name__])(result))
+
+
+def report_of(views: Sequence[View], output: str) -> str:
+    """Return one report for a CI job."""
+    return cast("str", _load(REPORTS[output])(views))
+
+
+def _load(place: str) -> Callable[..., object]:
+    module, _, name = place.partition(".")
+    return cast("Callable[..., object]", getattr(import_module(f"{__name__}.{module}"), name))

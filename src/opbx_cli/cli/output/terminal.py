@@ -7,8 +7,7 @@ a dark and a light background; remote text is never markup.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import typer
@@ -92,13 +91,6 @@ def callback_line(callback: Callback, environ: Mapping[str, str]) -> str:
     if terminals.wants_colour(sys.stdout, environ):
         sign = typer.style(sign, fg=COLOURS[mark.tone])
     return f"{sign} {line}"
-
-
-@contextmanager
-def wheel(what: str, environ: Mapping[str, str]) -> Iterator[None]:
-    console = Console(stderr=True, no_color=bool(environ.get("NO_COLOR")))
-    with console.status(Text(what)):
-        yield
 
 
 def _part(part: Part, width: int) -> RenderableType | None:

@@ -13,12 +13,12 @@ import stat
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 import typer
 
-from opbx_cli.cli.output import view_of
+from opbx_cli.cli.output import REPORTS, report_of, view_of
 from opbx_cli.cli.output.terminals import fitted, is_for_people, is_terminal, wants_colour
 from opbx_cli.errors import OpbxError
 from opbx_cli.values import clean
@@ -75,18 +75,11 @@ class Ui:
     @property
     def is_report(self) -> bool:
         """Tell whether the answer is one report at the end, for a CI job."""
-        return self.output in ("markdown", "junit")
+        return self.output in REPORTS
 
     def reports(self, views: Sequence[View]) -> str:
         """Return views as the report that was asked for."""
-        # 3 ms that text and JSON do without.
-        if self.output == "junit":
-            from opbx_cli.cli.output.junit import junit_of  # noqa: PLC0415
-
-            return junit_of(views)
-        from opbx_cli.cli.output.markdown import markdown_of  # noqa: PLC0415
-
-        return markdown_of(views)
+        return report_of(views, self.output)
 
     def text(self, view: View) -> str:
         """Return a view for whoever reads text: a terminal, CSV, or lines."""
@@ -186,10 +179,7 @@ class Ui:
         if self.is_quiet or self._verbose or not self.is_rich or not is_terminal(sys.stderr):
             yield
             return
-        # 45 ms: rich, for a terminal alone.
-        from opbx_cli.cli.output.terminal import wheel  # noqa: PLC0415
-
-        with wheel(what, self.environ):
+        with self._progress(what, None):
             yield
 
     @contextmanager
@@ -201,17 +191,20 @@ class Ui:
         if self.is_quiet or self._verbose or self.output == "json" or not is_terminal(sys.stderr):
             yield lambda: None
             return
-        # 40 ms: rich, for a terminal alone.
-        from opbx_cli.cli.output.progress import bar  # noqa: PLC0415
-
         held: list[str] = []
         self._held = held if self.is_rich else None
         try:
-            with bar(what, total, self.environ) as advance:
+            with self._progress(what, total) as advance:
                 yield advance
         finally:
             self._held = None
             self.write("".join(held))
+
+    def _progress(self, what: str, total: int | None) -> AbstractContextManager[Callable[[], None]]:
+        # 45 ms: rich, for a terminal alone.
+        from opbx_cli.cli.output.progress import progress  # noqa: PLC0415
+
+        return progress(what, total, self.environ)
 
     def fail(self, error: OpbxError) -> None:
         """Show an error: one document in JSON, else what failed and what to do."""
