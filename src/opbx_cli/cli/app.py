@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # only types: see above for what loads them
     from opbx_cli.cli.clients import Clients
     from opbx_cli.cli.input.prompts import Prompts
     from opbx_cli.cli.storage import Storage
-    from opbx_cli.cloudonix import Client, Pace
+    from opbx_cli.cloudonix import Client, Pace, SandboxClient
     from opbx_cli.env_file import EnvFile
     from opbx_cli.instance import InstanceClient
     from opbx_cli.operations.audit_event import AuditTrail
@@ -58,7 +58,6 @@ class App:
         self.inherited_signals = InheritedSignals()
         self.ui = Ui(environ, output="json" if json else "text")
         self.signals = Signals()
-        self.exit_code = 0
         self.profile_name: str | None = None
         self.may_ask = False
         self.has_begun = False
@@ -203,6 +202,10 @@ class App:
         Any thread may call this: all clients share their limiters.
         """
         return self._clients.client_for(active)
+
+    def sandbox_client_for(self, active: ActiveSettings) -> SandboxClient:
+        """Return a client as `client_for` does, for a sandbox."""
+        return self._clients.sandbox_client_for(active)
 
     def open_instance(self, active: ActiveSettings) -> AbstractContextManager[InstanceClient]:
         """Open the way to the OPBX of these settings, as `Clients.open_instance` does."""

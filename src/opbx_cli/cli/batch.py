@@ -72,8 +72,11 @@ def _webhook_url(app: App, active: ActiveSettings, now: Settings) -> WebhookUrl:
 
 def validate_batch(
     app: App, tasks: Mapping[str, Task], saving: GroupSave, *, command: str, hint: str
-) -> None:
-    """Validate the profiles and show each; `hint` is for whoever asks it to end."""
+) -> int:
+    """Validate the profiles and show each; return the exit code.
+
+    `hint` is for whoever asks it to end.
+    """
     settings.api_timeout(app.environ)  # a bad one is everybody's: refuse it once, before all
     batch = Batch(
         tasks, lambda task: Validation(app.client_for(task.active), task), workers=WORKERS
@@ -107,7 +110,7 @@ def validate_batch(
     show_tally(app.ui, tally, seen)
     if tally.error is not None:
         raise tally.error
-    app.exit_code = tally.exit_code
+    return tally.exit_code
 
 
 def _deeds(command: str, tasks: Mapping[str, Task], reports: Iterable[Report]) -> list[Deed | None]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from functools import partial
+from typing import TypeVar
 
 from opbx_cli.cli.output.ui import Ui
-from opbx_cli.cloudonix import Access, Client, Exchange, Hints, Limiters, Pace
+from opbx_cli.cloudonix import Access, Client, Exchange, Hints, Limiters, Pace, SandboxClient
 from opbx_cli.errors import ConfigurationError, OpbxError
 from opbx_cli.instance import InstanceAccess, InstanceClient
 from opbx_cli.operations.instance import require_link
@@ -19,6 +20,8 @@ from opbx_cli.settings import (
     ActiveSettings,
     api_timeout,
 )
+
+AnyClient = TypeVar("AnyClient", bound=Client)
 
 SIGNS_OUT_ELSEWHERE = "Signing in signs this user out of OPBX everywhere else."
 
@@ -34,6 +37,13 @@ class Clients:
 
     def client_for(self, active: ActiveSettings) -> Client:
         """Return a client for these settings; `ConfigurationError` where some are missing."""
+        return self._client_for(active, Client)
+
+    def sandbox_client_for(self, active: ActiveSettings) -> SandboxClient:
+        """Return a client that can have a sandbox place calls, else as `client_for`."""
+        return self._client_for(active, SandboxClient)
+
+    def _client_for(self, active: ActiveSettings, kind: type[AnyClient]) -> AnyClient:
         uuid, key = active.settings.domain_uuid, active.settings.domain_api_key
         if uuid is None or key is None:
             missing = "domain UUID" if uuid is None else "API key"
@@ -43,7 +53,7 @@ class Clients:
             )
         timeout = api_timeout(self._environ)
         access = Access(active.settings.api_base_url, uuid, key, timeout, _hints(active))
-        return Client(access, self.pace, self._limiters)
+        return kind(access, self.pace, self._limiters)
 
     @contextmanager
     def open_instance(self, active: ActiveSettings) -> Iterator[InstanceClient]:

@@ -18,7 +18,7 @@ from opbx_cli.cli.input.options import SHARED_NAMES, TEXT_AND_JSON, SharedOption
 from opbx_cli.cli.tree import Entry, LazyGroup
 from opbx_cli.errors import UsageError
 
-Function = Callable[..., None]
+Function = Callable[..., int | None]  # a command's exit code; None is 0
 
 _SHARED = "opbx.shared_options"
 _CONTEXT = inspect.Parameter(
@@ -130,19 +130,19 @@ def _set_shared_aside(context: Any) -> None:
     context.meta[_SHARED] = SharedOptions(**values)
 
 
-def _runnable(declared: Declared) -> Callable[..., None]:
+def _runnable(declared: Declared) -> Function:
     """Return the function as Typer calls it: with a context, and without the shared options."""
     function = declared.function
     own = declared.options or list(inspect.signature(function).parameters.values())[1:]
 
     @functools.wraps(function)
-    def run(context: typer.Context, **values: Any) -> None:
+    def run(context: typer.Context, **values: Any) -> int | None:
         if context.invoked_subcommand is not None:
             _refuse_options(context)
-            return
+            return None
         app: App = context.obj
         app.begin(context.meta[_SHARED], declared.formats)
-        function(app, **values)
+        return function(app, **values)
 
     run.__signature__ = inspect.Signature([_CONTEXT, *own])  # type: ignore[attr-defined]
     run.__annotations__ = {}  # the signature has them; Typer would work through both

@@ -128,7 +128,7 @@ def _dispatch(app: App, argv: list[str]) -> int:
         raise OpbxError(f"unexpected error: {type(error).__name__}", hint=hint) from error
     if code == Interrupted.exit_code:
         raise Interrupted("interrupted: the store is intact")
-    return cast("int | None", code) or app.exit_code
+    return cast("int | None", code) or DONE
 
 
 def _wants_to_begin(app: App) -> bool:

@@ -25,7 +25,6 @@ from opbx_cli.http.background import InBackground
 from opbx_cli.http.connections import host_of, inner_transport, proxy_name
 from opbx_cli.http.content import ACCEPT_ENCODING, UnreadableAnswerError
 from opbx_cli.http.limiter import Limiters
-from opbx_cli.http.redaction import quoted
 from opbx_cli.http.retries import (
     Pace,
     RetryingTransport,
@@ -35,9 +34,7 @@ from opbx_cli.http.retries import (
 from opbx_cli.models import (
     AUTHORIZATION_API_KEY,
     ApplicationSpec,
-    CallOrder,
     Domain,
-    PlacedCall,
     RemoteId,
     Secret,
     Snapshot,
@@ -47,9 +44,6 @@ from opbx_cli.models import (
 from opbx_cli.values import origin
 
 T = TypeVar("T")
-
-REPORTED_MAX = 300  # characters of one text in the sandbox's report of a call; a URL has 255
-NO_SUCH_DOMAIN = 410  # of the sandbox, where Cloudonix has 404
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +111,7 @@ class Client:
                 code=ErrorCode.DOMAIN_NOT_FOUND,
                 http_status=error.http_status,
             ) from error
-        return _understand(
+        return read_answer(
             call, response, lambda value: parse.parse_domain(value, self.domain_uuid)
         )
 
@@ -209,49 +203,6 @@ class Client:
         except NotFoundError:
             return self._written_application(calls[-1], body)
 
-    def place_call(self, order: CallOrder, *, secrets: tuple[Secret, ...] = ()) -> PlacedCall:
-        """Have a sandbox place a call; nothing of its report that repeats a key is kept.
-
-        Raises `ConfigurationError` where the server is no sandbox: Cloudonix has no such path.
-        """
-        self._secrets.extend(secrets)
-        path = f"/sandbox/domains/{self.domain_uuid}/calls"
-        call = Call("POST", path, "place a call in the sandbox", self._hints)
-        body = {
-            "from": order.caller,
-            "to": order.callee,
-            "direction": order.direction,
-            "wrong_key": order.wrong_key,
-        }
-        if order.signature_secret is not None:
-            self._secrets.append(order.signature_secret)
-            body["signature_secret"] = order.signature_secret.reveal()
-        try:
-            response = self._send(call, body)
-        except NotFoundError as error:
-            raise ConfigurationError(
-                f"cannot {call}: the server at {self._host} is no opbx sandbox (404)",
-                hint="`opbx sandbox` serves one, and prints the variables that point opbx at it",
-                code=ErrorCode.CONFIGURATION_NO_SANDBOX,
-                http_status=error.http_status,
-            ) from error
-        except RemoteError as error:
-            if error.http_status != NO_SUCH_DOMAIN:
-                raise
-            raise NotFoundError(
-                "the sandbox has no domain with this UUID",
-                hint=self._hints.domain_uuid,
-                code=ErrorCode.DOMAIN_NOT_FOUND,
-                http_status=error.http_status,
-            ) from error
-        return _understand(
-            call, response, lambda value: parse.parse_placed_call(value, self._shown)
-        )
-
-    def _shown(self, text: str) -> str:
-        """Make a text from afar fit for a screen: short, clean, and none of our keys in it."""
-        return quoted(text, self._secrets, length_max=REPORTED_MAX)
-
     def _written_domain(self, call: Call, body: object) -> Domain | None:
         return self._written(call, body, lambda value: parse.parse_domain(value, self.domain_uuid))
 
@@ -266,7 +217,7 @@ class Client:
         response = self._send(call, body)
         if not response.content.strip():
             return None
-        answer = _understand(call, response, lambda value: parse.json_object(value, "an object"))
+        answer = read_answer(call, response, lambda value: parse.json_object(value, "an object"))
         try:
             return parser(answer)
         except parse.UnintelligibleError:
@@ -284,7 +235,7 @@ class Client:
             response = self._send(call)
         except NotFoundError:
             return None
-        return _understand(
+        return read_answer(
             call,
             response,
             lambda value: tuple(understand(item) for item in parse.json_objects(value, what)),
@@ -306,7 +257,7 @@ class Client:
         return response
 
 
-def _understand(call: Call, response: httpx.Response, parser: Callable[[object], T]) -> T:
+def read_answer(call: Call, response: httpx.Response, parser: Callable[[object], T]) -> T:
     try:
         return parser(parse.decode(response.content))
     except parse.UnintelligibleError as error:

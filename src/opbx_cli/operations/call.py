@@ -15,7 +15,7 @@ from opbx_cli.values import clean, is_loopback
 from opbx_cli.webhooks.endpoints import SESSION_UPDATE, VOICE
 
 if TYPE_CHECKING:
-    from opbx_cli.cloudonix import Client
+    from opbx_cli.cloudonix import SandboxClient
 
 # What a domain lacks, by the sandbox's names for it.
 MISSING = {
@@ -145,7 +145,7 @@ def check_sandbox(active: ActiveSettings) -> None:
         )
 
 
-def place_call(client: Client, active: ActiveSettings, order: CallOrder) -> CallResult:
+def place_call(client: SandboxClient, active: ActiveSettings, order: CallOrder) -> CallResult:
     """Have the sandbox behave as Cloudonix does when somebody calls."""
     key = active.settings.webhook_api_key
     placed = client.place_call(order, secrets=() if key is None else (key,))

@@ -61,7 +61,7 @@ def apply(
     replace_webhook_key: ReplaceWebhookKey = False,
     yes: Yes = False,
     env_file: EnvFilePath = None,
-) -> None:
+) -> int:
     """Save and validate all profiles of a manifest."""
     choices = choices_of(
         replace_default=replace_default or yes,
@@ -77,7 +77,7 @@ def apply(
     given = _given(app, entries, file)
     tasks = _tasks(app, entries, given, saving, choices, check=check)
     try:
-        validate_batch(
+        return validate_batch(
             app, tasks, saving, command="apply", hint="`opbx apply FILE` goes on from here"
         )
     finally:

@@ -1,6 +1,7 @@
 """`opbx sandbox call`: what Cloudonix sends to OPBX for a call, sent by the sandbox."""
 
 import re
+from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -57,9 +58,9 @@ def call(
     active = app.settings
     secret = _signature_secret(app, sign_with_env)
     check_sandbox(active)
-    with app.ui.working("Placing a call"):
-        order = CallOrder(caller, callee, direction, wrong_key, secret)
-        result = place_call(app.client, active, order)
+    order = CallOrder(caller, callee, direction, wrong_key, secret)
+    with closing(app.sandbox_client_for(active)) as client, app.ui.working("Placing a call"):
+        result = place_call(client, active, order)
     app.ui.show(result)
     if result.error is not None:
         raise result.error

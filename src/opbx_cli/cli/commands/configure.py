@@ -3,13 +3,13 @@
 import inspect
 from collections.abc import Iterator
 from contextlib import closing
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from opbx_cli import settings
 from opbx_cli.cli.app import App
-from opbx_cli.cli.command import command
+from opbx_cli.cli.command import Function, command
 from opbx_cli.cli.input.interview import (
     ask_for_domain,
     ask_for_missing,
@@ -63,16 +63,16 @@ def _option(name: str, kind: Any, *flags: str, **words: Any) -> inspect.Paramete
 
 
 @command(epilog=EPILOG, options=tuple(_options()))
-def configure(app: App, *, unset: list[str] | None, **options: Any) -> None:
+def configure(app: App, *, unset: list[str] | None, **options: Any) -> int | None:
     """Save the settings of a domain.
 
     They become a profile in the store, the keys encrypted. Changes what is given and keeps
     the rest. On a terminal it asks for what is missing.
     """
-    _save(app, given_by_flags(app, options, unset or []))
+    return _save(app, given_by_flags(app, options, unset or []))
 
 
-def _save(app: App, given: GivenSettings) -> None:
+def _save(app: App, given: GivenSettings) -> int | None:
     """Ask first, check second, write last and once."""
     contents = app.store.read() if app.store.exists() else None
     name = profiles.name_to_save(contents, app.profile_name)
@@ -118,7 +118,8 @@ def _save(app: App, given: GivenSettings) -> None:
     )
     if is_interview and app.prompts.confirm("Validate the domain now?", default=True):
         app.profile_name = name
-        load("validate:validate").function(app)
+        return cast("Function", load("validate:validate").function)(app)
+    return None
 
 
 def _try_key(app: App, name: str, before: Settings | None, after: Settings) -> None:

@@ -92,13 +92,13 @@ def connect(
 
 
 @command()
-def pull(app: App, *, check: Check = False, yes: Yes = False) -> None:
+def pull(app: App, *, check: Check = False, yes: Yes = False) -> int:
     """Take over the settings that OPBX has.
 
     Shows what differs and asks. A key that OPBX shows masked comes from Cloudonix, or is asked
     for.
     """
-    instance_settings.pull(app, check=check, yes=yes)
+    return instance_settings.pull(app, check=check, yes=yes)
 
 
 @command()
@@ -114,13 +114,13 @@ def push(
             help="Let OPBX take over calls that somebody else's application receives now.",
         ),
     ] = False,
-) -> None:
+) -> int:
     """Hand this profile's settings to OPBX.
 
     Shows what differs and asks; writes, and reads it back. OPBX writes to Cloudonix in the same
     moment, so that is looked at again, and the application that OPBX puts in charge is adopted.
     """
-    instance_settings.push(app, check=check, yes=yes, replace_default=replace_default)
+    return instance_settings.push(app, check=check, yes=yes, replace_default=replace_default)
 
 
 @command()

@@ -9,7 +9,14 @@ from opbx_cli.cli.app import App
 from opbx_cli.cli.output.text import change_line
 from opbx_cli.cli.tasks import task_of
 from opbx_cli.error_codes import ErrorCode
-from opbx_cli.errors import DIFFERS, ConfigurationError, OpbxError, PartialError, UsageError
+from opbx_cli.errors import (
+    DIFFERS,
+    DONE,
+    ConfigurationError,
+    OpbxError,
+    PartialError,
+    UsageError,
+)
 from opbx_cli.instance import InstanceSettings
 from opbx_cli.models import Secret
 from opbx_cli.operations.configure import GivenSettings, merge
@@ -39,8 +46,8 @@ from opbx_cli.values import is_key, parse_key
 KEYS = {row.name: row for row in KEY_OPTIONS}
 
 
-def pull(app: App, *, check: bool, yes: bool) -> None:
-    """Show what differs, ask, and save OPBX's values here."""
+def pull(app: App, *, check: bool, yes: bool) -> int:
+    """Show what differs, ask, and save OPBX's values here; return the exit code."""
     active = linked_settings(app, is_saved=not check)
     with app.open_instance(active) as side:
         remote = side.read()
@@ -48,8 +55,7 @@ def pull(app: App, *, check: bool, yes: bool) -> None:
     result = "differs" if planned.changes or planned.missing else "unchanged"
     shown = _compared(active, "pull", result, planned.changes)
     if check or result == "unchanged":
-        _show(app, replace(shown, warnings=_missing(planned.missing, active)))
-        return
+        return _show(app, replace(shown, warnings=_missing(planned.missing, active)))
     if planned.changes:
         _show_changes(app, planned.changes, yes=yes)
         app.confirm(
@@ -71,10 +77,14 @@ def pull(app: App, *, check: bool, yes: bool) -> None:
     app.ui.show(replace(shown, result=result, changes=changes, warnings=_missing(missing, active)))
     if missing:
         raise _missing_error(missing, active, is_saved=result == "updated")
+    return DONE
 
 
-def push(app: App, *, check: bool, yes: bool, replace_default: bool) -> None:
-    """Show what differs, ask, write OPBX, read it back, and look at Cloudonix again."""
+def push(app: App, *, check: bool, yes: bool, replace_default: bool) -> int:
+    """Show what differs, ask, write OPBX, read it back, and look at Cloudonix again.
+
+    Returns the exit code.
+    """
     active = linked_settings(app, is_saved=False)
     base_url = _base_url(app, active)
     alone = nullcontext() if check else app.alone_on(active)
@@ -88,8 +98,7 @@ def push(app: App, *, check: bool, yes: bool, replace_default: bool) -> None:
         if planned.conflict is not None:
             app.ui.warn(planned.conflict)
         if check or not planned.changes:
-            _show(app, shown)
-            return
+            return _show(app, shown)
         _show_changes(app, planned.changes, yes=yes)
         _allow_takeovers(app, active, planned.base_url, yes=replace_default)
         app.confirm(
@@ -116,6 +125,7 @@ def push(app: App, *, check: bool, yes: bool, replace_default: bool) -> None:
             hint=report.error.hint or f"`opbx validate{active.profile_option}`",
             code=ErrorCode.INSTANCE_PARTIAL,
         )
+    return DONE
 
 
 def linked_settings(app: App, *, is_saved: bool) -> ActiveSettings:
@@ -150,9 +160,9 @@ def _compared(
     )
 
 
-def _show(app: App, result: Compared) -> None:
+def _show(app: App, result: Compared) -> int:
     app.ui.show(result)
-    app.exit_code = DIFFERS if result.result == "differs" else 0
+    return DIFFERS if result.result == "differs" else DONE
 
 
 def _show_changes(app: App, changes: tuple[Change, ...], *, yes: bool) -> None:

@@ -11,7 +11,7 @@ from opbx_cli import settings
 from opbx_cli.cli.app import App
 from opbx_cli.cli.output.reception import show_beside, show_callback
 from opbx_cli.cli.output.results import ListeningAddress, Received
-from opbx_cli.errors import ConfigurationError
+from opbx_cli.errors import DONE, ConfigurationError
 from opbx_cli.operations.callback_keys import FollowedKeys, Version, accepted_keys
 from opbx_cli.settings.table import Settings
 from opbx_cli.values import is_loopback, parse_switch
@@ -28,8 +28,11 @@ ENDED_BY_SIGNAL = 128  # and the signal's number behind it, as shells have it
 
 def serve(
     app: App, host: str, port: int, *, state: State, folder: str | None, limit: SaveLimit | None
-) -> None:
-    """Show callbacks until somebody ends it; keep them in `folder` if it is given."""
+) -> int:
+    """Show callbacks until somebody ends it; keep them in `folder` if it is given.
+
+    Returns the exit code.
+    """
     keys, now = _keys(app)
 
     def show(callback: Callback) -> None:
@@ -51,7 +54,7 @@ def serve(
             not is_loopback(host),
             played,
         )
-        _run(app, server, listener, lambda: show_beside(app.ui, address))
+        return _run(app, server, listener, lambda: show_beside(app.ui, address))
 
 
 def _played(app: App, state: State) -> Played:
@@ -66,14 +69,15 @@ def _played(app: App, state: State) -> Played:
     )
 
 
-def _run(app: App, server: Server, listener: socket.socket, ready: Callable[[], None]) -> None:
+def _run(app: App, server: Server, listener: socket.socket, ready: Callable[[], None]) -> int:
     try:
         server.run(listener, ready=ready)
     finally:
         tally = server.reception.tally
         show_beside(app.ui, Received(tally.callbacks, tally.refused, server.turned_away))
     if server.stopped_by not in (None, signal.SIGINT):  # Ctrl-C is how it is meant to end
-        app.exit_code = ENDED_BY_SIGNAL + server.stopped_by
+        return ENDED_BY_SIGNAL + server.stopped_by
+    return DONE
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -13,7 +13,7 @@ from opbx_cli.settings import ActiveSettings
 
 
 @command(formats=REPORTS)
-def status(app: App, *, env_file: EnvFilePath = None) -> None:
+def status(app: App, *, env_file: EnvFilePath = None) -> int:
     """Compare the settings here, in Cloudonix and in OPBX.
 
     Shows each setting in each place, whether calls arrive, and when the domain was last brought
@@ -27,7 +27,7 @@ def status(app: App, *, env_file: EnvFilePath = None) -> None:
         snapshot, remote = _read(app, active)
     result = status_of(active, base_url, snapshot, remote, _last_validated(app, active))
     app.ui.show(result)
-    app.exit_code = DIFFERS if result.differs else 0
+    return DIFFERS if result.differs else 0
 
 
 def _base_url(app: App, active: ActiveSettings) -> str | None:

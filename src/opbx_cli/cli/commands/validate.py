@@ -55,7 +55,7 @@ def validate(
     yes: Yes = False,
     push: Push = False,
     env_file: EnvFilePath = None,
-) -> None:
+) -> int:
     """Bring the Cloudonix domain in line.
 
     Checks the credentials, then creates or updates the Voice Application, the domain's
@@ -69,12 +69,11 @@ def validate(
     )
     app.use_env_file(env_file)
     if all_profiles:
-        _validate_all(app, choices, check=check, push=push)
-        return
-    validate_one(app, choices, check=check, push=push)
+        return _validate_all(app, choices, check=check, push=push)
+    return _validate_one(app, choices, check=check, push=push)
 
 
-def validate_one(app: App, choices: Choices, *, check: bool, push: bool) -> None:
+def _validate_one(app: App, choices: Choices, *, check: bool, push: bool) -> int:
     active = app.settings
     app.tell_context(active)
     task = task_of(app, active, choices, check=check, instance=app.instance_of(active), push=push)
@@ -94,10 +93,10 @@ def validate_one(app: App, choices: Choices, *, check: bool, push: bool) -> None
         raise _interrupted(report)
     if report.error is not None:
         raise report.error
-    app.exit_code = DIFFERS if report.result is Result.DIFFERS else 0
+    return DIFFERS if report.result is Result.DIFFERS else 0
 
 
-def _validate_all(app: App, choices: Choices, *, check: bool, push: bool) -> None:
+def _validate_all(app: App, choices: Choices, *, check: bool, push: bool) -> int:
     app.refuse_profile("--all is about every stored profile")
     if app.is_storeless:
         raise UsageError(
@@ -108,7 +107,7 @@ def _validate_all(app: App, choices: Choices, *, check: bool, push: bool) -> Non
     app.warn_of_store()
     contents.require_some()
     saving = GroupSave(app.store)
-    validate_batch(
+    return validate_batch(
         app,
         tasks_of(app, contents.profiles, contents, saving.update, choices, check=check, push=push),
         saving,

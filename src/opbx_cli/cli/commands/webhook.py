@@ -50,7 +50,7 @@ def listen(
             "over 1G, 10000 for each]",
         ),
     ] = None,
-) -> None:
+) -> int:
     """Show callbacks as they arrive, in place of OPBX.
 
     Checks them for this profile's domain and key, and answers as OPBX does: as of July 2026 by the
@@ -71,7 +71,7 @@ def listen(
     # It may not be installed: only now is it known to be.
     from opbx_cli.cli.commands.listener import serve  # noqa: PLC0415
 
-    serve(app, host, port, state=State(played_as), folder=save, limit=limit)
+    return serve(app, host, port, state=State(played_as), folder=save, limit=limit)
 
 
 def _save_limit(folder: str | None, size: str | None) -> SaveLimit | None:

@@ -13,8 +13,7 @@ def show_callback(ui: Ui, callback: Callback) -> bool:
     """Show one callback as one line; False when nobody sees it: stdout is gone."""
     if ui.output == "json":
         # It has no end to tell them at: each goes with the callback that it came before.
-        ui.write(ui.document(callback_document(callback), ui.warnings))
-        ui.warnings.clear()
+        ui.write(ui.document(callback_document(callback), ui.take_warnings()))
     elif ui.is_rich:
         # 45 ms: rich, for a terminal alone.
         from opbx_cli.cli.output.terminal import callback_line  # noqa: PLC0415
@@ -34,5 +33,4 @@ def show_beside(ui: Ui, result: object) -> None:
         for line in lines_of(view):
             ui.notice(line)
     elif not ui.is_quiet:
-        ui.note(ui.document(view.document, ui.warnings))
-        ui.warnings.clear()
+        ui.note(ui.document(view.document, ui.take_warnings()))

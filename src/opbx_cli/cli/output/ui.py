@@ -152,6 +152,12 @@ class Ui:
         if self.output != "json":
             self.say_warning(sentence)
 
+    def take_warnings(self) -> tuple[str, ...]:
+        """Return the warnings so far; the next document is without them."""
+        taken = tuple(self.warnings)
+        self.warnings = []
+        return taken
+
     def say_warning(self, sentence: str) -> None:
         """Say a warning now, be it for the first time or not."""
         self._annotate("warning", sentence)
