@@ -34,6 +34,12 @@ WITHOUT_STORE = {("demo",), ("webhook", "listen")}
 
 ANSWERS = ["", "any=401", "any=500", "any=echo-key", "any=hang", "any=html"]
 OUTPUTS = [[], ["-v"], ["--json"], ["--json", "-v"]]
+REPORTS = [["-o", "markdown"], ["-o", "junit"]]
+REPORTING: dict[tuple[str, ...], list[str]] = {
+    ("validate",): [],
+    ("status",): [],
+    ("webhook-url",): ["--check"],
+}
 
 
 CommandPath = tuple[str, ...]
@@ -105,7 +111,8 @@ def test_no_output_and_no_file_has_a_key(
     yes = [] if path in ON_PURPOSE else ["--yes"]
     takes_yes = any("--yes" in param.opts for param in getattr(command, "params", ()))
     sandbox.set_faults(*([answer] if answer else []))
-    for output in OUTPUTS:
+    reports = [[*one, *REPORTING[path]] for one in REPORTS if path in REPORTING]
+    for output in (*OUTPUTS, *reports):
         argv = [*path, *output, *(yes if takes_yes else []), *arguments(command)]
         outcome = run(guarded, argv)
         assert outcome.code in {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, (argv, outcome)

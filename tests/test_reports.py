@@ -8,8 +8,9 @@ from collections.abc import Callable
 
 import pytest
 
+from opbx_cli.cli.output.junit import junit_of
 from opbx_cli.cli.output.markdown import SIZE_MAX, markdown_of
-from opbx_cli.cli.output.parts import Sentences, View
+from opbx_cli.cli.output.parts import WARNING, Column, Item, Items, Sentences, Table, View
 from opbx_cli.sandbox.server import RunningSandbox
 from support import WEBHOOK_BASE_URL, Opbx
 
@@ -68,6 +69,46 @@ def test_a_failed_run_is_reported_and_its_error_is_on_stderr(
     assert states["connect"] == ["failure"]
     assert states["domain"] == ["skipped"]
     assert outcome.stderr.startswith("error: ")
+    (failure,) = suite.iter("failure")
+    hint = outcome.stderr.splitlines()[-1].removeprefix("hint: ")
+    assert "Cloudonix does not know this API key (401)" in failure.get("message", "")
+    assert hint in failure.get("message", "")
+    assert hint in configured("validate", "-o", "markdown").stdout.replace("\\", "")
+
+
+def test_what_waits_for_a_yes_is_skipped_and_says_how(
+    configured: Opbx, sandbox: RunningSandbox
+) -> None:
+    assert configured("validate").code == 0
+    sandbox.state.add_application("theirs", url="https://x.example")
+    sandbox.state.set_default_application("theirs")
+    outcome = configured("validate", "-o", "junit")
+    assert outcome.code == 9
+    (skipped,) = suites(outcome.stdout)[0].iter("skipped")
+    assert "`opbx validate --replace-default`" in skipped.get("message", "")
+
+
+def test_a_warning_of_a_check_passes_and_is_told() -> None:
+    item = Item(WARNING, ("cdr", "400 \x1b<proves nothing>"), (), note="look into OPBX & its log")
+    (suite,) = suites(junit_of([View({}, (Items((item,)),), title="x")]))
+    (case,) = suite
+    assert [one.tag for one in case] == ["system-out"]
+    assert case[0].text == "400 <proves nothing>; look into OPBX & its log"
+
+
+def test_a_value_that_reads_like_a_verdict_is_none() -> None:
+    columns = tuple(map(Column, ("setting", "cloudonix", "result")))
+    rows = (("domain_name", "differs", "ok"), ("calls", "", "differs"))
+    (suite,) = suites(junit_of([View({}, (Table(columns, rows),), title="x")]))
+    assert [[child.tag for child in case] for case in suite] == [[], ["failure"]]
+
+
+@pytest.mark.parametrize("argv", [(), ("--endpoint", "voice")])
+def test_an_address_alone_is_no_report(configured: Opbx, argv: tuple[str, ...]) -> None:
+    for form in ("markdown", "junit"):
+        outcome = configured("webhook-url", *argv, "-o", form)
+        assert (outcome.code, outcome.stdout) == (2, "")
+        assert outcome.stderr == f"error: --output {form} belongs to --check\n"
 
 
 @pytest.mark.parametrize("form", ["markdown", "junit"])
@@ -85,6 +126,22 @@ def test_many_profiles_are_one_report(
         assert sorted(one.get("name") or "" for one in suites(outcome.stdout)) == ["p0", "p1", "p2"]
     else:
         assert outcome.stdout.count("### p") == 3
+
+
+def test_what_needs_somebody_is_first_in_a_report(
+    start_sandbox: Callable[..., RunningSandbox], opbx: Opbx
+) -> None:
+    sandbox = start_sandbox(domains=2)
+    for name, domain, key in (
+        ("a", sandbox.domains[0], sandbox.domains[0].api_key),
+        ("b", sandbox.domains[1], "XI" + "0" * 34),
+    ):
+        argv = ("-p", name, "--domain-uuid", domain.uuid, "--api-key-stdin")
+        more = ("--api-base-url", sandbox.url, "--webhook-base-url", WEBHOOK_BASE_URL)
+        assert opbx("configure", *argv, *more, stdin=key).code == 0
+    outcome = opbx("validate", "--all", "-o", "junit")
+    assert outcome.code == 9
+    assert [one.get("name") for one in suites(outcome.stdout)] == ["b", "a"]
 
 
 def test_remote_text_is_text_in_both(configured: Opbx, sandbox: RunningSandbox) -> None:

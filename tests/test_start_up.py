@@ -106,6 +106,16 @@ def test_off_a_terminal_a_table_loads_no_rich(configured: Opbx) -> None:
     assert "rich" not in loaded_by(configured, ["profiles", "list"])
 
 
+@pytest.mark.parametrize("form", ["markdown", "junit"])
+def test_a_report_loads_no_module_with_rich(configured: Opbx, form: str) -> None:
+    # Ours alone: httpx loads rich itself where Click happens to be installed.
+    ours = {f"opbx_cli.cli.output.{name}" for name in ("terminal", "progress")}
+    for argv in (["status"], ["validate", "--all"]):
+        loaded = loaded_by(configured, [*argv, "-o", form])
+        assert f"opbx_cli.cli.output.{form}" in loaded
+        assert not loaded & ours
+
+
 def test_the_storeless_mode_does_without_the_store(storeless: Opbx) -> None:
     loaded = loaded_by(storeless, ["trunks", "list"])
     assert "httpx" in loaded

@@ -12,7 +12,7 @@ from opbx_cli.cli.output.validate import (
     tally_sentence,
 )
 from opbx_cli.operations.batch import Tally
-from opbx_cli.operations.validate.steps import Report
+from opbx_cli.operations.validate.steps import Report, Result
 
 
 def show_report(ui: Ui, report: Report) -> None:
@@ -44,8 +44,12 @@ def show_one_of_many(ui: Ui, report: Report) -> None:
 
 
 def show_tally(ui: Ui, tally: Tally, reports: Sequence[Report]) -> None:
-    """End the text with one sentence; JSON lines end without one, and a report is shown now."""
+    """End the text with one sentence; JSON lines end without one, and a report is shown now.
+
+    What needs somebody comes first: it is not what a report that grows too large leaves out.
+    """
     if ui.is_report:
-        ui.write(ui.reports([report_view(one) for one in reports]))
+        ordered = sorted(reports, key=lambda one: one.result is Result.OK)
+        ui.write(ui.reports([report_view(one) for one in ordered]))
     elif ui.output != "json":
         ui.write(f"{tally_sentence(tally)}\n")

@@ -49,6 +49,8 @@ def webhook_url(
         raise UsageError("--check is about all endpoints: leave --endpoint out")
     if with_key and not check:
         raise UsageError("--with-key belongs to --check")
+    if app.ui.is_report and not check:
+        raise UsageError(f"--output {app.ui.output} belongs to --check")
     app.use_env_file(env_file)
     active = _active(app)
     app.tell_context(active)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from xml.sax.saxutils import quoteattr
+from xml.sax.saxutils import escape, quoteattr
 
-from opbx_cli.cli.output.parts import LEFT_OUT, Audience, Item, Items, Table, Tone, View
+from opbx_cli.cli.output.parts import LEFT_OUT, WARNING, Audience, Item, Items, Table, Tone, View
 from opbx_cli.values import clean
 
-DIFFERS = "differs"
+RESULT, DIFFERS = "result", "differs"  # the column that judges a row, not what others hold
 
 
 @dataclass(frozen=True, slots=True)
 class _Case:
     name: str
     seen: str
-    verdict: str = ""  # `failure`, `skipped`, or nothing: it is as it should be
+    verdict: str = ""  # `failure`, `skipped`, `system-out`: passed and told, or nothing: passed
 
 
 def junit_of(views: Sequence[View]) -> str:
@@ -42,10 +42,9 @@ def _cases(view: View) -> Iterator[_Case]:
         elif isinstance(part, Table):
             names = [column.name for column in part.columns]
             for row in part.rows:
-                is_other = DIFFERS in row
-                pairs = zip(names[1:], row[1:], strict=True)
-                seen = "; ".join(f"{name}: {cell}" for name, cell in pairs if cell)
-                yield _Case(row[0], seen, "failure" if is_other else "")
+                cells = dict(zip(names[1:], row[1:], strict=True))
+                seen = "; ".join(f"{name}: {cell}" for name, cell in cells.items() if cell)
+                yield _Case(row[0], seen, "failure" if cells.get(RESULT) == DIFFERS else "")
 
 
 def _case(item: Item) -> _Case:
@@ -53,6 +52,8 @@ def _case(item: Item) -> _Case:
     seen = "; ".join([*item.cells[1:], *details, *([item.note] if item.note else [])])
     if item.mark == LEFT_OUT:
         return _Case(item.cells[0], seen, "skipped")
+    if item.mark == WARNING:
+        return _Case(item.cells[0], seen, "system-out")
     is_wrong = item.mark.tone is Tone.BAD or item.is_different
     return _Case(item.cells[0], seen, "failure" if is_wrong else "")
 
@@ -61,7 +62,10 @@ def _element(suite: str, case: _Case) -> str:
     start = f"    <testcase classname={_quoted(suite or 'opbx')} name={_quoted(case.name)}"
     if not case.verdict:
         return f"{start}/>\n"
-    return f"{start}>\n      <{case.verdict} message={_quoted(case.seen)}/>\n    </testcase>\n"
+    told = f"<{case.verdict} message={_quoted(case.seen)}/>"
+    if case.verdict == "system-out":  # has no message
+        told = f"<system-out>{escape(clean(case.seen))}</system-out>"
+    return f"{start}>\n      {told}\n    </testcase>\n"
 
 
 def _quoted(text: str) -> str:

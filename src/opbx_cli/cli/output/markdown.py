@@ -27,16 +27,17 @@ _SPECIAL = re.compile(r"([\\`*_\[\]#!|~$]|^[+-])")
 
 def markdown_of(views: Sequence[View]) -> str:
     """Return one section for each view; what is too much is left out, and said to be."""
-    text, left_out = "", 0
+    sections: list[str] = []
+    size = 0
     for view in views:
         section = _section(view)
-        if left_out or len((text + section).encode()) > SIZE_MAX:
-            left_out += 1
-        else:
-            text += section
-    if left_out:
-        text += f"{left_out} more of {len(views)} are left out: the summary would be too large.\n"
-    return text
+        size += len(section.encode())
+        if size > SIZE_MAX:
+            left_out = len(views) - len(sections)
+            end = f"{left_out} more of {len(views)} are left out: the summary would be too large.\n"
+            return "".join((*sections, end))
+        sections.append(section)
+    return "".join(sections)
 
 
 def _section(view: View) -> str:

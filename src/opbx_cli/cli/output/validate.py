@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from opbx_cli.cli.output.parts import (
@@ -52,7 +53,7 @@ def report_view(result: Report) -> View:
             Sentences(("",), audience=Audience.PEOPLE),
             sentences,
             Sentences(next_after(result), audience=Audience.PEOPLE),
-            Items(tuple(map(_item, result.steps)), STEP_WIDTHS, audience=Audience.REPORTS),
+            Items(tuple(map(_reported, result.steps)), STEP_WIDTHS, audience=Audience.REPORTS),
         ),
         title=result.profile or result.domain_name or result.domain_uuid,
     )
@@ -174,6 +175,12 @@ def _item(step: Step, profile: str | None = None) -> Item:
         details=tuple(map(change_words, step.changes)),
         coloured=1,
     )
+
+
+def _reported(step: Step) -> Item:
+    """Return a step with what to do about it, which elsewhere the error behind the steps says."""
+    hint = step.error.hint if step.error is not None else step.wants
+    return replace(_item(step), note=hint)
 
 
 def _handing_over(report: Report) -> list[str]:
