@@ -48,7 +48,7 @@ def test_help_of_a_command_is_its_help(opbx: Opbx, path: str) -> None:
     [
         ("environment", ["OPBX_PROFILE", "NO_COLOR", *KEYS]),
         ("exit-codes", ["130", "8  ", "partial"]),
-        ("output", ["--json", "stderr"]),
+        ("output", ["--json", "stderr", "markdown", "junit"]),
         ("files", ["store.toml", "OPBX_HOME"]),
     ],
 )

@@ -170,6 +170,13 @@ def test_an_unknown_format_is_refused(opbx: Opbx, path: tuple[str, ...]) -> None
         assert outcome.error["message"] == "--json contradicts --output"
 
 
+@every_command
+def test_help_names_the_formats_of_each_command(opbx: Opbx, path: tuple[str, ...]) -> None:
+    formats = "text or json" + MORE_FORMATS.get(path, "")
+    told = " ".join(opbx(*path, "--help").stdout.split())
+    assert f"FORMAT {formats}. [env: OPBX_OUTPUT]" in told
+
+
 def _required_options(path: tuple[str, ...]) -> list[str]:
     needed = {id(one): name for name, one in options(path).items() if one.required}
     return [word for name in needed.values() for word in (name, "a")]

@@ -4,6 +4,7 @@ The modules of commands do without `from __future__ import annotations`: Typer n
 annotations themselves, and compiling them from text would be done again at each start.
 """
 
+import copy
 import functools
 import inspect
 from collections.abc import Callable
@@ -46,6 +47,7 @@ class Declared:
             made = cast("_Group", typer.main.get_command(group))
             made.hold(entry.commands)
             made.examples = entry.examples
+            _name_formats(made, self.formats)
             return made
         alone = typer.Typer(add_completion=False, rich_markup_mode=None)
         alone.command(
@@ -57,6 +59,7 @@ class Declared:
         )(run)
         command = cast("_Command", typer.main.get_command(alone))
         command.examples = entry.examples
+        _name_formats(command, self.formats)
         return command
 
 
@@ -122,6 +125,15 @@ def _shared_parameters() -> list[Any]:
     reader = typer.Typer(add_completion=False)
     reader.command()(SharedOptions)
     return typer.main.get_command(reader).params
+
+
+def _name_formats(made: TyperCommand | TyperGroup, formats: tuple[str, ...]) -> None:
+    """Have a command's help say which formats are its own; the option itself is everybody's."""
+    for number, parameter in enumerate(made.params):
+        if parameter.name == "output":
+            own: Any = copy.copy(parameter)
+            own.help = f"{' or '.join(formats)}. [env: OPBX_OUTPUT]"
+            made.params[number] = own
 
 
 def _set_shared_aside(context: Any) -> None:

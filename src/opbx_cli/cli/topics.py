@@ -46,7 +46,8 @@ OUTPUT = """Answers go to stdout; prompts, progress, warnings and errors go to s
 On a terminal there are tables; elsewhere lines with tabs, unwrapped and without a header.
 --json prints one document with its schema's name in `schema`; errors are documents on stderr then.
 validate --all and apply print one document for each profile, one a line.
-trunks list also takes --output csv.
+trunks list also takes --output csv; for a CI job, validate, apply, status and webhook-url --check
+also take --output markdown (its summary) and --output junit (its list of tests).
 """
 FILES = """The store has all profiles, the keys encrypted with AES-256; it is for its owner alone.
 Linux: ~/.config/opbx/store.toml, and the key that opens it below ~/.local/share/opbx/keys.

@@ -39,9 +39,9 @@ class SharedOptions:
         str | None,
         typer.Option("--profile", "-p", metavar="NAME", help="Profile to use. [env: OPBX_PROFILE]"),
     ] = None
-    output: Annotated[
+    output: Annotated[  # `command` has the formats for its help
         str | None,
-        typer.Option("--output", "-o", metavar="FORMAT", help="text or json. [env: OPBX_OUTPUT]"),
+        typer.Option("--output", "-o", metavar="FORMAT"),
     ] = None
     json: Annotated[bool, typer.Option("--json", help="Short for --output json.")] = False
     no_input: Annotated[
