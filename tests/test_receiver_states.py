@@ -19,6 +19,7 @@ from receiving import BEARER, KEY, UUID, asked, listener, receiving
 from support import Opbx
 
 NAME = "d.test"
+OTHER_UUID = "6b1f0c2e-0000-4000-8000-000000000002"
 SECRET = "the-secret-of-signatures-0123456789"
 WRONG = {"Authorization": "Bearer wrong-token-0123"}
 SMALL = {"Authorization": f"bearer {KEY}"}
@@ -26,6 +27,10 @@ TOKENS = {"none": {}, "wrong": WRONG, "right": BEARER, "small": SMALL}
 CALL = {"To": "+15557654321", "From": "+15551234567", "Domain": NAME}
 UPDATE = {
     "id": 7,
+    "eventId": "0b7e2f4a-0000-4000-8000-000000000007",
+    "domainId": 1,
+    "callerId": "+15551234567",
+    "direction": "incoming",
     "destination": "+15557654321",
     "createdAt": "2026-01-02T03:04:05Z",
     "modifiedAt": "2026-01-02T03:04:05Z",
@@ -99,6 +104,25 @@ ROWS: list[tuple[str, tuple[str, ...], str, object, int]] = [
     (CDR, BOTH, "right", RECORD, 200),
     (CDR, BOTH, "right", without(RECORD, "timestamp"), 422),
 ]
+# What January makes of a session update whose signature is right.
+SIGNED_ROWS: list[tuple[dict[str, object], int]] = [
+    (UPDATE, 200),
+    (without(UPDATE, "action"), 403),
+    (without(UPDATE, "createdAt"), 403),
+    ({}, 403),
+    ({**UPDATE, "direction": "inbound"}, 403),  # the voice request's word for it
+    ({**UPDATE, "status": "completed"}, 204),  # of that nothing is kept
+    ({**UPDATE, "domain": "other.test"}, 403),
+    ({**UPDATE, "domain": UUID}, 403),  # looked for by its name alone
+    # What its table takes no null for.
+    ({**UPDATE, "domain": None}, 500),
+    (without(UPDATE, "eventId"), 500),
+    (without(UPDATE, "domainId"), 500),
+    (without(UPDATE, "callerId"), 500),
+    ({**UPDATE, "direction": None}, 500),
+    ({**UPDATE, "reason": None}, 500),
+    ({**UPDATE, "reason": ""}, 500),  # a null, as OPBX's framework has it
+]
 CASES = [(state, *row[:1], *row[2:]) for row in ROWS for state in row[1]]
 
 
@@ -134,18 +158,7 @@ def signed(body: bytes, secret: str = SECRET) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize(
-    ("body", "status"),
-    [
-        (UPDATE, 200),
-        ({**UPDATE, "reason": None}, 500),  # its column takes no null
-        ({**UPDATE, "status": "completed"}, 204),  # of that nothing is kept
-        ({**UPDATE, "domain": "other.test"}, 403),
-        (without(UPDATE, "domain"), 403),
-        (without(UPDATE, "action"), 403),
-        ({}, 403),
-    ],
-)
+@pytest.mark.parametrize(("body", "status"), SIGNED_ROWS)
 def test_januarys_opbx_takes_a_session_update_by_its_signature(
     body: dict[str, object], status: int
 ) -> None:
@@ -183,6 +196,12 @@ def keyed(opbx: Opbx) -> Opbx:
         ({"CLOUDONIX_WEBHOOK_SECRET": SECRET}, 200, "takes call records from anybody"),
         ({}, 500, "CLOUDONIX_WEBHOOK_SECRET is not set"),
         ({"CLOUDONIX_VERIFY_SIGNATURE": "false"}, 200, "and session updates too"),
+        ({"CLOUDONIX_VERIFY_SIGNATURE": "off"}, 500, "CLOUDONIX_WEBHOOK_SECRET is not set"),
+        (
+            {"CLOUDONIX_VERIFY_SIGNATURE": "", "CLOUDONIX_WEBHOOK_SECRET": SECRET},
+            200,
+            "takes call records from anybody",
+        ),
     ],
 )
 def test_the_command_reads_opbxs_own_variables_and_warns_of_what_it_takes_from_anybody(
@@ -199,13 +218,42 @@ def test_the_command_reads_opbxs_own_variables_and_warns_of_what_it_takes_from_a
     assert SECRET not in stdout + stderr + "".join(running.notices)
 
 
-def test_july_is_the_default_and_takes_nothing_from_anybody(keyed: Opbx) -> None:
-    with listener(keyed, "--json") as running:
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {},
+        # January's; in OPBX's own example they stand empty.
+        {"CLOUDONIX_WEBHOOK_SECRET": "", "CLOUDONIX_VERIFY_SIGNATURE": "false"},
+        {"CLOUDONIX_VERIFY_SIGNATURE": "perhaps"},
+    ],
+)
+def test_july_is_the_default_and_takes_nothing_from_anybody(
+    keyed: Opbx, environ: dict[str, str]
+) -> None:
+    with listener(keyed, "--json", **environ) as running:
         port = running.port
         listening = json.loads(running.notices[0])
         for path, body in ((VOICE, CALL), (SESSION_UPDATE, UPDATE), (CDR, RECORD)):
             assert asked(port, path, json.dumps(body).encode()).status == 401
     assert (listening["as"], listening["warnings"]) == ("july", [])
+
+
+@pytest.mark.parametrize("state", BOTH)
+def test_while_the_domains_name_is_not_known_another_uuid_is_refused_all_the_same(
+    keyed: Opbx, state: str
+) -> None:
+    owner = {"owner": {"domain": {"uuid": OTHER_UUID}}}
+    with listener(keyed, "--as", state) as running:
+        port = running.port
+        for path, body, statuses in (
+            (VOICE, {**CALL, "Domain": OTHER_UUID}, (404, 404)),
+            (VOICE, {**CALL, "Domain": OTHER_UUID.upper()}, (404, 404)),
+            (VOICE, {**CALL, "Domain": UUID}, (200, 200)),
+            (VOICE, {**CALL, "Domain": "any.test"}, (200, 200)),
+            (CDR, {**RECORD, **owner}, (404, 401)),
+        ):
+            answer = asked(port, path, json.dumps(body).encode(), **BEARER)
+            assert answer.status == statuses[BOTH.index(state)], body
 
 
 def test_another_state_is_a_usage_error(keyed: Opbx) -> None:

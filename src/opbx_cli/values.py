@@ -70,6 +70,10 @@ class InvalidValue(Exception):
         self.proposal = proposal
 
 
+def is_uuid(text: str) -> bool:
+    return _UUID.fullmatch(text.lower()) is not None
+
+
 def parse_domain_uuid(text: str) -> str:
     """Return the UUID in lower case, the form in which Cloudonix shows it.
 

@@ -36,6 +36,8 @@ ENVIRONMENT = {
     "OPBX_APPLICATION_MODE": "OPBX's own: production refuses an address that is not public https",
     "CLOUDONIX_API_BASE_URL": "where the API is",
     "CLOUDONIX_API_TIMEOUT": "seconds to wait for an answer (30)",
+    "CLOUDONIX_WEBHOOK_SECRET": "OPBX's own: what `webhook listen --as january` checks with",
+    "CLOUDONIX_VERIFY_SIGNATURE": "OPBX's own: false has it take any session update",
     "HTTPS_PROXY, NO_PROXY": "the way to the API",
     "SSL_CERT_FILE, SSL_CERT_DIR": "certificate authorities of your own",
     "NO_COLOR, FORCE_COLOR": "colours never, or always",

@@ -14,7 +14,7 @@ from opbx_cli.cli.output.results import ListeningAddress, Received
 from opbx_cli.errors import DONE, ConfigurationError
 from opbx_cli.operations.callback_keys import FollowedKeys, Version, accepted_keys
 from opbx_cli.settings.table import Settings
-from opbx_cli.values import is_loopback, parse_switch
+from opbx_cli.values import is_loopback
 from opbx_cli.webhooks.receiver.archive import Archive
 from opbx_cli.webhooks.receiver.callback import Callback
 from opbx_cli.webhooks.receiver.keys import AcceptedKey, Keys
@@ -23,6 +23,7 @@ from opbx_cli.webhooks.receiver.reception import Reception
 from opbx_cli.webhooks.receiver.save_limit import SaveLimit
 from opbx_cli.webhooks.receiver.server import Server, listening, url_of
 
+SIGNATURES_OFF = ("false", "(false)", "0")  # OPBX's framework takes `no` and `off` for a yes
 ENDED_BY_SIGNAL = 128  # and the signal's number behind it, as shells have it
 
 
@@ -60,13 +61,12 @@ def serve(
 def _played(app: App, state: State) -> Played:
     """Return the OPBX that is stood in for: the domain's, configured as its variables say."""
     found = app.settings.settings
+    organization = Organization(found.domain_uuid, found.domain_name)
+    if state is State.JULY:
+        return Played(state, organization)
     secret = settings.key_from_variable(app.environ, settings.SIGNATURE_SECRET)
-    checks = settings.from_variable(app.environ, settings.VERIFY_SIGNATURE, parse_switch)
-    return Played(
-        state,
-        Organization(found.domain_uuid, found.domain_name),
-        Signatures(secret, are_checked=checks is not False),
-    )
+    is_off = app.environ.get(settings.VERIFY_SIGNATURE, "").lower() in SIGNATURES_OFF
+    return Played(state, organization, Signatures(secret, are_checked=not is_off))
 
 
 def _run(app: App, server: Server, listener: socket.socket, ready: Callable[[], None]) -> int:

@@ -54,10 +54,11 @@ def listen(
     """Show callbacks as they arrive, in place of OPBX.
 
     Checks them for this profile's domain and key, and answers as OPBX does: as of July 2026 by the
-    webhook key alone, as of January session updates by a signature (CLOUDONIX_WEBHOOK_SECRET,
-    CLOUDONIX_VERIFY_SIGNATURE) and call records by nothing. Accepted calls are hung up. One line
-    for each callback, until Ctrl-C, which ends it with 0 (SIGTERM with 143, SIGHUP with 129).
-    Follows `opbx webhook-key rotate`.
+    webhook key alone, as of January session updates by a signature (with the secret in
+    CLOUDONIX_WEBHOOK_SECRET; CLOUDONIX_VERIFY_SIGNATURE=false takes any) and call records by
+    nothing. Until `opbx validate` has saved the domain's name, any name counts as its. Accepted
+    calls are hung up. One line for each callback, until Ctrl-C, which ends it with 0 (SIGTERM with
+    143, SIGHUP with 129). Follows `opbx webhook-key rotate`.
     """
     if port not in PORTS:
         raise UsageError("--port: expected 0 to 65535")

@@ -23,6 +23,7 @@ SCHEME: Final = "Bearer "  # in exactly these letters
 # What a session update has to have (January), and which states are stored.
 REQUIRED_OF_UPDATE: Final = ("id", "destination", "createdAt", "modifiedAt", "action")
 STORED_STATES: Final = ("processing", "ringing", "connected", "answer")
+STORED_WITH: Final = ("domain", "eventId", "domainId", "callerId", "direction", "reason")
 DIRECTIONS: Final = (None, "incoming", "outgoing", "internal", "application")
 REQUIRED_OF_RECORD: Final = (
     *("timestamp", "from", "to", "disposition", "duration", "billsec", "call_id"),
@@ -111,21 +112,26 @@ def _refused_by_january(arrived: Arrived, variants: OpbxVariants) -> Answer | No
 
 
 def _stored_by_january(fields: Json, settings: SavedSettings) -> Answer:
-    missing = [name for name in REQUIRED_OF_UPDATE if fields.get(name) in (None, "")]
+    missing = _missing(fields, REQUIRED_OF_UPDATE)
     if missing or fields.get("direction") not in DIRECTIONS:
         return json_answer({"error": "Validation failed", "details": missing}, 403)
     if fields.get("status") not in STORED_STATES:
         return Answer(204)
-    if not settings.knows(fields.get("domain")):
+    domain = fields.get("domain")
+    if domain and domain != settings.get("domain_name"):  # its UUID is not looked at
         return json_answer({"error": "Organization not identified"}, 403)
-    if fields.get("reason") is None:  # its column is NOT NULL
+    if _missing(fields, STORED_WITH):  # its columns are NOT NULL
         return json_answer({"error": "Session update processing failed"}, 500)
     return _taken()
 
 
 def _incomplete(fields: Json, required: tuple[str, ...]) -> Answer | None:
-    missing = [name for name in required if fields.get(name) in (None, "")]
+    missing = _missing(fields, required)
     return invalid({name: [f"The {name} is required."] for name in missing}) if missing else None
+
+
+def _missing(fields: Json, names: tuple[str, ...]) -> list[str]:
+    return [name for name in names if fields.get(name) in (None, "")]
 
 
 def _taken() -> Answer:

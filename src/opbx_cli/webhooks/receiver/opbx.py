@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from opbx_cli.models import Secret
+from opbx_cli.values import is_uuid
 from opbx_cli.webhooks.endpoints import CDR, VOICE
 from opbx_cli.webhooks.receiver import answers
 from opbx_cli.webhooks.receiver.callback import Answer, Request
@@ -23,7 +24,10 @@ SIGNATURE = b"x-cloudonix-signature"  # hex HMAC-SHA256 of the body
 # What OPBX's handlers demand of a body, beside what finds the domain.
 RECORD_NEEDS = ("timestamp", "from", "to", "disposition", "duration", "billsec", "call_id")
 UPDATE_NEEDS = ("id", "destination", "createdAt", "modifiedAt", "action")
+UPDATE_DIRECTIONS = (None, "incoming", "outgoing", "internal", "application")
 STORED_STATES = ("processing", "ringing", "connected", "answer")
+# What OPBX's table takes no null for.
+STORED_WITH = ("domain", "eventId", "domainId", "callerId", "direction", "reason")
 
 
 class State(StrEnum):
@@ -41,7 +45,10 @@ class Organization:
     name: str | None = None
 
     def has(self, domain: str) -> bool:
-        return self.name is None or domain in (self.name, self.uuid)
+        return domain == self.uuid or self.is_named(domain)
+
+    def is_named(self, domain: str) -> bool:
+        return domain == self.name if self.name is not None else not is_uuid(domain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,25 +160,27 @@ def _signed_update(played: Played, evidence: Evidence) -> Judgement:
     """January: by a signature, which Cloudonix's documentation does not know."""
     signatures = played.signatures
     if signatures.are_checked:
-        problem = _signature_problem(evidence.request, signatures.secret)
-        if problem is not None:
-            return problem
+        refusal = _refused_signature(evidence.request, signatures.secret)
+        if refusal is not None:
+            return refusal
     payload = evidence.payload
-    missing = [name for name in UPDATE_NEEDS if value_at(payload, (name,)) in (None, "")]
-    if missing:
-        reason = evidence.problem or f"no '{missing[0]}'"
-        return _refused(answers.failed(403, "Validation failed"), reason)
+    problem = evidence.problem or _lacking(payload, UPDATE_NEEDS)
+    if problem is None and value_at(payload, ("direction",)) not in UPDATE_DIRECTIONS:
+        problem = "unknown 'direction'"
+    if problem is not None:
+        return _refused(answers.failed(403, "Validation failed"), problem)
     if _text(payload, "status") not in STORED_STATES:
         return Judgement(answers.NOT_STORED, key=evidence.token.key)
     domain = _text(payload, "domain")
-    if domain is None or not played.organization.has(domain):
+    if domain is not None and not played.organization.is_named(domain):
         return _refused(answers.failed(403, "Organization not identified"), _whose(domain))
-    if _text(payload, "reason") is None:  # its column takes no null
-        return _refused(answers.failed(500), "no 'reason'")
+    problem = _lacking(payload, STORED_WITH)
+    if problem is not None:
+        return _refused(answers.failed(500), problem)
     return Judgement(answers.TAKEN, key=evidence.token.key)
 
 
-def _signature_problem(request: Request, secret: Secret | None) -> Judgement | None:
+def _refused_signature(request: Request, secret: Secret | None) -> Judgement | None:
     if secret is None:
         return _refused(answers.failed(500, "Webhook configuration error"), "no signature secret")
     given = request.header(SIGNATURE)
@@ -195,10 +204,9 @@ def _record_by_uuid(played: Played, evidence: Evidence) -> Judgement:
 
 
 def _record(evidence: Evidence) -> Judgement:
-    payload = evidence.payload
-    missing = [name for name in RECORD_NEEDS if value_at(payload, (name,)) in (None, "")]
-    if missing:
-        return _refused(answers.failed(422, f"no '{missing[0]}'"), f"no '{missing[0]}'")
+    problem = _lacking(evidence.payload, RECORD_NEEDS)
+    if problem is not None:
+        return _refused(answers.failed(422, problem), problem)
     return Judgement(answers.TAKEN, key=evidence.token.key)
 
 
@@ -210,6 +218,12 @@ def _digits(payload: Payload) -> bool:
     """Tell whether `to` has a number, as OPBX reads it: PHP takes "0" for nothing."""
     number = _text(payload, "to") or _text(payload, "To") or ""
     return re.sub(r"[^0-9+]", "", number) not in ("", "0")
+
+
+def _lacking(payload: Payload, names: tuple[str, ...]) -> str | None:
+    """Say which of these is not there, None if all are; OPBX takes an empty text for nothing."""
+    missing = (name for name in names if value_at(payload, (name,)) in (None, ""))
+    return next((f"no '{name}'" for name in missing), None)
 
 
 def _text(payload: Payload, *place: str) -> str | None:
