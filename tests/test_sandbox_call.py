@@ -106,8 +106,24 @@ def test_januarys_opbx_takes_a_signed_call_and_its_refusal_of_another_blames_no_
         signed = wired(*CALL, "--sign-with-env", "THE_SECRET", "-v", THE_SECRET=SECRET)
         assert signed.code == (0 if environ else 1), signed.stderr
         assert SECRET not in refused.stderr + signed.stdout + signed.stderr
-        wrong = wired(*CALL, "--sign-with-env", "THE_SECRET", THE_SECRET="another-secret")
+        wrong = wired(*CALL, "--sign-with-env", "THE_SECRET", "--json", THE_SECRET="another-secret")
         assert wrong.code == 1
+        said = "has another CLOUDONIX_WEBHOOK_SECRET" if environ else "no CLOUDONIX_WEBHOOK_SECRET"
+        assert said in wrong.error["hint"]
+        assert "--sign-with-env" not in wrong.error["hint"]
+        assert "webhook-key" not in wrong.error["hint"]
+
+
+@pytest.mark.parametrize("options", [(), ("--sign-with-env", "THE_SECRET")])
+def test_an_update_that_opbx_takes_for_wrong_is_blamed_on_its_domain_and_on_no_key(
+    wired: Opbx, receiver: Receiver, options: tuple[str, ...]
+) -> None:
+    receiver.answer(SESSION_UPDATE, http("403 Forbidden", b'{"error": "Validation failed"}'))
+    refused = wired(*CALL, *options, "--json", THE_SECRET=SECRET)
+    assert (refused.code, refused.error["http_status"]) == (1, 403)
+    assert "no domain of this name" in refused.error["hint"]
+    assert "webhook-key" not in refused.error["hint"]
+    assert "SIGNATURE" not in refused.error["hint"]
 
 
 def test_a_secret_for_signing_has_to_be_there(wired: Opbx) -> None:

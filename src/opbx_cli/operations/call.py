@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -34,13 +35,15 @@ KEY_REFUSED = (401, 403)
 class CallResult:
     """One call; `profile_option` is what names its profile to another command.
 
-    With `wrong_key` all is well if every callback was refused for its key.
+    With `wrong_key` all is well if every callback was refused for its key. `is_signed` says that
+    its session updates carried a signature.
     """
 
     profile: str | None
     domain_uuid: str
     placed: PlacedCall
     wrong_key: bool = False
+    is_signed: bool = False
     profile_option: str = ""
 
     @property
@@ -99,19 +102,35 @@ class CallResult:
         )
 
     def _hint_of_refusal(self, failed: Delivery) -> str:
-        unsigned = (*KEY_REFUSED, 500)  # the last where OPBX has no secret to check with
-        if failed.endpoint == SESSION_UPDATE and failed.http_status in unsigned and self._key_taken:
-            return (
-                "OPBX of January 2026 wants a signature there, which Cloudonix does not send: its "
-                "CLOUDONIX_VERIFY_SIGNATURE=false takes them without; `opbx sandbox call "
-                f"--sign-with-env NAME{self.profile_option}` signs them with OPBX's "
-                "CLOUDONIX_WEBHOOK_SECRET"
-            )
+        if failed.endpoint == SESSION_UPDATE and self._key_taken:
+            hint = self._hint_of_refused_update(failed.http_status)
+            if hint is not None:
+                return hint
         if failed.http_status not in KEY_REFUSED:
             return f"`opbx webhook-url{self.profile_option}` shows where calls go: is that OPBX?"
         return (
             f"`opbx validate{self.profile_option}` puts the webhook key in force on the domain, "
             f"and `opbx webhook-key reveal{self.profile_option}` shows it, for OPBX"
+        )
+
+    def _hint_of_refused_update(self, http_status: int | None) -> str | None:
+        """Say what OPBX means; it took the webhook key, so that is right."""
+        if http_status == HTTPStatus.FORBIDDEN:
+            return "OPBX of January 2026 answers so where it has no domain of this name saved"
+        if http_status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            return (
+                "OPBX of January 2026 answers so where it has no CLOUDONIX_WEBHOOK_SECRET to check "
+                "signatures with: set one there, or CLOUDONIX_VERIFY_SIGNATURE=false"
+            )
+        if http_status != HTTPStatus.UNAUTHORIZED:
+            return None
+        if self.is_signed:
+            return "OPBX has another CLOUDONIX_WEBHOOK_SECRET than the one that signed this call"
+        return (
+            "OPBX of January 2026 wants a signature there, which Cloudonix does not send: its "
+            "CLOUDONIX_VERIFY_SIGNATURE=false takes them without; `opbx sandbox call "
+            f"--sign-with-env NAME{self.profile_option}` signs them with OPBX's "
+            "CLOUDONIX_WEBHOOK_SECRET"
         )
 
     @property
@@ -154,5 +173,6 @@ def place_call(client: SandboxClient, active: ActiveSettings, order: CallOrder) 
         domain_uuid=client.domain_uuid,
         placed=placed,
         wrong_key=order.wrong_key,
+        is_signed=order.signature_secret is not None,
         profile_option=active.profile_option,
     )
