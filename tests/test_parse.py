@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from opbx_cli.cloudonix import Access, Client, Pace, parse
 from opbx_cli.errors import RemoteError
-from opbx_cli.models import Domain, Secret, VoiceApplication
+from opbx_cli.models import Secret
+from opbx_cli.remote import Domain, VoiceApplication
 from servers import answering, http
 
 UUID = "6b1f0c2e-0000-4000-8000-000000000000"

@@ -8,11 +8,12 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opbx_cli.models import Domain, DomainProfile, Secret, Snapshot, VoiceApplication
+from opbx_cli.models import Secret
 from opbx_cli.operations.validate.desired import Choices, Desired
 from opbx_cli.operations.validate.key_ownership import OPBX_PREFIX, KeyAction, KeyChoice
 from opbx_cli.operations.validate.plan import Plan, application_name, plan
 from opbx_cli.operations.validate.takeover import CallsChoice, Taken
+from opbx_cli.remote import Domain, DomainProfile, Snapshot, VoiceApplication
 from opbx_cli.webhooks.endpoints import endpoints
 
 UUID = "6b1f0c2e-0000-4000-8000-000000000000"

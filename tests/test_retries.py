@@ -12,7 +12,8 @@ import pytest
 from opbx_cli.cloudonix import Access, Client, Exchange, Pace
 from opbx_cli.errors import NotFoundError, OpbxError, RemoteError, UnreachableError
 from opbx_cli.http.retries import RetryingTransport
-from opbx_cli.models import ApplicationSpec, Secret, VoiceApplication
+from opbx_cli.models import Secret
+from opbx_cli.remote import ApplicationSpec, VoiceApplication
 from opbx_cli.sandbox.server import RunningSandbox
 from servers import HANG, answering, http
 

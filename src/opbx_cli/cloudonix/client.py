@@ -31,12 +31,11 @@ from opbx_cli.http.retries import (
     attempt_seconds,
     timeouts,
 )
-from opbx_cli.models import (
+from opbx_cli.models import RemoteId, Secret
+from opbx_cli.remote import (
     AUTHORIZATION_API_KEY,
     ApplicationSpec,
     Domain,
-    RemoteId,
-    Secret,
     Snapshot,
     Trunk,
     VoiceApplication,

@@ -18,7 +18,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import NoReturn, cast
 
-from opbx_cli.models import (
+from opbx_cli.models import RemoteId, Secret
+from opbx_cli.remote import (
     AUTHORIZATION_API_KEY,
     CDR_ENDPOINT,
     SESSION_UPDATE_ENDPOINT,
@@ -27,8 +28,6 @@ from opbx_cli.models import (
     Domain,
     DomainProfile,
     PlacedCall,
-    RemoteId,
-    Secret,
     Trunk,
     TrunkAuthentication,
     VoiceApplication,

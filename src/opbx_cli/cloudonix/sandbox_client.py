@@ -8,7 +8,8 @@ from opbx_cli.cloudonix.failures import Call
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError, NotFoundError, RemoteError
 from opbx_cli.http.redaction import quoted
-from opbx_cli.models import CallOrder, PlacedCall, Secret
+from opbx_cli.models import Secret
+from opbx_cli.remote import CallOrder, PlacedCall
 
 REPORTED_MAX = 300  # characters of one text in the sandbox's report of a call; a URL has 255
 NO_SUCH_DOMAIN = 410  # of the sandbox, where Cloudonix has 404

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError, OpbxError
-from opbx_cli.models import CallOrder, Delivery, DeliveryResult, PlacedCall
 from opbx_cli.operations.validate.key_ownership import OPBX_PREFIX
+from opbx_cli.remote import CallOrder, Delivery, DeliveryResult, PlacedCall
 from opbx_cli.settings import ActiveSettings
 from opbx_cli.values import clean, is_loopback
 from opbx_cli.webhooks.endpoints import SESSION_UPDATE, VOICE

@@ -21,8 +21,8 @@ from opbx_cli.webhooks.endpoints import endpoints
 
 if TYPE_CHECKING:
     from opbx_cli.instance import InstanceSettings, InstanceUser, Written
-    from opbx_cli.models import Snapshot
     from opbx_cli.operations.validate.takeover import Takeover
+    from opbx_cli.remote import Snapshot
 
 INSTANCE_PATH = "instance."
 # Taken by OPBX's PUT as well; what was read is sent back.

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from opbx_cli.models import MASK, ApplicationSpec, Domain, RemoteId, Secret, Snapshot
+from opbx_cli.models import MASK, RemoteId, Secret
 from opbx_cli.operations.instance import is_same_value
 from opbx_cli.operations.validate.key_ownership import KeyOwner, owner_of
 from opbx_cli.operations.validate.plan import application_changes, known_applications
+from opbx_cli.remote import ApplicationSpec, Domain, Snapshot
 from opbx_cli.settings.table import IN_DOMAIN_PROFILE
 from opbx_cli.values import fits_mask, mask_text, masked_tail
 from opbx_cli.webhooks.endpoints import CDR, PATHS, SESSION_UPDATE, VOICE, endpoints

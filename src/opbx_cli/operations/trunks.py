@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import NotFoundError, UsageError
-from opbx_cli.models import Trunk
+from opbx_cli.remote import Trunk
 from opbx_cli.values import clean
 
 

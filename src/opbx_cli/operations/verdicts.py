@@ -9,7 +9,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from opbx_cli.errors import OpbxError
-from opbx_cli.models import Domain, Secret
+from opbx_cli.models import Secret
+from opbx_cli.remote import Domain
 from opbx_cli.values import is_public, masked_tail
 
 if TYPE_CHECKING:  # only types: they would load HTTP and TLS, and whatever shows results loads this

@@ -22,11 +22,12 @@ import httpx
 
 from opbx_cli.errors import OpbxError
 from opbx_cli.http.connections import proxy_for, tls_context
-from opbx_cli.models import Domain, Secret
+from opbx_cli.models import Secret
 from opbx_cli.operations import verdicts
 from opbx_cli.operations.configure import new_webhook_key
 from opbx_cli.operations.verdicts import Check, Result, Seen, WebhookCheck
 from opbx_cli.operations.webhook import WebhookUrl
+from opbx_cli.remote import Domain
 from opbx_cli.values import is_loopback
 from opbx_cli.webhooks.endpoints import CDR, HEALTH_PATH, PATHS, SESSION_UPDATE, VOICE
 from opbx_cli.webhooks.probe import Answer, Asker, Names, Question, Reached, reach, resolve

@@ -9,8 +9,9 @@ import typer
 from opbx_cli.cli.app import App
 from opbx_cli.cli.command import command
 from opbx_cli.errors import ConfigurationError, UsageError
-from opbx_cli.models import CallOrder, Secret
+from opbx_cli.models import Secret
 from opbx_cli.operations.call import check_sandbox, place_call
+from opbx_cli.remote import CallOrder
 from opbx_cli.settings import key_from_variable
 
 # Numbers of no one: NANPA keeps 555-0100 to 555-0199 for fiction.

@@ -7,8 +7,8 @@ from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import DIFFERS, ConfigurationError, OpbxError, StoreError
 from opbx_cli.http.background import InBackground
 from opbx_cli.instance import InstanceSettings
-from opbx_cli.models import Snapshot
 from opbx_cli.operations.status import last_validated, status_of
+from opbx_cli.remote import Snapshot
 from opbx_cli.settings import ActiveSettings
 
 

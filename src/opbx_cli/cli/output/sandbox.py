@@ -16,8 +16,8 @@ from opbx_cli.cli.output.parts import (
     View,
 )
 from opbx_cli.cli.output.results import Demonstration, SandboxAddress
-from opbx_cli.models import Delivery
 from opbx_cli.operations.call import CallResult
+from opbx_cli.remote import Delivery
 
 if TYPE_CHECKING:
     from opbx_cli.sandbox import OpbxCredentials

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from opbx_cli.cli.output.parts import Audience, Column, Fields, Json, Row, Sentences, Table, View
 from opbx_cli.cli.output.text import plain, shown
-from opbx_cli.models import Trunk
 from opbx_cli.operations.trunks import (
     Direction,
     Order,
@@ -16,6 +15,7 @@ from opbx_cli.operations.trunks import (
     address_of,
     direction_of,
 )
+from opbx_cli.remote import Trunk
 from opbx_cli.values import clean
 
 COLUMNS = (

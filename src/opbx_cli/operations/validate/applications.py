@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opbx_cli.errors import CredentialsError, OpbxError, RemoteError, UnreachableError
-from opbx_cli.models import ApplicationSpec, VoiceApplication
 from opbx_cli.operations.validate.plan import age, application_changes
 from opbx_cli.operations.validate.steps import (
     NOT_SHOWN,
@@ -16,6 +15,7 @@ from opbx_cli.operations.validate.steps import (
     is_in_doubt,
     not_applied,
 )
+from opbx_cli.remote import ApplicationSpec, VoiceApplication
 
 if TYPE_CHECKING:
     from opbx_cli.cloudonix import Client

@@ -13,8 +13,8 @@ from opbx_cli.models import KeyState
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from opbx_cli.models import DomainProfile
     from opbx_cli.operations.validate.desired import Change, Desired
+    from opbx_cli.remote import DomainProfile
 
 DEEDS = {
     "voice_application.url": "changed its URL",

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError, NotFoundError, OpbxError, RemoteError
-from opbx_cli.models import Snapshot
 from opbx_cli.operations.validate.desired import STORED_KEY_PATH, Change, Choices
 from opbx_cli.operations.validate.key_ownership import KeyAction
 from opbx_cli.operations.validate.plan import Plan
 from opbx_cli.operations.validate.steps import Status, Step, StepId, failed_steps
 from opbx_cli.operations.validate.takeover import CallsChoice, Taken
 from opbx_cli.operations.validate.wording import ENDPOINTS, Wording, named, with_drift
+from opbx_cli.remote import Snapshot
 
 if TYPE_CHECKING:
     from opbx_cli.cloudonix import Client

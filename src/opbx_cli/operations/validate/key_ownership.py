@@ -10,7 +10,8 @@ from dataclasses import replace
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-from opbx_cli.models import Domain, DomainProfile, KeyMemory, KeyState, Secret
+from opbx_cli.models import KeyMemory, KeyState, Secret
+from opbx_cli.remote import Domain, DomainProfile
 from opbx_cli.settings.table import Settings
 from opbx_cli.values import fits_mask, is_key, masked_tail
 from opbx_cli.webhooks.endpoints import CDR, PATHS, SESSION_UPDATE

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from opbx_cli.errors import OpbxError
-from opbx_cli.models import DomainProfile, KeyMemory, KeyState
+from opbx_cli.models import KeyMemory, KeyState
 from opbx_cli.operations.stored_profile import KeyMovedError, StoredProfile
 from opbx_cli.operations.validate.desired import STORED_KEY_PATH, Change, Desired, KeyPlan
 from opbx_cli.operations.validate.key_ownership import KeyAction, state_in_force
+from opbx_cli.remote import DomainProfile
 
 
 class KeyRecord:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError, OpbxError
-from opbx_cli.models import Snapshot
 from opbx_cli.operations.history import Deed
 from opbx_cli.operations.instance import OpenInstance, compared_step, plan_push
 from opbx_cli.operations.interruptions import Interruptions, NoInterruptions, given_up
@@ -36,6 +35,7 @@ from opbx_cli.operations.validate.steps import (
 )
 from opbx_cli.operations.validate.takeover import CallsChoice, Takeover
 from opbx_cli.operations.webhook import WebhookUrl
+from opbx_cli.remote import Snapshot
 from opbx_cli.settings import ActiveSettings
 
 if TYPE_CHECKING:

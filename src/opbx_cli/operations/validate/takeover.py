@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-from opbx_cli.models import DomainProfile, RemoteId, VoiceApplication
+from opbx_cli.models import RemoteId
 from opbx_cli.operations.validate.key_ownership import OPBX_PREFIX
+from opbx_cli.remote import DomainProfile, VoiceApplication
 from opbx_cli.values import is_public
 from opbx_cli.webhooks.endpoints import Endpoints
 
