@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from opbx_cli.cloudonix import parse
-from opbx_cli.remote import SESSION_UPDATE_ENDPOINT
+from opbx_cli.models import SESSION_UPDATE_ENDPOINT
 from opbx_cli.sandbox.server import RunningSandbox
 from opbx_cli.sandbox.state import State
 from support import WEBHOOK_BASE_URL, Opbx

@@ -6,6 +6,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NoReturn
 
+# The keys of a domain's profile that OPBX sets, as Cloudonix spells them.
+CALL_TIMEOUT = "call-timeout"
+RECORDING_MEDIA_TYPE = "recording-media-type"
+SESSION_UPDATE_ENDPOINT = "session-update-endpoint"
+CDR_ENDPOINT = "cdr-endpoint"
+AUTHORIZATION_API_KEY = "authorization-api-key"
+
 DEFAULT_API_BASE_URL = "https://api.cloudonix.io"
 DEFAULT_PROFILE_NAME = "default"
 

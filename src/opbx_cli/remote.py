@@ -12,13 +12,6 @@ from enum import StrEnum
 
 from opbx_cli.models import ApplicationReference, RemoteId, Secret
 
-# The keys of a domain's profile that OPBX sets, as Cloudonix spells them.
-CALL_TIMEOUT = "call-timeout"
-RECORDING_MEDIA_TYPE = "recording-media-type"
-SESSION_UPDATE_ENDPOINT = "session-update-endpoint"
-CDR_ENDPOINT = "cdr-endpoint"
-AUTHORIZATION_API_KEY = "authorization-api-key"
-
 
 @dataclass(frozen=True, slots=True)
 class DomainProfile:

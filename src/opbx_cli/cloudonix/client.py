@@ -31,15 +31,8 @@ from opbx_cli.http.retries import (
     attempt_seconds,
     timeouts,
 )
-from opbx_cli.models import RemoteId, Secret
-from opbx_cli.remote import (
-    AUTHORIZATION_API_KEY,
-    ApplicationSpec,
-    Domain,
-    Snapshot,
-    Trunk,
-    VoiceApplication,
-)
+from opbx_cli.models import AUTHORIZATION_API_KEY, RemoteId, Secret
+from opbx_cli.remote import ApplicationSpec, Domain, Snapshot, Trunk, VoiceApplication
 from opbx_cli.values import origin
 
 T = TypeVar("T")

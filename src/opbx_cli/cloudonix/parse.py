@@ -18,11 +18,14 @@ import re
 from collections.abc import Callable, Mapping
 from typing import NoReturn, cast
 
-from opbx_cli.models import RemoteId, Secret
-from opbx_cli.remote import (
+from opbx_cli.models import (
     AUTHORIZATION_API_KEY,
     CDR_ENDPOINT,
     SESSION_UPDATE_ENDPOINT,
+    RemoteId,
+    Secret,
+)
+from opbx_cli.remote import (
     Delivery,
     DeliveryResult,
     Domain,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError, Interrupted, OpbxError, PartialError, RemoteError
-from opbx_cli.models import KeyMemory, KeyState, Secret
+from opbx_cli.models import AUTHORIZATION_API_KEY, KeyMemory, KeyState, Secret
 from opbx_cli.operations.configure import new_webhook_key
 from opbx_cli.operations.instance import (
     HandoverInDoubtError,
@@ -28,7 +28,7 @@ from opbx_cli.operations.validate.key_ownership import (
 )
 from opbx_cli.operations.validate.steps import is_in_doubt
 from opbx_cli.operations.validate.wording import Wording
-from opbx_cli.remote import AUTHORIZATION_API_KEY, Domain, Snapshot
+from opbx_cli.remote import Domain, Snapshot
 from opbx_cli.settings.table import Settings
 from opbx_cli.values import masked_tail
 

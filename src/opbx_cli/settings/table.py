@@ -11,13 +11,15 @@ from enum import EnumType, StrEnum
 from typing import Annotated, Any, Self, get_args
 
 from opbx_cli.models import (
+    AUTHORIZATION_API_KEY,
+    CALL_TIMEOUT,
     DEFAULT_API_BASE_URL,
+    RECORDING_MEDIA_TYPE,
     ApplicationReference,
     KeyMemory,
     RecordingFormat,
     Secret,
 )
-from opbx_cli.remote import AUTHORIZATION_API_KEY, CALL_TIMEOUT, RECORDING_MEDIA_TYPE
 from opbx_cli.values import (
     NO_ANSWER_TIMEOUT,
     URL_LENGTH_MAX,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from opbx_cli.errors import NotFoundError, OpbxError, RemoteError
+from opbx_cli.models import AUTHORIZATION_API_KEY
 from opbx_cli.operations.interruptions import Interruptions, given_up
 from opbx_cli.operations.stored_profile import Facts, StoredProfile
 from opbx_cli.operations.validate import wording
@@ -42,7 +43,7 @@ from opbx_cli.operations.validate.steps import (
     skipped_after,
 )
 from opbx_cli.operations.validate.takeover import CallsChoice, Taken
-from opbx_cli.remote import AUTHORIZATION_API_KEY, Domain, Snapshot, VoiceApplication
+from opbx_cli.remote import Domain, Snapshot, VoiceApplication
 
 if TYPE_CHECKING:
     from opbx_cli.cloudonix import Client

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from opbx_cli.models import ApplicationReference, KeyMemory, KeyState, Secret
+from opbx_cli.models import AUTHORIZATION_API_KEY, ApplicationReference, KeyMemory, KeyState, Secret
 from opbx_cli.operations.validate.key_ownership import KeyAction, KeyChoice, KeyOwner
 from opbx_cli.operations.validate.takeover import CallsChoice
-from opbx_cli.remote import AUTHORIZATION_API_KEY
 from opbx_cli.settings.table import IN_DOMAIN_PROFILE, Settings, plain
 from opbx_cli.webhooks.endpoints import Endpoints
 

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from opbx_cli.models import Secret
+from opbx_cli.models import AUTHORIZATION_API_KEY, CDR_ENDPOINT, SESSION_UPDATE_ENDPOINT, Secret
 from opbx_cli.operations.validate.desired import (
     KEY_PATH,
     PROFILE_PATH,
@@ -41,16 +41,7 @@ from opbx_cli.operations.validate.takeover import (
     endpoint_takeovers,
     kinds_of,
 )
-from opbx_cli.remote import (
-    AUTHORIZATION_API_KEY,
-    CDR_ENDPOINT,
-    SESSION_UPDATE_ENDPOINT,
-    ApplicationSpec,
-    Domain,
-    DomainProfile,
-    Snapshot,
-    VoiceApplication,
-)
+from opbx_cli.remote import ApplicationSpec, Domain, DomainProfile, Snapshot, VoiceApplication
 from opbx_cli.settings.table import IN_DOMAIN_PROFILE
 from opbx_cli.values import is_key
 
