@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
@@ -177,7 +178,7 @@ def test_github_shows_errors_and_warnings_with_the_job(configured: Opbx) -> None
     assert outcome.stdout == ""
     assert "::error" not in configured("trunks", "show", "none").stderr
     document = configured("trunks", "show", "none", "--json", GITHUB_ACTIONS="true")
-    assert document.error["code"] == "trunk.not_found"
+    assert json.loads(document.stderr)["error"]["code"] == "trunk.not_found"
 
 
 @pytest.mark.parametrize("argv", [("trunks", "list"), ("profiles", "list")])

@@ -236,8 +236,11 @@ class Ui:
         self._write("stderr", "")
 
     def _annotate(self, kind: str, sentence: str) -> None:
-        """Have GitHub Actions show it with the job, too (workflow commands, on stderr)."""
-        if self.environ.get("GITHUB_ACTIONS") == "true":
+        """Have GitHub Actions show it with the job, too (workflow commands, on stderr).
+
+        Not with JSON: stderr is one document then.
+        """
+        if self.output != "json" and self.environ.get("GITHUB_ACTIONS") == "true":
             escaped = clean(sentence).replace("%", "%25")
             self._write("stderr", f"::{kind}::{escaped}\n")
 
