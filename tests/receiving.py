@@ -18,6 +18,7 @@ from opbx_cli.models import Secret
 from opbx_cli.webhooks.receiver.callback import Callback
 from opbx_cli.webhooks.receiver.connection import Limits
 from opbx_cli.webhooks.receiver.keys import AcceptedKey
+from opbx_cli.webhooks.receiver.opbx import Organization, Played, State
 from opbx_cli.webhooks.receiver.reception import Reception
 from opbx_cli.webhooks.receiver.server import Server, listening
 from support import MEASURED, Opbx
@@ -155,7 +156,8 @@ def receiving(limits: Limits | None = None, **options: Any) -> Iterator[Receiver
     keys = [AcceptedKey(Secret(KEY), "current")]
     shown: list[Callback] = []
     warnings: list[str] = []
-    options = {"show": shown.append, "clock": lambda: NOW, **options}
+    played = Played(State.JULY, Organization(UUID))
+    options = {"show": shown.append, "played": played, "clock": lambda: NOW, **options}
     reception = Reception(lambda: tuple(keys), **options)
     server = Server(reception, limits, warn=warnings.append)
     started = threading.Event()

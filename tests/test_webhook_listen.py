@@ -179,7 +179,10 @@ def test_a_rotated_key_is_followed_while_it_runs(configured: Opbx, sandbox: Runn
     assert stderr.count("warning: callbacks are still checked with the last webhook key: ") == 2
 
 
-def test_a_passphrase_is_not_asked_for_while_it_runs(configured: Opbx) -> None:
+def test_a_passphrase_is_not_asked_for_while_it_runs(
+    configured: Opbx, sandbox: RunningSandbox
+) -> None:
+    ours = record(sandbox.domains[0].uuid)
     key = configured("webhook-key", "reveal", "--yes").stdout.strip()
     environ = configured.process_environ()
     with on_terminal("key", "add", "--kind", "passphrase", environ=environ) as terminal:
@@ -193,7 +196,7 @@ def test_a_passphrase_is_not_asked_for_while_it_runs(configured: Opbx) -> None:
         for path in (configured.home / "keys").iterdir():
             path.unlink()
         (configured.home / "store.toml").touch()
-        assert asked(port, CDR, RECORD, Authorization=f"Bearer {key}").status == 200
+        assert asked(port, CDR, ours, Authorization=f"Bearer {key}").status == 200
         terminal.send("", CTRL_C)
         shown = terminal.finish()
         assert terminal.exit_code == 0

@@ -41,7 +41,7 @@ class State(StrEnum):
 class Organization:
     """The domain that OPBX has saved; where its name is not known, every name counts as its."""
 
-    uuid: str | None = None
+    uuid: str | None
     name: str | None = None
 
     def has(self, domain: str) -> bool:
@@ -63,8 +63,8 @@ class Signatures:
 class Played:
     """The OPBX that the receiver stands in for."""
 
-    state: State = State.JULY
-    organization: Organization = Organization()
+    state: State
+    organization: Organization
     signatures: Signatures = Signatures()
 
     @property

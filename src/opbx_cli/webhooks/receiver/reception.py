@@ -41,13 +41,13 @@ class Reception:
         keys: Keys,
         show: Callable[[Callback], None],
         *,
-        played: Played | None = None,
+        played: Played,
         archive: Archive | None = None,
         clock: Callable[[], datetime] = now,
     ) -> None:
         self._keys = keys
         self._show = show
-        self._played = played or Played()
+        self._played = played
         self._archive = archive
         self._clock = clock
         self.tally = Tally()
