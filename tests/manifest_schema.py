@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from opbx_cli.operations.manifest import PLACES
 from opbx_cli.settings.table import KEY_OPTIONS, PLAIN_OPTIONS, Setting
 
 PATH = Path(__file__).parent.parent / "docs/manifest.schema.json"
@@ -14,6 +16,18 @@ ABOUT = (
     "schema, no two profiles may have the same domain, and URLs and files are looked at more "
     "closely."
 )
+KEY_PLACES = {
+    "env": ("variable", "The variable that holds {}."),
+    "file": (
+        "file",
+        "The file that holds {}; a relative path starts at the manifest's folder.",
+    ),
+    "command": (
+        "command",
+        "The program that prints {}, and its arguments, without a shell: it runs in the current "
+        "folder, and with --allow-commands alone.",
+    ),
+}
 NOT_A_KEY = {"not": {"$ref": "#/$defs/key"}}
 
 
@@ -43,6 +57,17 @@ def schema() -> dict[str, Any]:
                 "maxLength": 4096,
                 **NOT_A_KEY,
             },
+            "command": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": 100,
+                "items": {
+                    "type": "string",
+                    "pattern": r"^[^\0]+$",
+                    "maxLength": 4096,
+                    "not": {"pattern": "^(XI[A-Za-z0-9]{32}$|opbxk1_)"},
+                },
+            },
             "key": {
                 "description": "What looks like a key is refused: it would be in the wrong place.",
                 "type": "string",
@@ -54,25 +79,23 @@ def schema() -> dict[str, Any]:
 
 
 def _settings() -> dict[str, Any]:
-    places = ("domain_api_key_env", "domain_api_key_file")
+    places = [f"domain_api_key_{place}" for place in PLACES]
+    others = combinations([f"webhook_api_key_{place}" for place in PLACES], 2)
     return {
         "type": "object",
         "additionalProperties": False,
         "required": ["domain_uuid"],
         "oneOf": [{"required": [place]} for place in places],
-        "not": {"required": ["webhook_api_key_env", "webhook_api_key_file"]},
+        "not": {"anyOf": [{"required": list(pair)} for pair in others]},
         "properties": {
             **{row.name: _plain(row) for row in PLAIN_OPTIONS},
             **{
                 f"{row.name}_{place}": {
-                    "description": f"The {noun} that holds {row.help}{more}.",
+                    "description": about.format(row.help),
                     "$ref": f"#/$defs/{noun}",
                 }
                 for row in KEY_OPTIONS
-                for place, noun, more in (
-                    ("env", "variable", ""),
-                    ("file", "file", "; a relative path starts at the manifest's folder"),
-                )
+                for place, (noun, about) in KEY_PLACES.items()
             },
         },
     }

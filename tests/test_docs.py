@@ -23,7 +23,7 @@ def test_a_named_file_exists(page: str, name: str) -> None:
     assert any((ROOT / start / name).exists() for start in ("", "src/opbx_cli")), page
 
 
-@pytest.mark.parametrize("page", [*PAGES, "README.md", "SECURITY.md"])
+@pytest.mark.parametrize("page", [*PAGES, "README.md", "SECURITY.md", "docs/keys.md"])
 def test_a_link_to_a_file_leads_somewhere(page: str) -> None:
     links = re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text(encoding="utf-8"))
     for link in links:

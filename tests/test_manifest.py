@@ -25,6 +25,9 @@ GOOD = {
     "a plain file": f'domain_uuid = "{UUID}"\ndomain_api_key_file = "key of acme"',
     "upper case": f'domain_uuid = "{UUID.upper()}"\ndomain_api_key_env = "k"',
     "a webhook key": BASE + 'webhook_api_key_file = "/run/secrets/webhook"',
+    "a command": f'domain_uuid = "{UUID}"\ndomain_api_key_command = ["op", "read", "op://a b/c"]',
+    "a command for each": f'domain_uuid = "{UUID}"\ndomain_api_key_command = ["a"]\n'
+    'webhook_api_key_command = ["a", "--webhook"]',
     "all": BASE
     + 'webhook_api_key_env = "WEBHOOK"\nwebhook_base_url = "https://pbx.example.com/a/"\n'
     + 'no_answer_timeout = 5\nrecording_format = "wav"\n'
@@ -38,6 +41,17 @@ BAD = {
     "no key": f'domain_uuid = "{UUID}"',
     "two places": BASE + 'domain_api_key_file = "key.txt"',
     "two webhook places": BASE + 'webhook_api_key_env = "A"\nwebhook_api_key_file = "b"',
+    "a place and a command": BASE + 'domain_api_key_command = ["a"]',
+    "a webhook place and a command": BASE
+    + 'webhook_api_key_file = "b"\nwebhook_api_key_command = ["a"]',
+    "a command line": f'domain_uuid = "{UUID}"\ndomain_api_key_command = "pass show key"',
+    "a command without words": f'domain_uuid = "{UUID}"\ndomain_api_key_command = []',
+    "a command of numbers": f'domain_uuid = "{UUID}"\ndomain_api_key_command = ["a", 7]',
+    "an empty word": f'domain_uuid = "{UUID}"\ndomain_api_key_command = ["", "a"]',
+    "a null byte in a word": f'domain_uuid = "{UUID}"\ndomain_api_key_command = ["a\\u0000"]',
+    "a long command": f'domain_uuid = "{UUID}"\ndomain_api_key_command = {["a"] * 101}',
+    "a long word": f'domain_uuid = "{UUID}"\ndomain_api_key_command = ["{"a" * 4097}"]',
+    "a key in a command": BASE + f'webhook_api_key_command = ["echo", "{API_KEY}"]',
     "no UUID": 'domain_uuid = "acme"\ndomain_api_key_env = "KEY"',
     "a UUID with a space": f'domain_uuid = "{UUID} "\ndomain_api_key_env = "KEY"',
     "a number for a UUID": 'domain_uuid = 7\ndomain_api_key_env = "KEY"',
@@ -101,7 +115,14 @@ def _holds(value: Any, word: str, meant: Any, schema: dict[str, Any]) -> bool:  
             return fits(value, SCHEMA["$defs"][meant.removeprefix("#/$defs/")])
         case "type":
             is_whole = is_number and (isinstance(value, int) or value.is_integer())
-            return {"object": is_object, "string": is_text, "integer": is_whole}[meant]
+            kinds = {"object": is_object, "string": is_text, "integer": is_whole}
+            return {**kinds, "array": isinstance(value, list)}[meant]
+        case "items":
+            return not isinstance(value, list) or all(fits(entry, meant) for entry in value)
+        case "minItems":
+            return not isinstance(value, list) or len(value) >= meant
+        case "maxItems":
+            return not isinstance(value, list) or len(value) <= meant
         case "enum":
             return value in meant
         case "pattern":
@@ -124,6 +145,8 @@ def _holds(value: Any, word: str, meant: Any, schema: dict[str, Any]) -> bool:  
         case "additionalProperties":
             others = set(value) - set(schema.get("properties", ())) if is_object else set()
             return all(meant is not False and fits(value[name], meant) for name in others)
+        case "anyOf":
+            return any(fits(value, entry) for entry in meant)
         case "oneOf":
             return sum(fits(value, entry) for entry in meant) == 1
         case "not":
@@ -175,7 +198,7 @@ def test_a_refusal_names_the_place() -> None:
     assert refusal(start + "colour = 1").startswith(f"{where}: a name that is not known; ")
     assert refusal(start + 'domain_api_key = "x"') == (
         f"{where}.domain_api_key: keys are never written here: "
-        "give domain_api_key_env or domain_api_key_file"
+        "give domain_api_key_env, domain_api_key_file or domain_api_key_command"
     )
     assert refusal(start + "x = = 1").startswith("m.toml: line 4, column 5: this is not TOML")
     assert refusal(start + "x = 1\nx = 1").startswith("m.toml: ")

@@ -496,6 +496,12 @@ class ErrorCode(StrEnum):
         "the store's file is cut off",
         "`opbx profiles restore` brings back the previous save",
     )
+    STORE_KEY_COMMAND = (
+        "store.key_command",
+        10,
+        "the command that prints the store's key failed",
+        "run it by itself: it has to print the key, alone on one line",
+    )
     STORE_KEY_NOT_AT_HAND = (
         "store.key_not_at_hand",
         10,

@@ -314,7 +314,8 @@ class App:
         self.ui.notice(f"A new store was made: {self.paths.store}")
         if report.key_file is None:
             self.ui.notice(
-                "It opens with the key that OPBX_STORE_KEY or OPBX_STORE_KEY_FILE holds."
+                "It opens with the key that OPBX_STORE_KEY, OPBX_STORE_KEY_FILE or "
+                "OPBX_STORE_KEY_COMMAND gives."
             )
             return
         self.ui.notice(f"Its key: {report.key_file}")

@@ -12,15 +12,10 @@ from opbx_cli.cli.inherited_signals import InheritedSignals
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import OpbxError
 from opbx_cli.models import Secret
-from opbx_cli.settings import STORE_KEY
+from opbx_cli.settings import OPENS_THE_STORE
 
 # What opens the store, and what would make an opbx in there ask for a stored profile.
-KEPT_BACK = (
-    STORE_KEY,
-    "OPBX_STORE_KEY_FILE",
-    "OPBX_ALLOW_SHARED_KEY_FILE",
-    "OPBX_PROFILE",
-)
+KEPT_BACK = (*OPENS_THE_STORE, "OPBX_PROFILE")
 
 
 class NotFoundCommandError(OpbxError):

@@ -23,6 +23,7 @@ ENVIRONMENT = {
     "OPBX_HOME": "one folder for everything that is kept",
     "OPBX_ENV_FILE": "OPBX's .env, to read the webhook base URL from",
     "OPBX_STORE_KEY": "the key of the store; OPBX_STORE_KEY_FILE names a file with it",
+    "OPBX_STORE_KEY_COMMAND": "a command that prints that key: `pass show opbx`, say; no shell",
     "OPBX_DOMAIN_UUID": "with OPBX_DOMAIN_API_KEY: work without a store",
     "OPBX_DOMAIN_API_KEY": "the key of that domain",
     "OPBX_WEBHOOK_API_KEY": "without a store: the key that OPBX checks callbacks with",

@@ -29,6 +29,8 @@ class GroupSave:
 
     def __init__(self, store: Store, *, create: bool = False) -> None:
         """`create`: make the store where there is none; `created` then tells of it."""
+        if create:
+            store.fetch_key()  # here, as a thread that saves hears no signal
         self.created: SaveReport | None = None
         self._store = store
         self._create = create

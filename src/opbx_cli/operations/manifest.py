@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -28,10 +28,12 @@ Value = TypeVar("Value")
 SIZE_MAX = 1024 * 1024  # bytes; some 5,000 profiles
 LINE_MAX = 16 * 1024  # bytes; Python's TOML parser takes time that grows with its square
 NUMBER_MAX = 999_999_999  # above any setting's; Python does not write out very long numbers
-PATH_MAX = 4096  # characters of a key file's path
+PATH_MAX = 4096  # characters of a key file's path, and of a command's word
+WORDS_MAX = 100  # of a command
+PLACES = ("env", "file", "command")
 KEYS = tuple(row.name for row in KEY_OPTIONS)
 PLAIN = tuple(row.name for row in PLAIN_OPTIONS)
-KNOWN = (*PLAIN, *(f"{key}_{place}" for key in KEYS for place in ("env", "file")))
+KNOWN = (*PLAIN, *(f"{key}_{place}" for key in KEYS for place in PLACES))
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _PLACE = re.compile(r"\(at line (\d+), column (\d+)\)")
@@ -44,6 +46,7 @@ class KeyPlace:
     name: str
     variable: str | None = None
     file: str | None = None
+    command: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,16 @@ def refused(file: str, where: str, why: str) -> ConfigurationError:
     )
 
 
+def refuse_commands(entries: Iterable[Entry], file: str) -> None:
+    """Refuse a manifest that would have programs run: whoever wrote it chose them."""
+    keys = (key for entry in entries for key in (entry.api_key, entry.webhook_key))
+    for key in keys:
+        if key is not None and key.command is not None:
+            error = refused(file, key.name, "a command is not run without --allow-commands")
+            error.hint = "look at the manifest's commands, then `opbx apply FILE --allow-commands`"
+            raise error
+
+
 class _Table:
     """One profile's table, taken apart."""
 
@@ -105,18 +118,18 @@ class _Table:
         given = GivenSettings().plus(**{row.name: self._plain(row) for row in PLAIN_OPTIONS})
         api_key = self._key("domain_api_key")
         if api_key is None:
-            why = "domain_api_key_env or domain_api_key_file is missing"
+            why = "domain_api_key_env, domain_api_key_file or domain_api_key_command is missing"
             raise refused(self._file, self._path, why)
         webhook_key = self._key("webhook_api_key")
-        variables = [key.variable for key in (api_key, webhook_key) if key and key.variable]
-        if len(set(variables)) < len(variables):
-            raise refused(self._file, self._path, "two keys need two variables")
+        for noun in ("variable", "command"):
+            if webhook_key and getattr(webhook_key, noun) == getattr(api_key, noun) is not None:
+                raise refused(self._file, self._path, f"two keys need two {noun}s")
         return Entry(self._profile, given, api_key, webhook_key)
 
     def _refuse_unknown(self) -> None:
         for key in KEYS:
             if key in self._table:
-                why = f"keys are never written here: give {key}_env or {key}_file"
+                why = f"keys are never written here: give {key}_env, {key}_file or {key}_command"
                 raise refused(self._file, f"{self._path}.{key}", why)
         if set(self._table) - set(KNOWN):
             why = f"a name that is not known; known are {', '.join(KNOWN)}"
@@ -151,12 +164,24 @@ class _Table:
     def _key(self, key: str) -> KeyPlace | None:
         variable = self._value(f"{key}_env", _variable)
         file = self._value(f"{key}_file", _file)
-        if variable is not None and file is not None:
-            raise refused(self._file, self._path, f"{key}_env and {key}_file: give one")
-        if variable is None and file is None:
+        command = self._command(f"{key}_command")
+        given = [f"{key}_{place}" for place in PLACES if f"{key}_{place}" in self._table]
+        if len(given) > 1:
+            raise refused(self._file, self._path, f"{' and '.join(given)}: give one")
+        return KeyPlace(f"{self._path}.{given[0]}", variable, file, command) if given else None
+
+    def _command(self, name: str) -> tuple[str, ...] | None:
+        words, where = self._table.get(name), f"{self._path}.{name}"
+        if words is None:
             return None
-        place = "env" if file is None else "file"
-        return KeyPlace(f"{self._path}.{key}_{place}", variable, file)
+        if not isinstance(words, list) or not 0 < len(words) <= WORDS_MAX:
+            raise refused(self._file, where, f"expected a list of 1 to {WORDS_MAX} words")
+        for word in words:
+            if not isinstance(word, str) or not word or len(word) > PATH_MAX or "\0" in word:
+                raise refused(self._file, where, "expected a list of words, each of them a text")
+            if has_key_shape(word):
+                raise refused(self._file, where, "a word of it is a key, or begins with one")
+        return tuple(words)
 
 
 def _toml(content: bytes, file: str) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Where raw keys come from: a variable, a file that a variable names, or our own key files.
+"""Where raw keys come from: a variable, a file or command that one names, or our own key files.
 
 A source that was named is the only one asked: empty, malformed or wrong is an error,
 never a reason to try the next one.
@@ -6,21 +6,26 @@ never a reason to try the next one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping
+import shlex
+import threading
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from opbx_cli import file_permissions, private_files
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError, StoreError, UsageError
+from opbx_cli.key_command import KeyCommandFailed, key_from_command
 from opbx_cli.key_shapes import path_may_be_key
 from opbx_cli.models import Secret
-from opbx_cli.settings import STORE_KEY
+from opbx_cli.settings import STORE_KEY, STORE_KEY_COMMAND, STORE_KEY_FILE
 from opbx_cli.store import crypto
 from opbx_cli.values import InvalidValue, parse_switch
 
 KEY_VARIABLE = STORE_KEY
-KEY_FILE_VARIABLE = "OPBX_STORE_KEY_FILE"
+KEY_FILE_VARIABLE = STORE_KEY_FILE
+KEY_COMMAND_VARIABLE = STORE_KEY_COMMAND
 ALLOW_SHARED_VARIABLE = "OPBX_ALLOW_SHARED_KEY_FILE"
 
 _KEY_FILE_SIZE_MAX = 4096  # bytes; a key has 55 characters
@@ -28,30 +33,34 @@ _KEY_FILE_SIZE_MAX = 4096  # bytes; a key has 55 characters
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class KeySource:
-    """An explicit store key: the key itself, or the file that holds it."""
+    """An explicit store key: the key itself, the file that holds it, or what prints it."""
 
     secret: Secret | None = None
     path: Path | None = None
     allow_shared: bool = False
     typed_path: str = ""  # as the variable has it: a bare word may be a key
+    command: Callable[[], bytes] | None = None  # runs once: what it found, or raised, is kept
 
     @classmethod
     def from_environment(cls, environ: MutableMapping[str, str]) -> KeySource | None:
         """Return the key that the environment names; the key itself is removed from there.
 
-        UsageError if both variables are set, StoreError if one is empty or malformed.
+        UsageError if two variables are set, StoreError if one is empty or malformed.
         """
+        variables = (KEY_VARIABLE, KEY_FILE_VARIABLE, KEY_COMMAND_VARIABLE)
+        given = [name for name in variables if name in environ]
         key = environ.pop(KEY_VARIABLE, None)
-        path = environ.get(KEY_FILE_VARIABLE)
-        if key is not None and path is not None:
+        if len(given) > 1:
             raise UsageError(
-                f"{KEY_VARIABLE} and {KEY_FILE_VARIABLE} are both set",
-                hint=f"keep one of them: `unset {KEY_FILE_VARIABLE}`",
+                f"{' and '.join(given)} are {'both' if len(given) == 2 else 'all'} set",
+                hint=f"keep one of them: `unset {' '.join(given[1:])}`",
             )
         if key is not None:
             return cls._from_key(key)
-        if path is not None:
-            return cls._from_path(path, allow_shared=_allows_shared(environ))
+        if KEY_FILE_VARIABLE in given:
+            return cls._from_path(environ[KEY_FILE_VARIABLE], allow_shared=_allows_shared(environ))
+        if KEY_COMMAND_VARIABLE in given:
+            return cls._from_command(environ[KEY_COMMAND_VARIABLE], environ)
         return None
 
     @classmethod
@@ -67,12 +76,30 @@ class KeySource:
             raise _empty(KEY_FILE_VARIABLE)
         return cls(path=Path(text).absolute(), allow_shared=allow_shared, typed_path=text)
 
+    @classmethod
+    def _from_command(cls, text: str, environ: Mapping[str, str]) -> KeySource:
+        if not text.strip():
+            raise _empty(KEY_COMMAND_VARIABLE)
+        try:
+            words = shlex.split(text)
+        except ValueError:
+            raise StoreError(
+                f"{KEY_COMMAND_VARIABLE} is no command line: a quote in it has no end",
+                hint=_unset_hint(KEY_COMMAND_VARIABLE),
+                code=ErrorCode.STORE_KEY_COMMAND,
+            ) from None
+        return cls(command=_once(partial(_key_of_command, words, environ)))
+
     @property
     def variable(self) -> str:
+        if self.command is not None:
+            return KEY_COMMAND_VARIABLE
         return KEY_VARIABLE if self.path is None else KEY_FILE_VARIABLE
 
     def read(self, *, warn: Callable[[str], None]) -> bytes:
         """Return the raw key, or raise StoreError; `warn` hears of a file that is shared."""
+        if self.command is not None:
+            return self.command()
         hint = _unset_hint(self.variable)
         if self.path is None:
             text = self.secret.reveal() if self.secret is not None else ""
@@ -126,6 +153,39 @@ def remove_key_file(path: Path) -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def _key_of_command(words: Sequence[str], environ: Mapping[str, str]) -> bytes:
+    """Return the raw key that a command prints, or raise StoreError; its words are not repeated."""
+    hint = f'run it by itself: `sh -c "${KEY_COMMAND_VARIABLE}"` has to print the key, alone'
+    try:
+        text = key_from_command(words, environ).reveal()
+    except KeyCommandFailed as problem:
+        raise StoreError(
+            f"the command in {KEY_COMMAND_VARIABLE} {problem}",
+            hint=hint,
+            code=ErrorCode.STORE_KEY_COMMAND,
+        ) from None
+    return raw_key(text, origin=f"what the command in {KEY_COMMAND_VARIABLE} printed", hint=hint)
+
+
+def _once(find: Callable[[], bytes]) -> Callable[[], bytes]:
+    """Keep the first answer, and the first refusal: a prompt is not shown twice."""
+    found: list[bytes | StoreError] = []
+    lock = threading.Lock()
+
+    def answer() -> bytes:
+        with lock:
+            if not found:
+                try:
+                    found.append(find())
+                except StoreError as error:
+                    found.append(error)
+        if isinstance(found[0], StoreError):
+            raise found[0]
+        return found[0]
+
+    return answer
 
 
 def raw_key(text: str, *, origin: str, hint: str) -> bytes:

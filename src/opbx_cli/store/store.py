@@ -61,6 +61,10 @@ class Store:
         """What the user should hear about how the store was opened."""
         return tuple(self._warnings)
 
+    def fetch_key(self) -> None:
+        """Run the command that prints the key, if one was named, where signals are heard."""
+        self._available_keys.fetch()
+
     def exists(self) -> bool:
         """Whether there is a file to read; a link or an unreadable folder is StoreError."""
         private_files.refuse_link(self._paths.store)

@@ -303,6 +303,7 @@ class Transactions:
 
     def _ask_ahead(self) -> None:
         """Open the store before the lock is taken: nobody shall wait for somebody who types."""
+        self.available_keys.fetch()
         if self.available_keys.may_ask:
             with suppress(StoreError):
                 data = self.files.store()

@@ -74,6 +74,11 @@ class AvailableKeys:
         """Whether opening a store may mean to wait for somebody who types."""
         return self._ask is not None and self.named is None and not self.has_passphrase
 
+    def fetch(self) -> None:
+        """Run the command that prints the key, if one was named: it may ask somebody."""
+        if self.named is not None and self.named.command is not None:
+            self.named.read(warn=self._warn)
+
     def find(self, content: Document) -> Match:
         """Return the first slot that opens, or raise StoreError that says what was tried."""
         if self.named is not None:

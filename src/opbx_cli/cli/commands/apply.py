@@ -23,10 +23,19 @@ from opbx_cli.cli.input.interview import key_from_file
 from opbx_cli.cli.input.options import REPORTS, EnvFilePath
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError
+from opbx_cli.key_command import KeyCommandFailed, key_from_command
 from opbx_cli.models import Secret
 from opbx_cli.operations.configure import GivenSettings, merge
 from opbx_cli.operations.group_save import GroupSave
-from opbx_cli.operations.manifest import PLAIN, SIZE_MAX, Entry, KeyPlace, parse, refused
+from opbx_cli.operations.manifest import (
+    PLAIN,
+    SIZE_MAX,
+    Entry,
+    KeyPlace,
+    parse,
+    refuse_commands,
+    refused,
+)
 from opbx_cli.operations.profiles import refuse_key
 from opbx_cli.operations.provision import KEY_TO_BE_MADE, Provision
 from opbx_cli.operations.validate.desired import Choices
@@ -47,6 +56,7 @@ A profile is saved once Cloudonix has accepted its key; until then it keeps what
 The manifest has a table [profile."NAME"] for each, with settings as configure takes them:
 {", ".join(PLAIN)}. Keys are named, not written: domain_api_key_env or domain_api_key_file,
 and the same for webhook_api_key. A relative path starts at the manifest's folder.
+With --allow-commands also domain_api_key_command, a list of words: a program that prints the key.
 """
 
 
@@ -60,6 +70,10 @@ def apply(
     keep_webhook_key: KeepWebhookKey = False,
     replace_webhook_key: ReplaceWebhookKey = False,
     yes: Yes = False,
+    allow_commands: Annotated[
+        bool,
+        typer.Option("--allow-commands", help="Run the commands that it names to print keys."),
+    ] = False,
     env_file: EnvFilePath = None,
 ) -> int:
     """Save and validate all profiles of a manifest."""
@@ -72,6 +86,8 @@ def apply(
     app.refuse_profile("the manifest names the profiles")
     app.use_env_file(env_file)
     entries = parse(_content(file), file)
+    if not allow_commands:
+        refuse_commands(entries, file)
     # The store comes first: memory is protected before the first key is read into it.
     saving = GroupSave(app.store, create=True)
     given = _given(app, entries, file)
@@ -101,10 +117,12 @@ def _content(file: str) -> bytes:
 
 def _given(app: App, entries: tuple[Entry, ...], file: str) -> dict[str, GivenSettings]:
     """Read the keys, when all else is known to be right."""
-    taken: dict[str, Secret] = {}
+    taken: dict[str | tuple[str, ...], Secret] = {}
+    named = (key.variable for entry in entries for key in (entry.api_key, entry.webhook_key) if key)
+    others = frozenset(filter(None, named))  # which hold keys: no command gets them
 
     def key(place: KeyPlace | None) -> Secret | None:
-        return None if place is None else _key(app, place, file, taken)
+        return None if place is None else _key(app, place, file, taken, others)
 
     return {
         entry.profile: entry.given.plus(
@@ -114,11 +132,21 @@ def _given(app: App, entries: tuple[Entry, ...], file: str) -> dict[str, GivenSe
     }
 
 
-def _key(app: App, place: KeyPlace, file: str, taken: dict[str, Secret]) -> Secret:
+def _key(
+    app: App,
+    place: KeyPlace,
+    file: str,
+    taken: dict[str | tuple[str, ...], Secret],
+    others: frozenset[str],
+) -> Secret:
     """Read one key; a variable leaves the environment, and may serve several profiles."""
     name = f"{file}: {place.name}"
     if place.file is not None:
         return key_from_file(Path(file).parent / place.file, name, warn=app.ui.warn)
+    if place.command is not None:
+        if place.command not in taken:
+            taken[place.command] = _printed_key(app, place.command, others, name)
+        return taken[place.command]
     assert place.variable is not None
     if place.variable not in taken:
         text = app.environ.pop(place.variable, None)
@@ -126,6 +154,19 @@ def _key(app: App, place: KeyPlace, file: str, taken: dict[str, Secret]) -> Secr
             raise refused(file, place.name, "no such variable is set")
         taken[place.variable] = settings.checked(parse_key, text, name, ConfigurationError)
     return taken[place.variable]
+
+
+def _printed_key(app: App, words: tuple[str, ...], others: frozenset[str], name: str) -> Secret:
+    """Run a command of the manifest, from the current folder; one may serve several profiles."""
+    try:
+        key = key_from_command(words, app.environ, without=others)
+    except KeyCommandFailed as problem:
+        raise ConfigurationError(
+            f"{name}: the command {problem}",
+            hint="nothing was changed; run it by itself: it has to print the key, alone",
+            code=ErrorCode.CONFIGURATION_MANIFEST,
+        ) from None
+    return settings.checked(parse_key, key.reveal(), name, ConfigurationError)
 
 
 def _tasks(
