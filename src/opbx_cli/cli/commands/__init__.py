@@ -118,6 +118,14 @@ COMMANDS = {
                 "profiles:restore_profiles",
                 examples=("opbx profiles restore",),
             ),
+            "export": Entry(
+                "Print a manifest of the profiles, without their keys.",
+                "profiles:export_profiles",
+                examples=(
+                    "opbx profiles export",
+                    "opbx profiles export --profile acme --to-file acme.toml",
+                ),
+            ),
             "history": Entry(
                 "Show what was changed on this computer, and when.",
                 "profiles:show_history",

@@ -72,7 +72,9 @@ def apply(
     yes: Yes = False,
     allow_commands: Annotated[
         bool,
-        typer.Option("--allow-commands", help="Run the commands that it names to print keys."),
+        typer.Option(
+            "--allow-commands", help="Run the commands that the manifest names to print keys."
+        ),
     ] = False,
     env_file: EnvFilePath = None,
 ) -> int:

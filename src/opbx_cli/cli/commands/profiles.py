@@ -1,6 +1,7 @@
 """`opbx profiles`: what is stored, and its names."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,8 +9,10 @@ import typer
 from opbx_cli import settings, values
 from opbx_cli.cli.app import App
 from opbx_cli.cli.command import command
+from opbx_cli.cli.output.delivery import ToFile
 from opbx_cli.operations import profiles
 from opbx_cli.operations.history import Deed, HistoryList
+from opbx_cli.operations.manifest_export import export
 from opbx_cli.operations.profiles import (
     ProfileChange,
     ProfileDetail,
@@ -21,6 +24,8 @@ from opbx_cli.operations.profiles import (
 
 if TYPE_CHECKING:  # only a type: it would load the store, which the storeless mode does without
     from opbx_cli.store import StoreContents
+
+NAMES_SHOWN = 6
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The profile.")]
 
@@ -147,6 +152,36 @@ def restore_profiles(
     after = listed(app.store.restore().contents)
     app.record(Deed("profiles restore", others=lines))
     app.ui.show(ProfileChange("The previous save is back.", after))
+
+
+@command()
+def export_profiles(
+    app: App,
+    *,
+    to_file: Annotated[
+        str | None,
+        typer.Option("--to-file", metavar="PATH", help="Write it to a new file."),
+    ] = None,
+) -> None:
+    """Print a manifest of the profiles, without their keys.
+
+    opbx apply takes it. In place of each key a variable is named, which has to hold it then. With
+    --profile it has that one alone. The default profile comes first, and is the default one
+    again where the manifest makes a store.
+    """
+    file = None if to_file is None else ToFile(app.ui, to_file)
+    contents = app.store.read()
+    app.warn_of_store()
+    name = app.profile_name
+    chosen = contents.profiles if name is None else dict([contents.find(name)])
+    result = export(chosen, first=contents.default_profile)
+    if file is not None:
+        file.write(result.manifest)
+        result = replace(result, file=str(file.path))
+    app.ui.show(result)
+    names = ", ".join(one.name for one in result.variables[:NAMES_SHOWN])
+    more = len(result.variables) - NAMES_SHOWN
+    app.ui.notice(f"Variables for the keys: {names}{f' and {more} more' if more > 0 else ''}.")
 
 
 @command()

@@ -25,6 +25,7 @@ VIEWS = {
     "ListeningAddress": "callbacks.address_view",
     "ProfileChange": "profiles.change_view",
     "ProfileDetail": "profiles.detail_view",
+    "ProfileExport": "profiles.export_view",
     "ProfileList": "profiles.list_view",
     "Received": "callbacks.received_view",
     "Report": "validate.report_view",

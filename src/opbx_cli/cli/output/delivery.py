@@ -56,13 +56,17 @@ class ToFile:
         self._state = state
 
     def hand_out(self, key: Secret) -> None:
+        """Write the key to the file, as `write` does."""
+        self.write(f"{key.reveal()}\n")
+
+    def write(self, text: str) -> None:
         """Write the file, down to the disk.
 
         Raises `UsageError` where it is there already, `OpbxError` where it cannot be written;
         then no file is left.
         """
         try:
-            private_files.write_new_synced(self.path, f"{key.reveal()}\n".encode())
+            private_files.write_new_synced(self.path, text.encode())
         except FileExistsError as error:
             raise UsageError(
                 _with_state(

@@ -8,6 +8,7 @@ from opbx_cli.cli.output.parts import Column, Fields, Json, Row, Sentences, Tabl
 from opbx_cli.cli.output.text import plain, shown
 from opbx_cli.operations.configure import Saved
 from opbx_cli.operations.history import HistoryList
+from opbx_cli.operations.manifest_export import ProfileExport
 from opbx_cli.operations.profiles import ProfileChange, ProfileDetail, ProfileList
 from opbx_cli.settings.table import SETTING_NAMES
 
@@ -44,6 +45,21 @@ def list_view(result: ProfileList) -> View:
 
 def change_view(result: ProfileChange) -> View:
     return View(_list_document(result.after), (Sentences((result.sentence,)),))
+
+
+def export_view(result: ProfileExport) -> View:
+    texts = result.manifest.splitlines() if result.file is None else [result.file]
+    variables = [
+        {"name": one.name, "profile": one.profile, "setting": one.setting}
+        for one in result.variables
+    ]
+    document: Json = {
+        "schema": "opbx.manifest/1",
+        "manifest": result.manifest,
+        "variables": variables,
+        "file": result.file,
+    }
+    return View(document, (Sentences(tuple(texts)),))
 
 
 def history_view(result: HistoryList) -> View:
