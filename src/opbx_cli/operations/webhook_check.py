@@ -8,14 +8,10 @@ asked for, and only to a server that has refused a wrong one.
 from __future__ import annotations
 
 import secrets
-import threading
-import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -25,6 +21,7 @@ from opbx_cli.http.connections import proxy_for, tls_context
 from opbx_cli.models import Secret
 from opbx_cli.operations import verdicts
 from opbx_cli.operations.configure import new_webhook_key
+from opbx_cli.operations.race import Race
 from opbx_cli.operations.verdicts import Check, Result, Seen, WebhookCheck
 from opbx_cli.operations.webhook import WebhookUrl
 from opbx_cli.remote import Domain
@@ -40,8 +37,6 @@ CALLER_NOBODY_HAS = "+99900000001"
 ADDRESSES_TRIED = 8  # of those a name has; all of them have to be public
 HOST_CHECKS = ("dns", "tcp", "tls")
 CLOUDONIX = "cloudonix-key"
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +77,7 @@ def check_webhook(
     """
     asker = Asker(url.base_url, timeout=timeout - LEFT_TO_SAY_WHY, observe=observe)
     try:
-        race = _Race(timeout)
+        race = Race(timeout)
         questions = _questions(url.base_url, domain)
         for check_id, question in questions.items():
             race.start(check_id, partial(asker.ask, question))
@@ -114,38 +109,6 @@ def _domain_or_error(look: Callable[[], Domain]) -> Seen:
         return Seen(error=error)
 
 
-class _Race:
-    """Observations that all begin at once and share one deadline.
-
-    Each has a daemon thread: a DNS that does not answer cannot be interrupted, only left behind.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self.deadline = time.monotonic() + seconds
-        self._runners: dict[str, Future[object]] = {}
-
-    def start(self, name: str, observe: Callable[[], object]) -> None:
-        future: Future[object] = Future()
-
-        def run() -> None:
-            try:
-                future.set_result(observe())
-            except BaseException as error:  # noqa: BLE001  # `result` raises it again
-                future.set_exception(error)
-
-        self._runners[name] = future
-        threading.Thread(target=run, name=f"check {name}", daemon=True).start()
-
-    def result(self, name: str, kind: type[T]) -> T | None:
-        """Return an observation, or None where it did not end in time."""
-        try:
-            found = self._runners[name].result(max(0.0, self.deadline - time.monotonic()))
-        except TimeoutError:
-            return None
-        assert isinstance(found, kind)
-        return found
-
-
 def _questions(base_url: str, domain: CheckedDomain | None) -> Mapping[str, Question]:
     """Return what is asked, by the id of the check."""
     questions = {"health": Question("GET", base_url + HEALTH_PATH)}
@@ -174,7 +137,7 @@ def _bodies(domain: CheckedDomain | None) -> Mapping[str, Mapping[str, object]]:
     return {VOICE: number, SESSION_UPDATE: {"domain": domain.called}, CDR: record}
 
 
-def _host_checks(base_url: str, race: _Race) -> list[Check]:
+def _host_checks(base_url: str, race: Race) -> list[Check]:
     if proxy_for(httpx.URL(base_url)) is not None:
         why = "this computer reaches the internet through a proxy"
         return [verdicts.skipped(check_id, why) for check_id in HOST_CHECKS]
@@ -203,7 +166,7 @@ def _host_checks(base_url: str, race: _Race) -> list[Check]:
     return [dns, verdicts.connections_verdict(reached, port), tls]
 
 
-def _verdict(check_id: str, race: _Race, hosts: list[Check], *, names_domain: bool) -> Check:
+def _verdict(check_id: str, race: Race, hosts: list[Check], *, names_domain: bool) -> Check:
     # Without an address there was nobody to ask, however long that took.
     nameless = any(check.id == "tcp" and check.result is Result.SKIPPED for check in hosts)
     late = Answer(problem="no answer in time", is_unconnected=nameless)
@@ -255,7 +218,7 @@ class _KeyProof:
         return verdicts.key_of_session_update_verdict(answer)
 
     def _ask(self, endpoint: str, body: Mapping[str, object], key: Secret) -> Answer:
-        race = _Race(self.timeout)
+        race = Race(self.timeout)
         question = Question("POST", self.base_url + PATHS[endpoint], body, key)
         race.start("key", partial(self.asker.ask, question))
         return race.result("key", Answer) or Answer(problem="no answer in time")

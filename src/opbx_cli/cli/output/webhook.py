@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-from opbx_cli.cli.output.parts import (
-    DONE,
-    FAILED,
-    LEFT_OUT,
-    WARNING,
-    Audience,
-    Fields,
-    Item,
-    Items,
-    Part,
-    Sentences,
-    Tone,
-    View,
-)
+from opbx_cli.cli.output.checks import items_of, objects_of
+from opbx_cli.cli.output.parts import Audience, Fields, Part, Sentences, Tone, View
 from opbx_cli.cli.output.results import KeyFile
 from opbx_cli.cli.output.text import plain
-from opbx_cli.operations.verdicts import Result, WebhookCheck
+from opbx_cli.operations.verdicts import WebhookCheck
 from opbx_cli.operations.webhook import WebhookUrl
 from opbx_cli.operations.webhook_key import RotatedKey
-
-MARKS = {
-    Result.OK: DONE,
-    Result.WARNING: WARNING,
-    Result.FAILED: FAILED,
-    Result.SKIPPED: LEFT_OUT,
-}
 
 
 def url_view(result: WebhookUrl) -> View:
@@ -58,16 +39,7 @@ def url_view(result: WebhookUrl) -> View:
 
 
 def check_view(result: WebhookCheck) -> View:
-    items = tuple(
-        Item(
-            MARKS[check.result],
-            (check.id, check.seen),
-            (check.id, check.result.value, check.seen, check.advice or ""),
-            note=check.advice,
-        )
-        for check in result.checks
-    )
-    parts: list[Part] = [Items(items, widths=(len("session-update-wrong-token"),))]
+    parts: list[Part] = [items_of(result.checks, width=len("session-update-wrong-token"))]
     if not result.failed:  # what is not well is for the error behind the checks
         well = f"OPBX answers at {result.base_url} and refuses callbacks that are not Cloudonix's."
         parts.append(Sentences(("", well), Tone.GOOD, Audience.PEOPLE))
@@ -77,15 +49,7 @@ def check_view(result: WebhookCheck) -> View:
             "base_url": result.base_url,
             "source": result.source,
             "result": "failed" if result.failed else "ok",
-            "checks": [
-                {
-                    "id": check.id,
-                    "result": check.result.value,
-                    "seen": check.seen,
-                    "advice": check.advice,
-                }
-                for check in result.checks
-            ],
+            "checks": objects_of(result.checks),
         },
         tuple(parts),
         title=result.base_url,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import email.utils
 import json
 import ssl
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 import httpx
 
@@ -51,6 +53,7 @@ class Answer:
     is_unconnected: bool = False
     is_of_proxy: bool = False  # the problem: of this computer's way out, not of the server
     said: str = field(default="", repr=False)
+    clock_ahead: timedelta | None = None  # of this computer's clock, by the answer's `Date`
 
 
 class Asker:
@@ -135,7 +138,17 @@ def _answer(response: httpx.Response, content: bytes, *, repeats: bool) -> Answe
         is_json=_is_json(content),
         is_cxml=b"<Response" in content,
         said=content[:SEARCHED_MAX].decode("utf-8", "replace").lower(),
+        clock_ahead=_clock_ahead(response.headers.get("date", "")),
     )
+
+
+def _clock_ahead(date: str) -> timedelta | None:
+    try:
+        sent = email.utils.parsedate_to_datetime(date)
+        # A time without a zone is no HTTP date (RFC 9110, 5.6.7).
+        return None if sent.tzinfo is None else datetime.now(UTC) - sent
+    except (ValueError, OverflowError):
+        return None
 
 
 def _is_json(content: bytes) -> bool:
