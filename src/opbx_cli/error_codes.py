@@ -64,6 +64,18 @@ class ErrorCode(StrEnum):
         "the demo's listener did not start",
         "run the demo again; another program may have the port",
     )
+    DOCTOR_CHECK_FAILED = (
+        "doctor.check_failed",
+        1,
+        "a check of this installation failed",
+        "each failed check says what to do",
+    )
+    DOCTOR_NOT_WRITTEN = (
+        "doctor.not_written",
+        1,
+        "the file of `opbx doctor --bundle FILE` could not be written",
+        "make room, or give another path",
+    )
     OUTPUT_NOT_DELIVERED = (
         "output.not_delivered",
         1,

@@ -39,6 +39,14 @@ COMMANDS = {
             "opbx status --json",
         ),
     ),
+    "doctor": Entry(
+        "Find out what is wrong with this installation.",
+        "doctor:doctor",
+        examples=(
+            "opbx doctor",
+            "opbx doctor --bundle for-support.json",
+        ),
+    ),
     "webhook-url": Entry(
         "Show where Cloudonix sends calls.",
         "webhook_url:webhook_url",

@@ -17,6 +17,7 @@ VIEWS = {
     "CallResult": "sandbox.call_view",
     "Compared": "instance.compared_view",
     "Demonstration": "sandbox.demonstration_view",
+    "Diagnosis": "doctor.diagnosis_view",
     "HistoryList": "profiles.history_view",
     "KeyFile": "webhook.key_file_view",
     "KeyOverview": "keys.overview_view",
