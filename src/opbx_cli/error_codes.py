@@ -544,6 +544,13 @@ class ErrorCode(StrEnum):
         "another opbx is at work on the store",
         "run the same command again when it has ended",
     )
+    STORE_LINE_ENDS = (
+        "store.line_ends",
+        10,
+        "git's autocrlf or an editor changed the line ends of the store's file to CRLF",
+        "run the command of the hint, and have git leave the file as it is (`-text` in "
+        ".gitattributes)",
+    )
     STORE_MISSING = (
         "store.missing",
         (3, 10),

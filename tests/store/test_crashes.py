@@ -268,17 +268,26 @@ def test_a_kill_at_any_call_leaves_the_old_store_or_the_new_one(tmp_path: Path, 
 
 
 @pytest.mark.parametrize(
-    ("error", "words"),
-    [(errno.ENOSPC, "No space left on device"), (errno.EROFS, "Read-only file system")],
+    "failure",
+    [
+        (errno.ENOSPC, "No space left on device", "look at the disk with `df -h '{}'`"),
+        (
+            errno.EROFS,
+            "Read-only file system",
+            "see with `mount` how its disk is mounted, and mount it for writing",
+        ),
+        (errno.EACCES, "Permission denied", "see whose the folder is with `ls -ld '{}'`"),
+    ],
 )
 def test_the_reason_is_told_and_what_is_intact(
     saved: Store,
     paths: StorePaths,
     refusal: Refusal,
     monkeypatch: pytest.MonkeyPatch,
-    error: int,
-    words: str,
+    failure: tuple[int, str, str],
 ) -> None:
+    error, words, hint = failure
+
     def full(*_: object) -> int:
         raise OSError(error, os.strerror(error))
 
@@ -288,7 +297,7 @@ def test_the_reason_is_told_and_what_is_intact(
     assert problem.message == (
         f"{paths.store} could not be written: {words}; the previous store is intact"
     )
-    assert problem.hint == f"look at the disk with `df -h '{paths.config}'`"
+    assert problem.hint == hint.format(paths.config)
 
 
 def test_a_save_that_the_disk_does_not_confirm_says_so_and_keeps_the_key(

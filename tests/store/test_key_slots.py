@@ -142,7 +142,7 @@ def test_sixteen_keys_are_enough(saved: Store, opened: Opened, refusal: Refusal)
         opened().keys.add(SlotKind.KEYFILE)
     error = refusal(lambda: opened().keys.add(SlotKind.KEYFILE))
     assert error.code == "store.too_many_keys"
-    assert "`opbx key remove ID`" in (error.hint or "")
+    assert "`opbx key status` lists them" in (error.hint or "")
     assert opened().read().generation == 16
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import subprocess
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -421,3 +422,17 @@ def test_damage_without_a_backup_can_be_moved_away(
     run_hint(refusal(saved.read))
     assert not saved.exists()
     assert Path(f"{paths.store}.damaged").exists()
+
+
+def test_line_ends_that_git_changed_are_named_and_mended_without_loss(
+    saved: Store, paths: StorePaths, refusal: Refusal, contents: StoreContents
+) -> None:
+    before = paths.store.read_bytes()
+    paths.store.write_bytes(before.replace(b"\n", b"\r\n"))
+    problem = refusal(saved.read)
+    assert problem.code == "store.line_ends"
+    assert "CRLF" in problem.message
+    assert problem.hint is not None
+    subprocess.run(["/bin/sh", "-c", problem.hint.split("`")[1]], check=True)
+    assert paths.store.read_bytes() == before
+    assert Store(paths).read().profiles == saved.read().profiles

@@ -36,7 +36,7 @@ class StoreContents:
         if chosen is None:
             raise ConfigurationError(
                 "no default profile",
-                hint=f"choose one with `opbx profiles use NAME` ({self._names})",
+                hint=f"choose one, as in `opbx profiles use {min(self.profiles)}` ({self._names})",
                 code=ErrorCode.PROFILE_NO_DEFAULT,
             )
         if chosen not in self.profiles:

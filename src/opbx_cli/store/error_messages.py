@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -23,6 +24,7 @@ _WORDS = {
     ErrorCode.STORE_ALTERED: "was altered or damaged",
     ErrorCode.STORE_INCOMPLETE: "is not a complete store",
     ErrorCode.STORE_NEWER: "is not for this version of opbx",
+    ErrorCode.STORE_LINE_ENDS: "has other line ends than it was saved with",
 }
 
 
@@ -53,7 +55,7 @@ def unfit(paths: StorePaths, problem: UnfitStore) -> StoreError:
     """Word why bytes on the disk are no store to work with."""
     return StoreError(
         f"{paths.store} {_WORDS[problem.code]}: {problem.reason}",
-        hint=_unfit_hint(paths, problem.code),
+        hint=_unfit_hint(paths, paths.store, problem.code),
         code=problem.code,
     )
 
@@ -74,7 +76,7 @@ def unfit_to_save(paths: StorePaths, problem: UnfitStore | ValueError, *, state:
 def not_saved(path: Path, error: OSError, *, state: str) -> StoreError:
     return StoreError(
         f"{path} could not be written: {file_permissions.reason(error)}; {state}",
-        hint=file_permissions.access_hint(path, error) or _disk_hint(path.parent),
+        hint=_write_hint(path, error),
         code=ErrorCode.STORE_NOT_SAVED,
     )
 
@@ -83,7 +85,7 @@ def not_confirmed(paths: StorePaths, error: OSError) -> StoreError:
     return StoreError(
         f"{paths.store} is saved and in place, but the system could not confirm that it is on"
         f" the disk ({file_permissions.reason(error)}): a power failure now may undo this change",
-        hint=_disk_hint(paths.config),
+        hint=_write_hint(paths.store, error),
         code=ErrorCode.STORE_NOT_SAVED,
     )
 
@@ -146,8 +148,8 @@ def no_backup(paths: StorePaths) -> ConfigurationError:
 
 def unfit_backup(paths: StorePaths, problem: UnfitStore) -> StoreError:
     hint = f"the store itself is whole; put its backup aside with `{_backup_away(paths)}`"
-    if problem.code == ErrorCode.STORE_NEWER:
-        hint = _unfit_hint(paths, problem.code)
+    if problem.code in (ErrorCode.STORE_NEWER, ErrorCode.STORE_LINE_ENDS):
+        hint = _unfit_hint(paths, paths.backup, problem.code)
     return StoreError(
         f"the backup {paths.backup} {_WORDS[problem.code]}: {problem.reason}",
         hint=hint,
@@ -196,7 +198,7 @@ def no_other_key(paths: StorePaths, others: list[str]) -> StoreError:
 def too_many_keys(paths: StorePaths, bound: str) -> StoreError:
     return StoreError(
         f"{paths.store} has {bound} already, which is as many as it may have; {UNCHANGED}",
-        hint="remove one with `opbx key remove ID`",
+        hint="`opbx key status` lists them; remove one of them",
         code=ErrorCode.STORE_TOO_MANY_KEYS,
     )
 
@@ -218,15 +220,28 @@ def _backup_away(paths: StorePaths) -> str:
     return f"mv {file_permissions.quoted(paths.backup)} {file_permissions.quoted(aside)}"
 
 
-def _disk_hint(folder: Path) -> str:
-    return f"look at the disk with `df -h {file_permissions.quoted(folder)}`"
+def _write_hint(path: Path, error: OSError) -> str:
+    """Name what shows why a file cannot be written: its mode, how it is mounted, or the disk."""
+    folder = file_permissions.quoted(path.parent)
+    if error.errno in (errno.EACCES, errno.EPERM):
+        own = file_permissions.access_hint(path, error)
+        return own or f"see whose the folder is with `ls -ld {folder}`"
+    if error.errno == errno.EROFS:
+        return "see with `mount` how its disk is mounted, and mount it for writing"
+    return f"look at the disk with `df -h {folder}`"
 
 
 def _restoring(paths: StorePaths) -> str:
     return f"cp -p {file_permissions.quoted(paths.backup)} {file_permissions.quoted(paths.store)}"
 
 
-def _unfit_hint(paths: StorePaths, code: ErrorCode) -> str:
+def _unfit_hint(paths: StorePaths, path: Path, code: ErrorCode) -> str:
+    if code == ErrorCode.STORE_LINE_ENDS:
+        file, kept = map(file_permissions.quoted, (path, path.with_name(f"{path.name}.crlf")))
+        return (
+            f"nothing is lost: `cp -p {file} {kept} && tr -d '\\r' < {kept} > {file}` brings them "
+            f"back; in a git repository, a line `{path.name} -text` in .gitattributes keeps them"
+        )
     if code == ErrorCode.STORE_NEWER:
         return "bring opbx up to date with `pip install --upgrade opbx-cli`"
     if os.path.lexists(paths.backup):

@@ -99,6 +99,10 @@ def parse(data: bytes) -> SignedDocument:
         raise UnfitStore("it is larger than the 16 MiB that a store may have")
     if max(map(len, data.split(b"\n"))) > LINE_MAX:
         raise UnfitStore("it has a line that is longer than any of a store")
+    if 0 < data.count(b"\n") == data.count(b"\r\n"):
+        raise UnfitStore(
+            "git's autocrlf or an editor made them CRLF", code=ErrorCode.STORE_LINE_ENDS
+        )
     signed, tag = _split_tag(data)
     try:
         tree: Table = tomllib.loads(data.decode())
