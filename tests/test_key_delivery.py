@@ -115,7 +115,8 @@ def test_a_new_key_that_nobody_got_leaves_no_slot(configured: Opbx, way: str) ->
     assert outcome.code == 1
     assert outcome.stderr == (
         f"error: the new key could not be written to stdout: {reason}; no slot was added\n"
-        "hint: `opbx key add --kind external --to-file PATH` writes it to a file for you alone\n"
+        "hint: `opbx key add --kind external --to-file store.key` writes it to a file for you "
+        "alone\n"
     )
     outcome = run(configured, *ADD, "--json")
     assert outcome.code == 1
@@ -133,7 +134,7 @@ def test_a_webhook_key_that_nobody_got_is_an_error(configured: Opbx, way: str) -
         outcome = run(configured, *REVEAL, "--yes", *output)
         assert outcome.code == 1
         message = f"the webhook key could not be written to stdout: {reason}"
-        hint = "`opbx webhook-key reveal --to-file PATH` writes it to a file for you alone"
+        hint = "`opbx webhook-key reveal --to-file webhook.key` writes it to a file for you alone"
         if output:
             error = json.loads(outcome.stderr)["error"]
             assert (error["message"], error["hint"]) == (message, hint)

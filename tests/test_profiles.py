@@ -189,7 +189,7 @@ def test_without_its_default_a_store_has_none(two: Opbx) -> None:
     outcome = two("profiles", "remove", "acme", "-y")
     assert outcome.code == 0
     assert outcome.stdout == "Profile 'acme' was removed; Cloudonix was not changed.\n"
-    assert "`opbx profiles use NAME`" in outcome.stderr
+    assert "as in `opbx profiles use " in outcome.stderr
     assert listing(two)["default"] is None
     for argv in (
         ("profiles", "show"),
@@ -200,7 +200,7 @@ def test_without_its_default_a_store_has_none(two: Opbx) -> None:
         assert (outcome.code, outcome.stdout) == (3, "")
         assert outcome.stderr == (
             "error: no default profile\n"
-            "hint: choose one with `opbx profiles use NAME` (stored: b.example.com)\n"
+            "hint: choose one, as in `opbx profiles use b.example.com` (stored: b.example.com)\n"
         )
     add(two, "third", 3)
     assert listing(two)["default"] is None
@@ -311,7 +311,7 @@ def test_hints_name_the_profile_that_a_command_worked_on(
     assert outcome.code == 4
     assert "`opbx configure --api-key-stdin --profile acme`" in outcome.stderr
     hint = configured("webhook-url", OPBX_PROFILE="acme").stderr
-    assert "`opbx configure --webhook-base-url https://… --profile acme`" in hint
+    assert "`opbx configure --profile acme` asks for one" in hint
     outcome = configured("trunks", "list")
     assert outcome.code == 0
 

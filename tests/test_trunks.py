@@ -337,7 +337,7 @@ def test_a_name_that_fits_several_trunks_is_a_usage_error_that_lists_them(
     assert (outcome.code, outcome.stdout) == (2, "")
     assert outcome.stderr == (
         f"error: 3 trunks fit: twin[31m ({UUID.format(1)}), twin[31m (id 2), twin[31m (no id)\n"
-        "hint: name the one by its UUID: `opbx trunks show UUID`\n"
+        f"hint: name one by its UUID or id, as in `opbx trunks show {UUID.format(1)}`\n"
     )
     error = storeless("trunks", "show", "twin\x1b[31m\n", "--json").error
     assert (error["code"], error["exit_code"]) == ("usage.ambiguous", 2)

@@ -212,7 +212,7 @@ def test_no_url_anywhere_is_a_configuration_error(opbx: Opbx) -> None:
         assert (outcome.code, outcome.stdout) == (3, "")
         assert outcome.stderr == (
             "error: no webhook base URL: Cloudonix would not know where to send calls\n"
-            "hint: `opbx configure --webhook-base-url https://…`, or set "
+            "hint: `opbx configure` asks for one, or set "
             "OPBX_APPLICATION_WEBHOOK_BASEURL or APP_URL, or name OPBX's .env with --env-file\n"
         )
     assert opbx("webhook-url", "--json").error["code"] == "configuration.webhook_url"

@@ -46,6 +46,8 @@ class OpbxError(Exception):
     ) -> None:
         super().__init__(message)
         self.message = message
+        self.request = ""  # how the message names the request of an API
+        self.reason = message  # the message without what was tried
         self.hint = hint
         self.code = code or self.default_code
         self.http_status = http_status
@@ -54,7 +56,13 @@ class OpbxError(Exception):
         """Return the same error with more said at its end, and this hint in place of its own."""
         more = copy.copy(self)
         more.message, more.hint = self.message + said, hint or self.hint
+        more.reason = self.reason + said
         return more
+
+    @property
+    def message_for_people(self) -> str:
+        """Return the message without the request of an API, which says nothing to an owner."""
+        return self.message.replace(self.request, "") if self.request else self.message
 
     def as_object(self) -> dict[str, object]:
         """Return the error as JSON shows it."""

@@ -71,11 +71,18 @@ def _webhook_url(app: App, active: ActiveSettings, now: Settings) -> WebhookUrl:
 
 
 def validate_batch(
-    app: App, tasks: Mapping[str, Task], saving: GroupSave, *, command: str, hint: str
+    app: App,
+    tasks: Mapping[str, Task],
+    saving: GroupSave,
+    *,
+    command: str,
+    again: str,
+    alone: bool = False,
 ) -> int:
     """Validate the profiles and show each; return the exit code.
 
-    `hint` is for whoever asks it to end.
+    `again` is the command line that does the same. `alone`: one of the profiles can be validated
+    by itself just as well.
     """
     settings.api_timeout(app.environ)  # a bad one is everybody's: refuse it once, before all
     batch = Batch(
@@ -105,11 +112,11 @@ def validate_batch(
     tally = Tally(len(tasks), tuple((r.profile or "", r.result) for r in seen))
     if is_interrupted:
         if app.ui.is_report:
-            show_tally(app.ui, tally, [*seen, *cut_off])
-        raise tally.interrupted(cut_off, hint)
-    show_tally(app.ui, tally, seen)
+            show_tally(app.ui, tally, [*seen, *cut_off], again)
+        raise tally.interrupted(cut_off, f"`{again}` goes on from here")
+    show_tally(app.ui, tally, seen, None if alone else again)
     if tally.error is not None:
-        raise tally.error
+        raise app.ui.told(tally.error)
     return tally.exit_code
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from functools import partial
 from typing import TypeVar
+from urllib.parse import urlsplit
 
+from opbx_cli.cli.output.terminals import is_terminal
 from opbx_cli.cli.output.ui import Ui
 from opbx_cli.cloudonix import Access, Client, Exchange, Hints, Limiters, Pace, SandboxClient
 from opbx_cli.errors import ConfigurationError, OpbxError
@@ -23,6 +27,7 @@ from opbx_cli.settings import (
 
 AnyClient = TypeVar("AnyClient", bound=Client)
 
+NOTICED_AGAIN = 1.0  # seconds in which requests at the same time meet the same trouble
 SIGNS_OUT_ELSEWHERE = "Signing in signs this user out of OPBX everywhere else."
 
 
@@ -30,7 +35,9 @@ class Clients:
     """Makes the clients of one run, which share their limiters and tell of every request."""
 
     def __init__(self, environ: Mapping[str, str], ui: Ui, sleep: Callable[[float], None]) -> None:
-        self.pace = Pace(sleep=sleep, observe=partial(_observe, ui))
+        self.pace = Pace(sleep=sleep, observe=self._observe)
+        self._noticed: dict[tuple[str, int], float] = {}  # until when it is not said again
+        self._noticing = threading.Lock()
         self._environ = environ
         self._ui = ui
         self._limiters = Limiters()
@@ -52,6 +59,7 @@ class Clients:
                 hint=f"`opbx configure{active.profile_option}` asks for it",
             )
         timeout = api_timeout(self._environ)
+        self._ui.waits_for = f"Cloudonix ({urlsplit(active.settings.api_base_url).netloc})"
         access = Access(active.settings.api_base_url, uuid, key, timeout, _hints(active))
         return kind(access, self.pace, self._limiters)
 
@@ -69,7 +77,10 @@ class Clients:
         keys = (active.settings.domain_api_key, active.settings.webhook_api_key)
         secrets = tuple(key for key in keys if key is not None)
         access = InstanceAccess(url, token, api_timeout(self._environ), renewal, secrets)
-        with closing(InstanceClient(access, self.pace)) as client:
+        with (
+            self._asking(f"OPBX ({urlsplit(url).netloc})"),
+            closing(InstanceClient(access, self.pace)) as client,
+        ):
             if login is None:
                 yield client
                 return
@@ -81,16 +92,35 @@ class Clients:
                 with suppress(OpbxError):  # the token ends by itself within a day
                     client.sign_out()
 
+    @contextmanager
+    def _asking(self, whom: str) -> Iterator[None]:
+        """Have a wheel say who is asked meanwhile."""
+        before, self._ui.waits_for = self._ui.waits_for, whom
+        try:
+            yield
+        finally:
+            self._ui.waits_for = before
 
-def _observe(ui: Ui, exchange: Exchange) -> None:
-    ui.trace(
-        f"{exchange.method} {exchange.url} -> {exchange.outcome} "
-        f"in {exchange.seconds * 1000:.0f} ms"
-    )
-    if exchange.wait is not None:
-        ui.notice(
-            f"{exchange.outcome}: trying again in {exchange.wait:.1f} s ({exchange.attempt} of 3)"
+    def _observe(self, exchange: Exchange) -> None:
+        self._ui.trace(
+            f"{exchange.method} {exchange.url} -> {exchange.outcome} "
+            f"in {exchange.seconds * 1000:.0f} ms"
         )
+        if exchange.wait is not None and self._is_news(exchange, exchange.wait):
+            self._ui.notice(
+                f"{exchange.outcome}: trying again in {exchange.wait:.1f} s "
+                f"({exchange.attempt} of 3)"
+            )
+
+    def _is_news(self, exchange: Exchange, wait: float) -> bool:
+        """Tell whether a person was not told just now, of another request at the same time."""
+        if not is_terminal(sys.stderr):
+            return True
+        now, what = time.monotonic(), (exchange.outcome, exchange.attempt)
+        with self._noticing:
+            is_news = now >= self._noticed.get(what, now)
+            self._noticed[what] = now + max(wait, NOTICED_AGAIN)
+        return is_news
 
 
 def _hints(active: ActiveSettings) -> Hints:
@@ -109,6 +139,6 @@ def _hints(active: ActiveSettings) -> Hints:
         )
     return Hints(
         api_key=f"`opbx configure --api-key-stdin{active.profile_option}` saves another key",
-        domain_uuid=f"`opbx configure --domain-uuid UUID{active.profile_option}` corrects it",
+        domain_uuid=f"`opbx configure{active.profile_option}` asks for the right one",
         base_url=f"`opbx profiles show --origin{active.profile_option}`",
     )

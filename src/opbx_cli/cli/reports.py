@@ -6,13 +6,24 @@ from collections.abc import Sequence
 
 from opbx_cli.cli.output.ui import Ui
 from opbx_cli.cli.output.validate import (
+    failures_view,
+    is_quiet,
     key_warning,
     one_of_many_view,
+    quiet_steps_view,
     report_view,
+    step_view,
     tally_sentence,
 )
 from opbx_cli.operations.batch import Tally
-from opbx_cli.operations.validate.steps import Report, Result
+from opbx_cli.operations.validate.steps import Report, Result, Step
+
+
+def show_step(ui: Ui, step: Step) -> None:
+    """Show one step as it ends; an owner is not told of those that say nothing."""
+    is_brief = ui.is_rich and not ui.is_verbose
+    if ui.output == "text" and not (is_brief and is_quiet(step)):
+        ui.write(ui.text(step_view(step, is_brief=is_brief)))
 
 
 def show_report(ui: Ui, report: Report) -> None:
@@ -20,6 +31,8 @@ def show_report(ui: Ui, report: Report) -> None:
     warning = key_warning(report)
     if warning is not None and ui.output == "json":
         ui.warn(warning)
+    if ui.is_rich and not ui.is_verbose:
+        ui.write(ui.text(quiet_steps_view(report)))
     ui.show(report)
     if warning is not None and ui.output != "json" and not ui.is_rich:
         ui.warn(warning)
@@ -27,7 +40,7 @@ def show_report(ui: Ui, report: Report) -> None:
 
 def show_one_of_many(ui: Ui, report: Report) -> None:
     """Show one profile's validation: a line of JSON, or a block of text; warnings with it."""
-    view, last = one_of_many_view(report), key_warning(report)
+    view, last = one_of_many_view(report, is_brief=not ui.is_verbose), key_warning(report)
     if ui.is_report:  # at the end, all in one
         for warning in (*report.warnings, *([last] if last else [])):
             ui.say_warning(f"{report.profile}: {warning}")
@@ -43,13 +56,17 @@ def show_one_of_many(ui: Ui, report: Report) -> None:
         ui.say_warning(f"{report.profile}: {last}")
 
 
-def show_tally(ui: Ui, tally: Tally, reports: Sequence[Report]) -> None:
-    """End the text with one sentence; JSON lines end without one, and a report is shown now.
+def show_tally(ui: Ui, tally: Tally, reports: Sequence[Report], again: str | None) -> None:
+    """End the text with one sentence, for people with what failed.
 
-    What needs somebody comes first: it is not what a report that grows too large leaves out.
+    JSON lines end without one, and a report is shown now. What needs somebody comes first: it is
+    not what a report that grows too large leaves out.
     """
     if ui.is_report:
         ordered = sorted(reports, key=lambda one: one.result is Result.OK)
         ui.write(ui.reports([report_view(one) for one in ordered]))
     elif ui.output != "json":
         ui.write(f"{tally_sentence(tally)}\n")
+    unfinished = [one for one in reports if one.result in (Result.FAILED, Result.PARTIAL)]
+    if ui.is_rich and unfinished:
+        ui.write(ui.text(failures_view(unfinished, again)))

@@ -22,7 +22,7 @@ from opbx_cli.cloudonix.failures import (
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError, NotFoundError, OpbxError, RemoteError
 from opbx_cli.http.background import InBackground
-from opbx_cli.http.connections import host_of, inner_transport, proxy_name
+from opbx_cli.http.connections import host_of, inner_transport, proxy_in_words
 from opbx_cli.http.content import ACCEPT_ENCODING, UnreadableAnswerError
 from opbx_cli.http.limiter import Limiters
 from opbx_cli.http.retries import (
@@ -63,7 +63,7 @@ class Client:
         base_url = _parse_url(access.base_url)
         limiters = limiters or Limiters(self._pace.clock)
         self._host = host_of(base_url)
-        self._proxy = proxy_name(base_url)
+        self._proxy = proxy_in_words(base_url)
         self._http = httpx.Client(
             base_url=base_url,
             transport=RetryingTransport(
@@ -241,11 +241,12 @@ class Client:
         try:
             response = self._http.request(call.method, call.path, content=content, headers=headers)
         except UnreadableAnswerError as error:
-            raise unintelligible(call, error.what, error.status) from error
+            raise call.failed(unintelligible(call, error.what, error.status)) from error
         except httpx.HTTPError as error:
-            raise transport_failure(error, call, self._host, proxy=self._proxy) from error
+            failure = transport_failure(error, call, self._host, proxy=self._proxy)
+            raise call.failed(failure) from error
         if not response.is_success:
-            raise status_failure(response, call, self._secrets)
+            raise call.failed(status_failure(response, call, self._secrets))
         return response
 
 
@@ -253,7 +254,7 @@ def read_answer(call: Call, response: httpx.Response, parser: Callable[[object],
     try:
         return parser(parse.decode(response.content))
     except parse.UnintelligibleError as error:
-        raise unintelligible(call, str(error), response.status_code) from error
+        raise call.failed(unintelligible(call, str(error), response.status_code)) from error
 
 
 def _parse_url(text: str) -> httpx.URL:

@@ -63,8 +63,18 @@ class Call:
     purpose: str
     hints: Hints = field(default_factory=Hints)
 
+    @property
+    def request(self) -> str:
+        return f" ({self.method} {self.path})"
+
     def __str__(self) -> str:
-        return f"{self.purpose} ({self.method} {self.path})"
+        return f"{self.purpose}{self.request}"
+
+    def failed(self, error: OpbxError) -> OpbxError:
+        """Note in an error what this call adds to its message, and what is left without it."""
+        error.request = self.request
+        error.reason = error.reason.removeprefix(f"cannot {self}: ")
+        return error
 
 
 def transport_failure(
@@ -80,7 +90,7 @@ def transport_failure(
             code=ErrorCode.NETWORK_TLS,
         )
     if isinstance(error, httpx.TransportError) and never_sent(error):
-        reason, code = _why_not_connected(error)
+        reason, code = _why_not_connected(error, proxy or "the proxy")
         place = host
         if proxy is not None and code != ErrorCode.NETWORK_PROXY:
             # The name to look up and the port to reach are the proxy's: it does the rest.
@@ -106,11 +116,13 @@ def status_failure(response: httpx.Response, call: Call, secrets: Iterable[Secre
     status = response.status_code
     said = _quoted_message(response.content, secrets)
     if status == httpx.codes.UNAUTHORIZED:
-        return CredentialsError(
+        rejected = CredentialsError(
             f"cannot {call}: Cloudonix does not know this API key (401)",
             hint=call.hints.api_key,
             http_status=status,
         )
+        rejected.reason = "Cloudonix rejects this API key (401)"
+        return rejected
     if status == httpx.codes.FORBIDDEN:
         return CredentialsError(
             f"cannot {call}: Cloudonix knows this API key, but it may not do this: "
@@ -178,13 +190,12 @@ def _certificate_hint(problem: ssl.SSLCertVerificationError, hints: Hints) -> st
     return "for a private certificate authority set SSL_CERT_FILE to its PEM file"
 
 
-def _why_not_connected(error: httpx.TransportError) -> tuple[str, ErrorCode]:
+def _why_not_connected(error: httpx.TransportError, proxy: str) -> tuple[str, ErrorCode]:
     if isinstance(error, httpx.ProxyError):
         # httpx has the proxy's status line for a message; the words in it are not ours to show.
         status = str(error)[:3]
         said = f" ({status})" if status.isascii() and status.isdigit() else ""
-        refused = f"the proxy named by HTTPS_PROXY or ALL_PROXY refused the connection{said}"
-        return refused, ErrorCode.NETWORK_PROXY
+        return f"{proxy}, refused the connection{said}", ErrorCode.NETWORK_PROXY
     if isinstance(error, httpx.TimeoutException):
         return "no connection in time", ErrorCode.NETWORK_TIMEOUT
     cause: BaseException | None = error

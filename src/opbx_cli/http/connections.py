@@ -60,6 +60,17 @@ def proxy_name(url: httpx.URL) -> str | None:
     return f"the proxy named by {names[0]}" if names else "the proxy of this system's settings"
 
 
+def proxy_in_words(url: httpx.URL) -> str | None:
+    """Name the proxy on the way to a server as `proxy_name` does, with its host and port."""
+    address, name = proxy_for(url), proxy_name(url)
+    if address is None or name is None:
+        return None
+    proxy = _parsed_proxy(address)
+    if proxy is None:
+        return name
+    return f"{name}, {proxy.url.netloc.decode('ascii')}"
+
+
 def _proxy_setting(url: httpx.URL) -> tuple[str, str] | None:
     """Return which setting names a proxy for this scheme, and its address."""
     proxies = getproxies()
@@ -94,12 +105,8 @@ def _proxy(address: str, context: ssl.SSLContext, *, named: str) -> httpcore.Pro
     Raises `ConfigurationError` for an address that is none, without its cause: that may repeat
     the address, and the address may have a password.
     """
-    try:
-        proxy = httpx.Proxy(address if "://" in address else f"http://{address}")
-        is_address = _is_proxy_address(proxy.url)
-    except (ValueError, httpx.InvalidURL):
-        is_address = False
-    if not is_address:
+    proxy = _parsed_proxy(address)
+    if proxy is None:
         raise ConfigurationError(
             f"{named} cannot be used: expected http://host:port or https://host:port",
             hint="give its address anew; in a user name or password, write @ as %40, / as %2F,"
@@ -112,6 +119,15 @@ def _proxy(address: str, context: ssl.SSLContext, *, named: str) -> httpcore.Pro
         auth=proxy.raw_auth,
         ssl_context=context if url.scheme == "https" else None,
     )
+
+
+def _parsed_proxy(address: str) -> httpx.Proxy | None:
+    """Return an address with its user name and password apart; None for one that is none."""
+    try:
+        proxy = httpx.Proxy(address if "://" in address else f"http://{address}")
+        return proxy if _is_proxy_address(proxy.url) else None
+    except (ValueError, httpx.InvalidURL):
+        return None
 
 
 def _is_proxy_address(url: httpx.URL) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
@@ -130,7 +132,7 @@ def find(trunks: tuple[Trunk, ...], wanted: str) -> Trunk:
     if found:
         raise UsageError(
             f"{len(found)} trunks fit: {', '.join(map(_in_words, found))}",
-            hint="name the one by its UUID: `opbx trunks show UUID`",
+            hint=f"name one by its UUID or id, as in `opbx trunks show {_identity(found)}`",
             code=ErrorCode.USAGE_AMBIGUOUS,
         )
     names = {name: clean(trunk.name or "") for name, trunk in named}
@@ -141,6 +143,12 @@ def find(trunks: tuple[Trunk, ...], wanted: str) -> Trunk:
         hint="`opbx trunks list --direction all` shows them",
         code=ErrorCode.TRUNK_NOT_FOUND,
     )
+
+
+def _identity(trunks: Iterable[Trunk]) -> str:
+    """Return what names the first one alone; one that has neither cannot be named."""
+    known = (trunk.uuid or str(trunk.id) for trunk in trunks if trunk.uuid or trunk.id is not None)
+    return shlex.quote(clean(next(known, "ID")))
 
 
 def _in_words(trunk: Trunk) -> str:

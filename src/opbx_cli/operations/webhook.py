@@ -47,7 +47,7 @@ def resolve_webhook_url(
         raise ConfigurationError(
             f"the webhook base URL (from {base.source}) {doubts[0]}: "
             "refused with OPBX_APPLICATION_MODE=production",
-            hint=f"{_setting_it(active)}, to an https address on the internet",
+            hint=f"{_setting_it(active)}: an https address on the internet",
             code=ErrorCode.CONFIGURATION_WEBHOOK_URL,
         )
     return WebhookUrl(
@@ -66,7 +66,7 @@ def _setting_it(active: ActiveSettings | None) -> str:
     if active is not None and active.profile is None:
         return f"set {STORELESS_ONLY['webhook_base_url']}"
     option = "" if active is None else active.profile_option
-    return f"`opbx configure --webhook-base-url https://…{option}`"
+    return f"`opbx configure{option}` asks for one"
 
 
 def _doubts(url: str) -> list[str]:

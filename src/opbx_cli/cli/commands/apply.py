@@ -1,5 +1,6 @@
 """`opbx apply`: provision the profiles of a manifest."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -96,7 +97,7 @@ def apply(
     tasks = _tasks(app, entries, given, saving, choices, check=check)
     try:
         return validate_batch(
-            app, tasks, saving, command="apply", hint="`opbx apply FILE` goes on from here"
+            app, tasks, saving, command="apply", again=f"opbx apply {shlex.quote(file)}"
         )
     finally:
         if saving.created is not None:

@@ -51,7 +51,7 @@ def add_key(
     if to_file is not None and kind != "external":
         raise UsageError("--to-file: only the key of --kind external is handed out")
     if kind == "external":
-        command = "opbx key add --kind external --to-file PATH"
+        command = "opbx key add --kind external --to-file store.key"
         _add_handed_out(app, SlotKind.EXTERNAL, "key add", _delivery(app, to_file, command))
         return
     passphrase = _new_passphrase(app) if kind == "passphrase" else None
@@ -76,7 +76,7 @@ def remove_key(
         "Remove this way to open the store?",
         yes=yes,
         doing="removing a way to open the store",
-        hint="`opbx key remove ID --yes`",
+        hint="repeat the command with `--yes`",
     )
     status = app.store.keys.remove(slot_id)
     app.warn_of_store()
@@ -113,12 +113,13 @@ def export_recovery_key(app: App, *, to_file: KeyFilePath = None) -> None:
     To be printed or written down: on a terminal only, or --to-file, for a disk that is kept apart.
     OPBX_STORE_KEY opens the store with it.
     """
-    delivery = _delivery(app, to_file, "opbx key export-recovery --to-file PATH")
+    delivery = _delivery(app, to_file, "opbx key export-recovery --to-file recovery.key")
     if to_file is None:
         if not app.may_ask or not app.ui.is_rich:
             raise UsageError(
                 "a recovery key is shown on a terminal alone",
-                hint="`opbx key export-recovery --to-file PATH` writes it to a file for you alone",
+                hint="`opbx key export-recovery --to-file recovery.key` writes it to a file for "
+                "you alone",
             )
         app.confirm(
             "Show a new recovery key on this terminal, once?", yes=False, doing="this", hint=None

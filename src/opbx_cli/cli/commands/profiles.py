@@ -119,7 +119,10 @@ def remove_profile(
         command_name="profiles remove",
     )
     if after.default is None and after.profiles:
-        app.ui.notice("There is no default profile now: `opbx profiles use NAME` chooses one.")
+        first = min(one.profile or "" for one in after.profiles)
+        app.ui.notice(
+            f"There is no default profile now; choose one, as in `opbx profiles use {first}`."
+        )
 
 
 @command()

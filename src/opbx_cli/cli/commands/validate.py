@@ -18,13 +18,13 @@ from opbx_cli.cli.input.choices import (
     choices_of,
 )
 from opbx_cli.cli.input.options import REPORTS, EnvFilePath
-from opbx_cli.cli.reports import show_report
+from opbx_cli.cli.reports import show_report, show_step
 from opbx_cli.cli.tasks import task_of
 from opbx_cli.errors import DIFFERS, Interrupted, OpbxError, UsageError
 from opbx_cli.operations.group_save import GroupSave
 from opbx_cli.operations.validate.desired import Choices
 from opbx_cli.operations.validate.run import Validation, deed_of
-from opbx_cli.operations.validate.steps import Report, Result
+from opbx_cli.operations.validate.steps import Report, Result, StepId
 
 EPILOG = (
     "Running it again is always safe: a second run changes nothing. With --all the exit code is "
@@ -78,12 +78,14 @@ def _validate_one(app: App, choices: Choices, *, check: bool, push: bool) -> int
     app.tell_context(active)
     task = task_of(app, active, choices, check=check, instance=app.instance_of(active), push=push)
     validation = Validation(app.client, task, app.signals)
+    untold: OpbxError | None = None
     try:
         with task.alone():
             _carry_out(app, validation, choices)
     except KeyboardInterrupt:
         validation.was_interrupted = True
     except OpbxError as error:  # of no step: the store is locked, or an answer never came
+        untold = error
         validation.fail(error)
     with app.signals.held():
         report = validation.report()
@@ -92,7 +94,7 @@ def _validate_one(app: App, choices: Choices, *, check: bool, push: bool) -> int
     if validation.was_interrupted:
         raise _interrupted(report)
     if report.error is not None:
-        raise report.error
+        raise report.error if untold is not None else app.ui.told(report.error)
     return DIFFERS if report.result is Result.DIFFERS else 0
 
 
@@ -112,7 +114,8 @@ def _validate_all(app: App, choices: Choices, *, check: bool, push: bool) -> int
         tasks_of(app, contents.profiles, contents, saving.update, choices, check=check, push=push),
         saving,
         command="validate",
-        hint="`opbx validate --all` goes on from here",
+        again="opbx validate --all",
+        alone=True,
     )
 
 
@@ -121,18 +124,27 @@ def _carry_out(app: App, validation: Validation, choices: Choices) -> None:
     with app.ui.working("Reading the domain"):
         looked = validation.look()
     for step in looked:
-        app.ui.step(step)
+        show_step(app.ui, step)
     for warning in validation.warnings:
         app.ui.warn(warning)
     steps = validation.settle(_decided(app, validation, choices))
     while True:
-        with app.ui.working("Bringing the domain in line"):
+        with app.ui.working(_following(validation)):
             following = next(steps, None)
         if following is None:
             break
-        app.ui.step(following)
+        show_step(app.ui, following)
     for warning in validation.warnings:
         app.ui.warn(warning)
+
+
+def _following(validation: Validation) -> str:
+    """Return the step that is under way: the one behind the last that ended."""
+    last = validation.steps[-1].id if validation.steps else StepId.CONNECT
+    if last in (StepId.SAVE, StepId.INSTANCE):
+        return last
+    order = list(StepId)
+    return order[order.index(last) + 1]
 
 
 def _decided(app: App, validation: Validation, choices: Choices) -> Choices:
@@ -147,7 +159,7 @@ def _decided(app: App, validation: Validation, choices: Choices) -> Choices:
         if (validation.takeovers, validation.foreign_key) == question:
             return answer
         for step in looked:
-            app.ui.step(step)
+            show_step(app.ui, step)
 
 
 def _writes_nothing(choices: Choices) -> bool:

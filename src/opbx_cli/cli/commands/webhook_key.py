@@ -124,7 +124,7 @@ def reveal_webhook_key(
             )
         if not app.prompts.confirm("Show the webhook key on this terminal?"):
             raise UsageError("not confirmed: nothing was shown", code=ErrorCode.USAGE_DECLINED)
-    command_line = f"opbx webhook-key reveal --to-file PATH{app.settings.profile_option}"
+    command_line = f"opbx webhook-key reveal --to-file webhook.key{app.settings.profile_option}"
     ToStdout(app.ui, "the webhook key", command=command_line).hand_out(key)
     app.ui.say_warnings()
 

@@ -34,7 +34,6 @@ VIEWS = {
     "SandboxAddress": "sandbox.address_view",
     "Saved": "profiles.saved_view",
     "Status": "status.status_view",
-    "Step": "validate.step_view",
     "TrunkDetail": "trunks.detail_view",
     "TrunkList": "trunks.list_view",
     "WebhookCheck": "webhook.check_view",

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from opbx_cli.cli.output.parts import Column, Fields, Json, Row, Sentences, Table, View
-from opbx_cli.cli.output.text import plain, shown
+from opbx_cli.cli.output.parts import (
+    Audience,
+    Column,
+    Fields,
+    Json,
+    Row,
+    Sentences,
+    Table,
+    View,
+)
+from opbx_cli.cli.output.text import called, label_of, plain, shown
 from opbx_cli.operations.configure import Saved
 from opbx_cli.operations.history import HistoryList
 from opbx_cli.operations.manifest_export import ProfileExport
@@ -13,6 +22,9 @@ from opbx_cli.operations.profiles import ProfileChange, ProfileDetail, ProfileLi
 from opbx_cli.settings.table import SETTING_NAMES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from opbx_cli.settings.table import Settings
     from opbx_cli.store.audit_log import AuditEvent
 
 COLUMNS = (
@@ -31,11 +43,19 @@ HISTORY_COLUMNS = (
 
 
 def detail_view(result: ProfileDetail) -> View:
-    return View(_document(result), (Fields(_fields(result)),))
+    parts = (
+        Fields(_fields(result, for_people=one is Audience.PEOPLE), one)
+        for one in (Audience.PROGRAMS, Audience.PEOPLE)
+    )
+    return View(_document(result), tuple(parts))
 
 
 def saved_view(result: Saved) -> View:
-    return View(_document(result.detail), (Sentences(_saved_lines(result)),))
+    parts = (
+        Sentences(_saved_lines(result, for_people=one is Audience.PEOPLE), audience=one)
+        for one in (Audience.PROGRAMS, Audience.PEOPLE)
+    )
+    return View(_document(result.detail), tuple(parts))
 
 
 def list_view(result: ProfileList) -> View:
@@ -63,10 +83,19 @@ def export_view(result: ProfileExport) -> View:
 
 
 def history_view(result: HistoryList) -> View:
-    rows = tuple(map(_history_row, result.entries))
-    table = Table(HISTORY_COLUMNS, rows, empty="Nothing was changed yet.")
+    tables = (
+        Table(
+            HISTORY_COLUMNS, tuple(map(_history_row, result.entries)), audience=Audience.PROGRAMS
+        ),
+        Table(
+            HISTORY_COLUMNS,
+            tuple(map(_history_row_for_people, result.entries)),
+            empty="Nothing was changed yet.",
+            audience=Audience.PEOPLE,
+        ),
+    )
     entries = [entry.as_object() for entry in result.entries]
-    return View({"schema": "opbx.history/1", "entries": entries}, (table,))
+    return View({"schema": "opbx.history/1", "entries": entries}, tables)
 
 
 def _document(result: ProfileDetail) -> Json:
@@ -97,13 +126,26 @@ def _list_document(result: ProfileList) -> Json:
     }
 
 
-def _fields(result: ProfileDetail) -> tuple[Row, ...]:
+def _fields(result: ProfileDetail, *, for_people: bool) -> tuple[Row, ...]:
     """Return name, value, and the origin if that was asked for."""
-    rows: list[Row] = [("profile", result.profile or "")]
-    rows += [(name, shown(getattr(result.settings, name), empty="")) for name in SETTING_NAMES]
+    rows: list[Row] = [("Profile" if for_people else "profile", result.profile or "")]
+    rows += [
+        _setting(result.settings, name, for_people=for_people, empty="") for name in SETTING_NAMES
+    ]
     if result.origins is None:
         return tuple(rows)
-    return tuple((*row, result.origins.get(row[0], "")) for row in rows)
+    names = ("profile", *SETTING_NAMES)
+    return tuple(
+        (*row, result.origins.get(name, "")) for name, row in zip(names, rows, strict=True)
+    )
+
+
+def _setting(
+    settings: Settings, name: str, *, for_people: bool, empty: str = "not set"
+) -> tuple[str, str]:
+    """Return what a setting is called, and its value."""
+    label, unit = label_of(name) if for_people else (name, "")
+    return label, shown(getattr(settings, name), unit, empty=empty)
 
 
 def _row(entry: ProfileDetail) -> Row:
@@ -115,7 +157,7 @@ def _row(entry: ProfileDetail) -> Row:
     )
 
 
-def _saved_lines(result: Saved) -> tuple[str, ...]:
+def _saved_lines(result: Saved, *, for_people: bool) -> tuple[str, ...]:
     """Say what was saved, where, and what to run next."""
     settings, name = result.detail.settings, result.detail.profile
     option = "" if result.detail.is_default else f" --profile {name}"
@@ -124,17 +166,25 @@ def _saved_lines(result: Saved) -> tuple[str, ...]:
         return (f"Profile '{name}' in {result.path} is as it was: nothing to save.", following)
     return (
         f"Saved {'new ' if result.is_new else ''}profile '{name}':",
-        *(f"  {setting}: {shown(getattr(settings, setting))}" for setting in result.changed),
+        *(
+            f"  {': '.join(_setting(settings, setting, for_people=for_people))}"
+            for setting in result.changed
+        ),
         f"Store: {result.path}",
         following,
     )
 
 
-def _history_row(entry: AuditEvent) -> Row:
+def _history_row_for_people(entry: AuditEvent) -> Row:
+    time = entry.time.replace("T", " ").removesuffix("Z")
+    return (time, *_history_row(entry, called)[1:])
+
+
+def _history_row(entry: AuditEvent, name_of: Callable[[str], str] = str) -> Row:
     changed = ", ".join(
-        f"{name} ({' → '.join(part or 'none' for part in entry.fingerprints[name])})"
+        f"{name_of(name)} ({' → '.join(part or 'none' for part in entry.fingerprints[name])})"
         if name in entry.fingerprints
-        else name
+        else name_of(name)
         for name in entry.changed
     )
     return (entry.time, entry.command, entry.profile or "", entry.result, changed)

@@ -217,7 +217,7 @@ def _grid(items: Iterable[Item], widths: tuple[int, ...]) -> RichTable:
 
 
 def _detail(label: str, text: str) -> Text:
-    line = Text(f"{label}: ", style="bold", overflow="fold")
+    line = Text(f"{label} ", style="bold", overflow="fold")
     line.append(text, style="not bold")
     return line
 

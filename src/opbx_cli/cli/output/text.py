@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from opbx_cli.cli.output.parts import Json
 from opbx_cli.models import ApplicationReference, Secret
-from opbx_cli.operations.validate.desired import Change
+from opbx_cli.operations.validate.desired import KEY_PATH, Change
 from opbx_cli.settings.table import TABLE
 from opbx_cli.values import clean, masked_tail
 
+DEFAULT_APPLICATION = "default_application"
+APPLICATION_NAME = "voice_application.name"
 # What a PBX owner calls the settings, and what `validate` changes; the unit behind a number.
 LABELS = {
     **{row.name: (row.label, row.unit) for row in TABLE if row.label},
     **{f"domain_profile.{row.in_cloudonix}": (row.label, row.unit) for row in TABLE if row.label},
-    "voice_application.name": ("Voice application", ""),
+    APPLICATION_NAME: ("Voice application", ""),
     "voice_application.type": ("Application type", ""),
     "voice_application.url": ("Calls are sent to", ""),
     "voice_application.method": ("Call method", ""),
@@ -21,8 +23,8 @@ LABELS = {
     "domain_profile.session-update-endpoint": ("Session updates go to", ""),
     "cdr_endpoint": ("Call records go to", ""),
     "domain_profile.cdr-endpoint": ("Call records go to", ""),
+    DEFAULT_APPLICATION: ("Calls go to", ""),
 }
-DEFAULT_APPLICATION = "default_application"
 
 
 def shown(value: object, unit: str = "", *, empty: str = "not set") -> str:
@@ -54,12 +56,37 @@ def change_object(change: Change) -> Json:
     return {"path": change.path, "from": plain(change.before), "to": plain(change.after)}
 
 
+def change_for_people(change: Change, *, is_planned: bool = False) -> tuple[str, str]:
+    """Return what changes as its owner would say it, with what was there before."""
+    if change.path == DEFAULT_APPLICATION:
+        before = "now" if is_planned else "before"
+        holder = f"application '{clean(str(change.before))}'" if change.before else "no application"
+        return "Calls go to", f"{clean(change.url or str(change.after))} ({before}: {holder})"
+    label, unit = label_of(change.path)
+    if isinstance(change.after, Secret):
+        return f"{label}:", _key_for_people(change.before, change.after, path=change.path)
+    if change.path == APPLICATION_NAME:
+        return label, f"{shown(change.after)} (new)"
+    before = f"{'now' if is_planned else 'was'} {shown(change.before, unit)}"
+    return label, f"{shown(change.after, unit)} ({before})"
+
+
+def label_of(path: str) -> tuple[str, str]:
+    """Return what people call the thing that a change names, and the unit behind a number."""
+    name = path.removeprefix("instance.").removeprefix("settings.")
+    return LABELS.get(name, (path, ""))
+
+
+def called(path: str) -> str:
+    """Return what people call a setting, or another thing that changes."""
+    return label_of(path)[0]
+
+
 def change_words(change: Change) -> tuple[str, str]:
     """Return what changes, and how: from what to what, as far as that may be shown."""
     if change.path == DEFAULT_APPLICATION:
         return "Calls will go to", _new_way_of_calls(change)
-    name = change.path.removeprefix("instance.").removeprefix("settings.")
-    label, unit = LABELS.get(name, (change.path, ""))
+    label, unit = label_of(change.path)
     if isinstance(change.after, Secret):
         return label, _new_secret(change.before, change.after)
     return label, f"{shown(change.before, unit)} → {shown(change.after, unit)}"
@@ -73,6 +100,14 @@ def _new_way_of_calls(change: Change) -> str:
     holder = change.before
     now = "to no application" if holder is None else f"application '{clean(str(holder))}'"
     return f"{clean(change.url or str(change.after))} (now: {now})"
+
+
+def _key_for_people(before: object, after: Secret, *, path: str) -> str:
+    was = ""
+    if isinstance(before, Secret):
+        was = f", was {before.label if masked_tail(before) is None else 'masked'}"
+    need = "; OPBX needs it" if path == KEY_PATH else ""
+    return f"new ({after.label}{was}){need}"
 
 
 def _new_secret(before: object, after: Secret) -> str:

@@ -25,7 +25,6 @@ from opbx_cli.values import clean
 
 if TYPE_CHECKING:  # only types, and every command loads this module
     from opbx_cli.cli.output.parts import Json, View
-    from opbx_cli.operations.validate.steps import Step
 
 
 class Ui:
@@ -44,7 +43,9 @@ class Ui:
         self.output_problem: OSError | None = None
         self.environ = environ
         self.is_quiet = quiet
-        self._verbose = verbose
+        self.is_verbose = verbose
+        self.waits_for = ""  # who is asked, for a wheel that turns for long
+        self._told: OpbxError | None = None
         self._muted: set[str] = set()
         self._held: list[str] | None = None
 
@@ -139,11 +140,6 @@ class Ui:
             _discard(stream)
             raise
 
-    def step(self, step: Step) -> None:
-        """Show one step of `validate` as it ends; JSON waits for the whole report."""
-        if self.output == "text":
-            self.write(self.text(view_of(step)))
-
     def warn(self, sentence: str) -> None:
         """Warn once, whatever `-q` says; in JSON it becomes part of the document."""
         if sentence in self.warnings:
@@ -176,13 +172,13 @@ class Ui:
         self._write("stderr", f"{fitted(line)}\n")
 
     def trace(self, line: str) -> None:
-        if self._verbose:
+        if self.is_verbose:
             self._write("stderr", f"{line}\n")
 
     @contextmanager
     def working(self, what: str) -> Iterator[None]:
         """Turn a wheel on a terminal while something takes its time."""
-        if self.is_quiet or self._verbose or not self.is_rich or not is_terminal(sys.stderr):
+        if self.is_quiet or self.is_verbose or not self.is_rich or not is_terminal(sys.stderr):
             yield
             return
         with self._progress(what, None):
@@ -194,7 +190,7 @@ class Ui:
 
         Where the answer goes to a terminal too, it is held back until the bar is gone.
         """
-        if self.is_quiet or self._verbose or self.output == "json" or not is_terminal(sys.stderr):
+        if self.is_quiet or self.is_verbose or self.output == "json" or not is_terminal(sys.stderr):
             yield lambda: None
             return
         held: list[str] = []
@@ -210,7 +206,13 @@ class Ui:
         # 45 ms: rich, for a terminal alone.
         from opbx_cli.cli.output.progress import progress  # noqa: PLC0415
 
-        return progress(what, total, self.environ)
+        return progress(what, total, self.environ, lambda: self.waits_for)
+
+    def told(self, error: OpbxError) -> OpbxError:
+        """Return an error whose sentence the answer had: a terminal needs its hint alone."""
+        if self.is_rich and not self.has_lost_stdout and is_terminal(sys.stderr):
+            self._told = error
+        return error
 
     def fail(self, error: OpbxError) -> None:
         """Show an error: one document in JSON, else what failed and what to do."""
@@ -223,7 +225,10 @@ class Ui:
                 content["warnings"] = self.warnings
             self._write("stderr", _json(content))
             return
-        self._say("error", error.message, typer.colors.RED)
+        if error is not self._told:
+            is_brief = is_terminal(sys.stderr) and not self.is_verbose
+            message = error.message_for_people if is_brief else error.message
+            self._say("error", message, typer.colors.RED)
         if error.hint:
             self._say("hint", error.hint, typer.colors.CYAN)
 

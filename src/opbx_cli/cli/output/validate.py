@@ -19,11 +19,19 @@ from opbx_cli.cli.output.parts import (
     Sentences,
     View,
 )
-from opbx_cli.cli.output.text import change_line, change_object, change_words
+from opbx_cli.cli.output.text import (
+    APPLICATION_NAME,
+    change_for_people,
+    change_line,
+    change_object,
+    change_words,
+)
 from opbx_cli.operations.validate.steps import Report, Result, Status, Step, StepId
 from opbx_cli.values import clean
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from opbx_cli.operations.batch import Tally
 
 MARKS = {
@@ -42,6 +50,8 @@ RESULT_MARKS = {
     Result.PARTIAL: FAILED,
     Result.FAILED: FAILED,
 }
+MADE = (Status.CREATED, Status.UPDATED, Status.ADOPTED)
+IN_LINE = (Status.OK, Status.UNCHANGED)
 STEP_WIDTHS = (len("default-application"), len("unchanged"))
 
 
@@ -59,21 +69,44 @@ def report_view(result: Report) -> View:
     )
 
 
-def step_view(step: Step) -> View:
-    return View(_step_object(step), (Items((_item(step),), STEP_WIDTHS),))
+def step_view(step: Step, *, is_brief: bool) -> View:
+    """Return one step; `is_brief` leaves out what an owner has no use for."""
+    return View(_step_object(step), (_items(step, is_brief=is_brief),))
 
 
-def one_of_many_view(result: Report) -> View:
+def is_quiet(step: Step) -> bool:
+    """Tell whether a step says nothing to an owner: it found nothing to do, or was not tried."""
+    if step.id is StepId.SAVE:
+        return step.error is None
+    is_idle = step.status is Status.SKIPPED and step.wants is None and not step.changes
+    return is_idle or step.status in IN_LINE
+
+
+def quiet_steps_view(report: Report) -> View:
+    """Count the steps that were passed over, in one line."""
+    good = sum(step.status in IN_LINE for step in report.steps)
+    idle = sum(step.status is Status.SKIPPED and is_quiet(step) for step in report.steps)
+    has_ended = report.failure is not None or report.was_interrupted
+    count, mark = (idle, LEFT_OUT) if has_ended else (good, DONE)
+    ending = "is as it should be" if count == 1 else "are as they should be"
+    ending = "not tried" if has_ended else ending
+    items = (Item(mark, (f"{_counted(count)} {ending}",), ()),) if count else ()
+    return View({}, (Items(items, audience=Audience.PEOPLE),))
+
+
+def one_of_many_view(result: Report, *, is_brief: bool) -> View:
     """Return one of many reports: what was done or is to be done, and how it ended."""
     name, ending = result.profile or "", closing(result)
-    steps = tuple(_item(step, name) for step in noteworthy(result))
+    steps = [
+        replace(_items(step, name, is_brief=is_brief), indent=2) for step in noteworthy(result)
+    ]
     head = Item(RESULT_MARKS[result.result], (f"{name}: {ending}",), (), coloured=0)
     last = "\t".join(clean(cell) for cell in (name, "result", result.result.value, ending))
     return View(
         _document(result),
         (
             Items((head,), audience=Audience.PEOPLE),
-            Items(steps, STEP_WIDTHS, indent=2),
+            *steps,
             Sentences((last,), audience=Audience.PROGRAMS),
         ),
     )
@@ -150,6 +183,36 @@ def noteworthy(report: Report) -> tuple[Step, ...]:
     )
 
 
+def failures_view(failures: Sequence[Report], again: str | None) -> View:
+    """Repeat what was left undone in each profile, with its hint and the command to run then.
+
+    `again` is that command where one does for all of them.
+    """
+    items = tuple(
+        Item(
+            RESULT_MARKS[report.result],
+            (f"{clean(report.profile or '')} ", _why(report)),
+            (),
+            note=_remedy(report, again),
+        )
+        for report in failures
+    )
+    return View({}, (Items(items, audience=Audience.PEOPLE),))
+
+
+def _why(report: Report) -> str:
+    step = report.failure or next((one for one in report.steps if one.wants is not None), None)
+    return closing(report) if step is None else f"{step.id}: {_reason(step)}"
+
+
+def _remedy(report: Report, again: str | None) -> str:
+    hint = report.error.hint if report.error is not None else None
+    command = f"`{again or f'opbx validate{report.profile_option}'}`"
+    if hint is None:
+        return f"{command} goes on from here"
+    return hint if "`" in hint else f"{hint}: {command}"
+
+
 def tally_sentence(tally: Tally) -> str:
     """Return the one sentence that many validations end with."""
     labels = {
@@ -164,13 +227,34 @@ def tally_sentence(tally: Tally) -> str:
     return f"{total} profile{'' if total == 1 else 's'}: {', '.join(found)}."
 
 
+def _items(step: Step, profile: str | None = None, *, is_brief: bool) -> Items:
+    """Return one step for people: in brief, a mark alone says that it failed or was skipped."""
+    is_planned = step.status not in MADE
+    item = replace(
+        _item(step, profile),
+        details=tuple(
+            change_for_people(change, is_planned=is_planned)
+            for change in step.changes
+            if step.status is not Status.CREATED or change.path != APPLICATION_NAME
+        ),
+    )
+    if is_brief and step.status in (Status.FAILED, Status.SKIPPED):
+        details = item.details if step.status is Status.FAILED else ()
+        cells = (f"{step.id} ", _reason(step))
+        return Items((replace(item, cells=cells, details=details, coloured=None),))
+    if is_brief and step.id is StepId.DEFAULT_APPLICATION and item.details and not is_planned:
+        item = replace(item, cells=(*item.cells[:2], " ".join(item.details[0])), details=())
+    return Items((item,), STEP_WIDTHS)
+
+
 def _item(step: Step, profile: str | None = None) -> Item:
+    """Return one step: a line, and what it changes."""
     changes = "; ".join(map(change_line, step.changes))
     detail = f"{step.detail}: {changes}" if changes else step.detail
     row = (step.id.value, step.status.value, detail)
     return Item(
         MARKS[step.status],
-        (step.id.value, step.status.value, step.detail),
+        (*row[:2], step.detail),
         row if profile is None else (profile, *row),
         details=tuple(map(change_words, step.changes)),
         coloured=1,
@@ -181,6 +265,17 @@ def _reported(step: Step) -> Item:
     """Return a step with what to do about it, which elsewhere the error behind the steps says."""
     hint = step.error.hint if step.error is not None else step.wants
     return replace(_item(step), note=hint)
+
+
+def _reason(step: Step) -> str:
+    """Return why a step failed, without the request that was refused."""
+    if step.error is None:
+        return step.detail
+    return step.detail.replace(step.error.message, step.error.reason)
+
+
+def _counted(count: int) -> str:
+    return "1 step" if count == 1 else f"{count} steps"
 
 
 def _handing_over(report: Report) -> list[str]:
