@@ -112,6 +112,15 @@ def parse_key(text: str) -> Secret:
         raise InvalidValue("the key is in quotes: give it without them")
     if _ASSIGNMENT.fullmatch(value):
         raise InvalidValue("this is an assignment (NAME=…): give what stands behind the =")
+    return check_key(value)
+
+
+def check_key(value: str) -> Secret:
+    """Return a key that may be sent in a header, whatever a person may have meant by it.
+
+    What a store holds is checked by this alone: a rule about pasted text that came later must
+    not keep a store closed that was saved before.
+    """
     if any(not "!" <= character <= "~" for character in value):
         raise InvalidValue("a key is printable ASCII without spaces")
     if len(value) not in KEY_LENGTH:

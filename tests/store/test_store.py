@@ -110,7 +110,10 @@ def test_a_change_that_raises_creates_neither_store_nor_key(paths: StorePaths) -
         (Settings(api_base_url="http://evil.example.net"), "`api_base_url` of profile x has"),
         (Settings(domain_api_key=Secret("short")), "`domain_api_key` of profile x has a value"),
         (Settings(webhook_base_url="https://pbx.example.net/"), "what was read back is not what"),
-        (Settings(domain_api_key=Secret("line-break-behind\n")), "what was read back is not what"),
+        (
+            Settings(domain_api_key=Secret("line-break-behind\n")),
+            "`domain_api_key` of profile x has",
+        ),
         (Settings(domain_name="\ud800"), "a value that TOML cannot hold"),
         (
             Settings(voice_application=ApplicationReference(id=10**5000, uuid=None, name="x")),

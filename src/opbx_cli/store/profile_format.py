@@ -10,7 +10,7 @@ from opbx_cli.models import ApplicationReference, KeyMemory, KeyState, Secret
 from opbx_cli.settings.table import KEY_MEMORY, TABLE, Settings, plain
 from opbx_cli.store.file_format import PLAIN_FIELDS, SEALED_FIELDS
 from opbx_cli.store.strict_toml import UnfitStore
-from opbx_cli.values import InvalidValue
+from opbx_cli.values import InvalidValue, check_key
 
 # How the format writes what is remembered of the key that was sent: a prefix, and its fingerprint.
 _MEMORY_PREFIXES = {
@@ -35,7 +35,7 @@ def _parse_memory(text: str) -> KeyMemory:
 _PARSERS: Mapping[str, Callable[[str], object]] = {
     # Many profiles have the same few addresses; secrets are not kept.
     **{
-        row.stored_as: row.parse if row.is_secret else lru_cache(maxsize=64)(row.parse)
+        row.stored_as: check_key if row.is_secret else lru_cache(maxsize=64)(row.parse)
         for row in TABLE
     },
     KEY_MEMORY: _parse_memory,
@@ -64,7 +64,7 @@ def sealed_values(settings: Settings) -> Mapping[str, Secret]:
 def to_settings(
     profile: str, plain: Mapping[str, object], *, secrets: Mapping[str, Secret]
 ) -> Settings:
-    """Check every value as if it had just been typed; authentic is not yet possible."""
+    """Check every value: that it is authentic does not make it possible."""
     values = {name: _checked(profile, name, value=value) for name, value in plain.items()}
     values |= {
         name: _parsed(profile, name, text=secret.reveal()) for name, secret in secrets.items()
