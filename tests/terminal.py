@@ -20,6 +20,7 @@ from support import MEASURED
 
 DEADLINE = 30.0  # seconds; only a test that fails ever waits for it
 LINE_FEED, CTRL_C, CTRL_D = "\n", "\x03", "\x04"
+UP, LEFT, HOME, BACKSPACE = "\x1b[A", "\x1b[D", "\x1b[H", "\x7f"
 
 # Makes a terminal that it inherits its controlling one, then becomes the program. A program of
 # its own, because forking a test process that has threads (a sandbox) is not safe.

@@ -338,7 +338,7 @@ def test_the_table_has_a_header_and_says_when_it_is_empty(two: Opbx) -> None:
     environ = two.process_environ(NO_COLOR="1", TERM="dumb")
     _, shown = shown_on_terminal("profiles", "list", environ=environ)
     header, first, second = shown.splitlines()
-    assert header.split() == ["PROFILE", "DOMAIN", "UUID", "DOMAIN", "NAME"]
+    assert header.split() == ["PROFILE", "DEFAULT", "DOMAIN", "UUID", "DOMAIN", "NAME"]
     assert first.split() == ["acme", "default", UUID.format(1)]
     assert second.split() == ["b.example.com", UUID.format(2)]
     for name in ("acme", "b.example.com"):

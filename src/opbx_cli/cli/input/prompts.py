@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import getpass
+import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from enum import Enum
 from typing import Protocol, TypeVar
 
-from opbx_cli.cli.output.terminals import fitted
+from opbx_cli.cli.output.terminals import fitted, is_terminal
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import UsageError
 from opbx_cli.models import Secret
 from opbx_cli.settings import checked
 from opbx_cli.values import InvalidValue
 
+try:
+    import readline
+except ImportError:  # Windows, whose console edits lines by itself
+    pass
+else:
+    readline.set_auto_history(False)  # what was typed at one question is no answer to the next
+
 Value = TypeVar("Value")
 Answer = TypeVar("Answer")
 
+SIGNALS_SEEN_EVERY = 0.1  # seconds
 ATTEMPTS = 3  # as often a question is asked before its default counts
 
 
@@ -123,7 +133,7 @@ class TerminalPrompts:
         shown = "" if current is None else f" [{current.mask}]"
 
         def typed() -> str:
-            with _ending_its_line():
+            with _ending_its_line(), _signals_seen():
                 return getpass.getpass(f"{question}{shown} (typing stays hidden): ", sys.stderr)
 
         secret = self._asked(question, typed, lambda text: parse(text) if text else None)
@@ -175,12 +185,10 @@ class TerminalPrompts:
         return default
 
     def _line(self, prompt: str) -> str:
-        with _ending_its_line():
-            print(fitted(prompt.rstrip()), end=" ", file=sys.stderr, flush=True)  # noqa: T201
-            answer = sys.stdin.readline()
-            if not answer:
-                raise EOFError
-        return answer.removesuffix("\n")
+        *above, last = fitted(prompt.rstrip()).splitlines()
+        with _ending_its_line(), _signals_seen():
+            print(*above, sep="\n", end="\n" * bool(above), file=sys.stderr)  # noqa: T201
+            return _typed(last + " ")
 
 
 class NoPrompts:
@@ -241,6 +249,39 @@ def _receipt(key: Secret) -> str:
 
 def _say(sentence: str) -> None:
     print(fitted(sentence), file=sys.stderr)  # noqa: T201
+
+
+@contextmanager
+def _signals_seen() -> Iterator[None]:
+    """Interrupt the wait for an answer again and again, so that Python looks for signals.
+
+    It looks when a signal ends the wait; one that arrived right before would go unseen.
+    """
+    if not hasattr(signal, "setitimer"):  # Windows
+        yield
+        return
+    former = signal.signal(signal.SIGALRM, lambda *_: None)
+    signal.setitimer(signal.ITIMER_REAL, SIGNALS_SEEN_EVERY, SIGNALS_SEEN_EVERY)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, former)
+
+
+def _typed(prompt: str) -> str:
+    """Return one line; EOFError where there is none.
+
+    `input` edits lines with readline, which needs stdout on the same terminal: it prompts there.
+    """
+    if is_terminal(sys.stdout) and os.path.sameopenfile(sys.stdin.fileno(), sys.stdout.fileno()):
+        sys.stderr.flush()
+        return input(prompt)
+    print(prompt, end="", file=sys.stderr, flush=True)  # noqa: T201
+    answer = sys.stdin.readline()
+    if not answer:
+        raise EOFError
+    return answer.removesuffix("\n")
 
 
 @contextmanager

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     Column("profile"),
-    Column("default", " ", may_wrap=False),
+    Column("default", may_wrap=False),
     Column("domain_uuid", "DOMAIN UUID", priority=1, may_wrap=False),
     Column("domain_name"),
 )
