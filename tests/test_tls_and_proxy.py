@@ -179,6 +179,22 @@ def test_no_proxy_is_honoured(storeless: Opbx, private: Authority, exempt: str) 
     assert (outcome.code, outcome.error["code"], proxy.arrivals) == (7, "network.dns", [])
 
 
+def test_a_proxy_that_is_not_there_is_named_on_the_way_to_opbx_too(storeless: Opbx) -> None:
+    with socket.socket() as unheard:
+        unheard.bind(("127.0.0.1", 0))
+        gone = f"127.0.0.1:{unheard.getsockname()[1]}"
+        outcome = storeless.process(
+            "status",
+            "--json",
+            HTTPS_PROXY=f"http://user:proxy-secret@{gone}",
+            OPBX_INSTANCE_URL="https://pbx.example.net",
+            OPBX_INSTANCE_TOKEN="token-000000000000000001",
+        )
+    warning = next(one for one in outcome.document["warnings"] if "OPBX" in one)
+    assert f"the connection was refused (the proxy named by HTTPS_PROXY, {gone})" in warning
+    assert "proxy-secret" not in outcome.stdout + outcome.stderr
+
+
 def test_a_proxy_that_refuses_is_named(storeless: Opbx) -> None:
     with tunnelling(0, refuse=True) as proxy:
         outcome = listed(

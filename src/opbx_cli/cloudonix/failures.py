@@ -4,7 +4,6 @@ exceptions of httpx and the status codes of HTTP become errors of ours.
 
 from __future__ import annotations
 
-import socket
 import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -26,9 +25,9 @@ from opbx_cli.http.retries import (
     RETRY_AFTER_MAX,
     SERVER_TROUBLE,
     TOO_MANY_REQUESTS,
-    never_sent,
     retry_after,
 )
+from opbx_cli.http.unreached import why_unreached
 from opbx_cli.models import Secret
 from opbx_cli.values import clean
 
@@ -39,7 +38,6 @@ HINT_SUPPORT = (
     "run the same command again; if it stays so, show this message to Cloudonix's support"
 )
 
-OF_THE_PROXY = frozenset({ErrorCode.NETWORK_DNS, ErrorCode.NETWORK_REFUSED})
 # OpenSSL's X509_V_ERR_…: not yet valid and expired; another host name, another IP address.
 CERTIFICATE_OUT_OF_TIME = frozenset({9, 10})
 CERTIFICATE_OF_ANOTHER = frozenset({62, 64})
@@ -89,13 +87,11 @@ def transport_failure(
             hint=_certificate_hint(certificate, call.hints),
             code=ErrorCode.NETWORK_TLS,
         )
-    if isinstance(error, httpx.TransportError) and never_sent(error):
-        reason, code = _why_not_connected(error, proxy or "the proxy")
-        place = host
-        if proxy is not None and code != ErrorCode.NETWORK_PROXY:
-            # The name to look up and the port to reach are the proxy's: it does the rest.
-            place = proxy if code in OF_THE_PROXY else f"{host}, through {proxy}"
-        return UnreachableError(f"cannot {call}: {reason} ({place})", hint=HINT_NETWORK, code=code)
+    unreached = why_unreached(error, host, proxy)
+    if unreached is not None:
+        return UnreachableError(
+            f"cannot {call}: {unreached}", hint=HINT_NETWORK, code=unreached.code
+        )
     if isinstance(error, httpx.TimeoutException):
         return UnreachableError(
             f"cannot {call}: {host} did not answer in time",
@@ -188,26 +184,6 @@ def _certificate_hint(problem: ssl.SSLCertVerificationError, hints: Hints) -> st
     if problem.verify_code in CERTIFICATE_OF_ANOTHER:
         return f"check the API base URL: {hints.base_url}"
     return "for a private certificate authority set SSL_CERT_FILE to its PEM file"
-
-
-def _why_not_connected(error: httpx.TransportError, proxy: str) -> tuple[str, ErrorCode]:
-    if isinstance(error, httpx.ProxyError):
-        # httpx has the proxy's status line for a message; the words in it are not ours to show.
-        status = str(error)[:3]
-        said = f" ({status})" if status.isascii() and status.isdigit() else ""
-        return f"{proxy}, refused the connection{said}", ErrorCode.NETWORK_PROXY
-    if isinstance(error, httpx.TimeoutException):
-        return "no connection in time", ErrorCode.NETWORK_TIMEOUT
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, socket.gaierror):
-            return "the host name cannot be resolved", ErrorCode.NETWORK_DNS
-        if isinstance(cause, ConnectionRefusedError):
-            return "the connection was refused", ErrorCode.NETWORK_REFUSED
-        if isinstance(cause, ssl.SSLError):
-            return "the TLS handshake failed", ErrorCode.NETWORK_TLS
-        cause = cause.__cause__ or cause.__context__
-    return "no connection could be made", ErrorCode.NETWORK_UNREACHABLE
 
 
 def _quoted_message(body: bytes, secrets: Iterable[Secret]) -> str:

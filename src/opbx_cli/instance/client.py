@@ -15,7 +15,7 @@ import httpx
 
 from opbx_cli import __version__
 from opbx_cli.errors import ConfigurationError
-from opbx_cli.http.connections import host_of, inner_transport
+from opbx_cli.http.connections import host_of, inner_transport, proxy_in_words
 from opbx_cli.http.content import ACCEPT_ENCODING, UnreadableAnswerError
 from opbx_cli.http.retries import Pace, RetryingTransport, attempt_seconds, timeouts
 from opbx_cli.instance import answers, failures
@@ -53,6 +53,7 @@ class InstanceClient:
         self._secrets = [*access.secrets, *([] if access.token is None else [access.token])]
         base_url = _parse_url(access.url)
         self._host = host_of(base_url)
+        self._proxy = proxy_in_words(base_url)
         self._http = httpx.Client(
             base_url=base_url,
             transport=RetryingTransport(
@@ -153,7 +154,7 @@ class InstanceClient:
         except UnreadableAnswerError as error:
             raise failures.unintelligible(call.purpose, error.what) from error
         except httpx.HTTPError as error:
-            raise failures.transport_failure(error, call, self._host) from error
+            raise failures.transport_failure(error, call, self._host, proxy=self._proxy) from error
         if not response.is_success:
             renewal = self._access.renewal
             raise failures.status_failure(response, call, self._secrets, renewal=renewal)

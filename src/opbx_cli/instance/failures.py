@@ -10,7 +10,8 @@ import httpx
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import CredentialsError, OpbxError, RemoteError, UnreachableError
 from opbx_cli.http.connections import certificate_problem
-from opbx_cli.http.retries import TOO_MANY_REQUESTS, never_sent
+from opbx_cli.http.retries import TOO_MANY_REQUESTS
+from opbx_cli.http.unreached import why_unreached
 from opbx_cli.instance.answers import error_sentences
 from opbx_cli.models import Secret
 from opbx_cli.values import clean
@@ -30,8 +31,10 @@ class Call:
     purpose: str
 
 
-def transport_failure(error: httpx.HTTPError, call: Call, host: str) -> OpbxError:
-    """Word a conversation that did not end in an answer."""
+def transport_failure(
+    error: httpx.HTTPError, call: Call, host: str, *, proxy: str | None
+) -> OpbxError:
+    """Word a conversation that did not end in an answer; `proxy` names the one on the way."""
     certificate = certificate_problem(error)
     if certificate is not None:
         return UnreachableError(
@@ -40,11 +43,13 @@ def transport_failure(error: httpx.HTTPError, call: Call, host: str) -> OpbxErro
             hint="for a private certificate authority set SSL_CERT_FILE to its PEM file",
             code=ErrorCode.NETWORK_TLS,
         )
-    if isinstance(error, httpx.TransportError) and never_sent(error):
+    unreached = why_unreached(error, host, proxy)
+    if unreached is not None:
+        way = "that it runs" if proxy is None else "HTTPS_PROXY and NO_PROXY"
         return UnreachableError(
-            f"cannot {call.purpose}: no connection to OPBX could be made ({host})",
-            hint=f"{HINT_ADDRESS}, and that it runs",
-            code=ErrorCode.NETWORK_UNREACHABLE,
+            f"cannot {call.purpose}: no connection to OPBX: {unreached}",
+            hint=f"{HINT_ADDRESS}, and {way}",
+            code=unreached.code,
         )
     late = isinstance(error, httpx.TimeoutException)
     what = "did not answer in time" if late else "closed the connection before its answer was whole"
