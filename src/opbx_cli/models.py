@@ -117,6 +117,19 @@ class ApplicationReference:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class CallsBefore:
+    """The application that had a domain's calls before `validate` took them over.
+
+    Without an id, no application had them. `type` tells Cloudonix's own, which no list shows.
+    """
+
+    id: RemoteId | None = None
+    uuid: str | None = None
+    name: str | None = None
+    type: str | None = None
+
+
 class KeyState(StrEnum):
     """How far a webhook key of ours has come on its way to Cloudonix."""
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from opbx_cli.models import (
     DEFAULT_API_BASE_URL,
     ApplicationReference,
+    CallsBefore,
     KeyMemory,
     KeyState,
     RecordingFormat,
@@ -58,6 +59,15 @@ PROFILES = st.builds(
     instance_token_expires=st.none() | st.integers(0, 253_402_300_799),
     webhook_api_key_previous_until=st.none() | st.integers(0, 253_402_300_799),
     webhook_base_url_sent=st.none() | URLS,
+    calls_before=st.none()
+    | st.just(CallsBefore())
+    | st.builds(
+        CallsBefore,
+        id=st.integers(-(2**63), 2**63 - 1) | TEXT,
+        uuid=st.none() | TEXT,
+        name=st.none() | TEXT,
+        type=st.none() | TEXT,
+    ),
 )
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", fullmatch=True)
 

@@ -212,6 +212,16 @@ def test_a_renamed_profile_is_found_by_the_tag(
         (r"^id = 1$", "id = 1.5", "`id` is not text"),
         (r"^id = 1$", f"id = 0x{'f' * 5000}", "`id` has over 64 bits"),
         (r"^id = 1$", "id = 1\nx = 1", "a key that no store has"),
+        (
+            r'^\[profile."other"\.secret',
+            '[profile."other".calls_before]\nx=1\n[profile."other".secret',
+            "a key that no store has",
+        ),
+        (
+            r'^\[profile."other"\.secret',
+            '[profile."other".calls_before]\nname=1\n[profile."other".secret',
+            "`name` is not text",
+        ),
         (r'^domain_api_key = "v1\.', 'domain_api_key = "v2.', "not a sealed value"),
         (r'^domain_api_key = "v1\..*"', 'domain_api_key = "v1.AAAA"', "too short"),
         (r"^domain_api_key = ", "password = ", "a key that no store has"),

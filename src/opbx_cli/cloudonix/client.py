@@ -154,8 +154,8 @@ class Client:
         call = self._call("PUT", "", "update the domain's profile")
         return self._written_domain(call, {"profile": {**profile, **plain}})
 
-    def set_default_application(self, identifier: RemoteId, *, method: str) -> Domain | None:
-        """Put an application in charge; OPBX uses PUT, the OpenAPI documents PATCH."""
+    def set_default_application(self, identifier: RemoteId | None, *, method: str) -> Domain | None:
+        """Put an application in charge, None for no one; OPBX uses PUT, the OpenAPI has PATCH."""
         call = self._call(method, "", "set the default application")
         return self._written_domain(call, {"defaultApplication": identifier})
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError, OpbxError, RemoteError
-from opbx_cli.models import Secret
+from opbx_cli.models import CallsBefore, Secret
 from opbx_cli.operations.configure import GivenSettings
 from opbx_cli.operations.validate.desired import Change, Desired
-from opbx_cli.operations.validate.plan import plan
+from opbx_cli.operations.validate.plan import Plan, plan
 from opbx_cli.operations.validate.steps import Status, Step, StepId, is_in_doubt
 from opbx_cli.settings import INSTANCE_TOKEN, INSTANCE_URL, ActiveSettings
 from opbx_cli.settings.table import IN_OPBX, Settings, plain
@@ -304,10 +304,18 @@ def takeovers_by_push(
 
     `base_url` is the one that OPBX puts in force; None where that is not known.
     """
-    if base_url is None:
-        return ()
-    desired = Desired.of(settings, snapshot.domain.uuid, endpoints(base_url))
-    return plan(desired, snapshot).takeovers
+    return () if base_url is None else _plan_of_push(settings, snapshot, base_url).takeovers
+
+
+def calls_before_push(
+    settings: Settings, snapshot: Snapshot, base_url: str | None
+) -> CallsBefore | None:
+    """Return who has the calls that OPBX's application gets by a push."""
+    return None if base_url is None else _plan_of_push(settings, snapshot, base_url).calls_before
+
+
+def _plan_of_push(settings: Settings, snapshot: Snapshot, base_url: str) -> Plan:
+    return plan(Desired.of(settings, snapshot.domain.uuid, endpoints(base_url)), snapshot)
 
 
 def _names_that_differ(settings: Settings, after: InstanceSettings) -> list[str]:

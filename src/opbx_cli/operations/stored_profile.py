@@ -55,10 +55,18 @@ class StoredProfile:
         Raises `KeyMovedError` where the stored webhook key is not the expected one.
         """
 
-        def changed(contents: StoreContents) -> StoreContents:
-            now = self._found(contents)
+        def checked(now: Settings) -> Settings:
             if now.webhook_api_key != expected_key:
                 raise KeyMovedError
+            return change(now)
+
+        return self.edit(checked)
+
+    def edit(self, change: Callable[[Settings], Settings]) -> bool:
+        """Change the settings, whatever key they have; tell whether that changed anything."""
+
+        def changed(contents: StoreContents) -> StoreContents:
+            now = self._found(contents)
             after = change(now)
             return contents if after == now else put(contents, self.name, after)
 

@@ -16,6 +16,7 @@ from opbx_cli.models import (
     DEFAULT_API_BASE_URL,
     RECORDING_MEDIA_TYPE,
     ApplicationReference,
+    CallsBefore,
     KeyMemory,
     RecordingFormat,
     Secret,
@@ -215,6 +216,8 @@ class Settings:
     webhook_api_key_previous_until: Annotated[int | None, Setting(parse=parse_epoch)] = None
     # The webhook base URL that this store put in force last: what goes there is ours to move.
     webhook_base_url_sent: Annotated[str | None, Setting(parse=parse_webhook_base_url)] = None
+    # Who had the calls before this store took them over, for `detach`. None: not known.
+    calls_before: Annotated[CallsBefore | None, Setting()] = None
     # The OPBX that uses this domain: where it is, whose it is, how to speak with it, until when.
     instance_url: Annotated[str | None, Setting(parse=parse_https_url)] = None
     instance_organization: Annotated[str | None, Setting()] = None
@@ -230,6 +233,7 @@ class Settings:
             cloudonix_package=None,
             webhook_key_memory=None,
             webhook_base_url_sent=None,
+            calls_before=None,
         ).without_previous_key()
 
     def with_instance_of(self, other: Self) -> Self:

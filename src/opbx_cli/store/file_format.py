@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from opbx_cli.error_codes import ErrorCode
-from opbx_cli.models import ApplicationReference
+from opbx_cli.models import ApplicationReference, CallsBefore
 from opbx_cli.settings.table import TABLE
 from opbx_cli.store import crypto, key_slots, strict_toml
 from opbx_cli.store.key_slots import Slot
@@ -45,13 +45,17 @@ SEALED_PREFIX = "v1."
 PLAIN_FIELDS: Mapping[str, type] = {
     row.stored_as: row.kind
     for row in TABLE
-    if not row.is_secret and row.kind is not ApplicationReference
+    if not row.is_secret and row.kind not in (ApplicationReference, CallsBefore)
+}
+# Tables within a profile's, by name: the keys that each must have, and all that it may have.
+APPLICATION_TABLES: Mapping[str, tuple[tuple[str, ...], frozenset[str]]] = {
+    "voice_application": (("id", "name"), frozenset(("id", "name", "uuid"))),
+    "calls_before": ((), frozenset(("id", "name", "uuid", "type"))),
 }
 
 _HEADER = ("format", "version", "store_id", "generation", "salt", "slot", "mac")
 _HEADER_KNOWN = frozenset((*_HEADER, "default_profile", "profile"))
-_PROFILE_KNOWN = frozenset((*PLAIN_FIELDS, "voice_application", "secret"))
-_APPLICATION_KNOWN = frozenset(("id", "name", "uuid"))
+_PROFILE_KNOWN = frozenset((*PLAIN_FIELDS, *APPLICATION_TABLES, "secret"))
 _SEALED_KNOWN = frozenset(SEALED_FIELDS)
 
 _FIRST_LINE = (
@@ -188,14 +192,16 @@ def _profile(table: Table) -> ProfileTables:
 
 
 def _plain(table: Table, name: str) -> object:
-    if name == "voice_application":
-        return _application(table_of(table, name))
+    if name in APPLICATION_TABLES:
+        return _application(table_of(table, name), *APPLICATION_TABLES[name])
     return integer_of(table, name) if PLAIN_FIELDS[name] is int else text_of(table, name)
 
 
-def _application(table: Table) -> Table:
-    check_keys(table, required=("id", "name"), known=_APPLICATION_KNOWN)
+def _application(table: Table, required: tuple[str, ...], known: frozenset[str]) -> Table:
+    check_keys(table, required=required, known=known)
     texts = {name: text_of(table, name) for name in table if name != "id"}
+    if "id" not in table:
+        return texts
     is_number = type(table["id"]) is int
     return {"id": integer_of(table, "id") if is_number else text_of(table, "id"), **texts}
 
@@ -227,10 +233,11 @@ def _profile_text(name: str, tables: ProfileTables) -> str:
     """Return a profile's tables; the name is quoted, so that its dots stay part of it."""
     heading = f'profile."{_profile_name(name)}"'
     plain = dict(tables.plain)
-    application = plain.pop("voice_application", None)
+    tables_within = {name: plain.pop(name, None) for name in APPLICATION_TABLES}
     pieces = [f"[{heading}]\n{strict_toml.to_lines(plain)}"]
-    if isinstance(application, Mapping):
-        pieces.append(f"[{heading}.voice_application]\n{strict_toml.to_lines(application)}")
+    for part, content in tables_within.items():
+        if isinstance(content, Mapping):
+            pieces.append(f"[{heading}.{part}]\n{strict_toml.to_lines(content)}")
     if tables.sealed:
         sealed = {
             field: SEALED_PREFIX + crypto.to_text(content)

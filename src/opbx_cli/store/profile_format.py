@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
-from opbx_cli.models import ApplicationReference, KeyMemory, KeyState, Secret
+from opbx_cli.models import ApplicationReference, CallsBefore, KeyMemory, KeyState, Secret
 from opbx_cli.settings.table import KEY_MEMORY, TABLE, Settings, plain
 from opbx_cli.store.file_format import PLAIN_FIELDS, SEALED_FIELDS
 from opbx_cli.store.strict_toml import UnfitStore
@@ -49,6 +49,10 @@ def plain_values(settings: Settings) -> Mapping[str, object]:
         values["voice_application"] = _set_only(
             {"id": application.id, "uuid": application.uuid, "name": application.name}
         )
+    if (before := settings.calls_before) is not None:
+        values["calls_before"] = _set_only(
+            {"id": before.id, "uuid": before.uuid, "name": before.name, "type": before.type}
+        )
     return _set_only(values)
 
 
@@ -76,6 +80,8 @@ def to_settings(
 def _checked(profile: str, name: str, *, value: object) -> object:
     if name == "voice_application" and isinstance(value, Mapping):
         return ApplicationReference(value["id"], value.get("uuid"), value["name"])
+    if name == "calls_before" and isinstance(value, Mapping):
+        return CallsBefore(**value)
     return _parsed(profile, name, text=str(value))
 
 

@@ -18,7 +18,7 @@ from opbx_cli.errors import (
     UsageError,
 )
 from opbx_cli.instance import InstanceSettings
-from opbx_cli.models import Secret
+from opbx_cli.models import CallsBefore, Secret
 from opbx_cli.operations.configure import GivenSettings, merge
 from opbx_cli.operations.history import Deed
 from opbx_cli.operations.instance import (
@@ -27,6 +27,7 @@ from opbx_cli.operations.instance import (
     InstanceSide,
     PullPlan,
     PushPlan,
+    calls_before_push,
     hand_over,
     plan_pull,
     plan_push,
@@ -34,10 +35,12 @@ from opbx_cli.operations.instance import (
     takeovers_by_push,
 )
 from opbx_cli.operations.profiles import put
+from opbx_cli.operations.validate.calls_record import remembering_calls
 from opbx_cli.operations.validate.desired import Change, Choices
 from opbx_cli.operations.validate.run import Validation, deed_of
 from opbx_cli.operations.validate.steps import Report, Result
 from opbx_cli.operations.validate.wording import Wording
+from opbx_cli.remote import Snapshot
 from opbx_cli.settings import ActiveSettings
 from opbx_cli.settings.table import KEY_OPTIONS, Settings
 from opbx_cli.store import StoreContents
@@ -100,7 +103,8 @@ def push(app: App, *, check: bool, yes: bool, replace_default: bool) -> int:
         if check or not planned.changes:
             return _show(app, shown)
         _show_changes(app, planned.changes, yes=yes)
-        _allow_takeovers(app, active, planned.base_url, yes=replace_default)
+        snapshot = app.client.snapshot()
+        _allow_takeovers(app, active, snapshot, planned.base_url, yes=replace_default)
         app.confirm(
             "Write these to OPBX? It writes to Cloudonix too.",
             yes=yes,
@@ -108,7 +112,8 @@ def push(app: App, *, check: bool, yes: bool, replace_default: bool) -> int:
             hint=f"`opbx instance push --yes{active.profile_option}`",
         )
         with app.signals.held():  # until what was done is recorded and said
-            warning = _handed_over(app, active, side, planned)
+            before = calls_before_push(active.settings, snapshot, planned.base_url)
+            warning = _handed_over(app, active, side, planned, before)
             report = None
             try:
                 report = None if base_url is None else _cloudonix_again(app, active)
@@ -188,9 +193,11 @@ def _with_domain_name(app: App, settings: Settings) -> Settings:
     return replace(settings, domain_name=app.client.get_domain().name)
 
 
-def _allow_takeovers(app: App, active: ActiveSettings, base_url: str | None, *, yes: bool) -> None:
+def _allow_takeovers(
+    app: App, active: ActiveSettings, snapshot: Snapshot, base_url: str | None, *, yes: bool
+) -> None:
     """Want a yes for calls that OPBX would take from somebody by being written to."""
-    takeovers = takeovers_by_push(active.settings, app.client.snapshot(), base_url)
+    takeovers = takeovers_by_push(active.settings, snapshot, base_url)
     if not takeovers:
         return
     now = Wording().taken(takeovers)
@@ -203,12 +210,17 @@ def _allow_takeovers(app: App, active: ActiveSettings, base_url: str | None, *, 
 
 
 def _handed_over(
-    app: App, active: ActiveSettings, side: InstanceSide, planned: PushPlan
+    app: App,
+    active: ActiveSettings,
+    side: InstanceSide,
+    planned: PushPlan,
+    before: CallsBefore | None,
 ) -> str | None:
-    """Write and read back; record what was, or may have been, written."""
+    """Write and read back; record what was, or may have been, written, and who had the calls."""
     result: str | None = "ok"
     try:
-        return hand_over(side, active.settings, planned.sent)
+        with remembering_calls(task_of(app, active, Choices()).profile, before):
+            return hand_over(side, active.settings, planned.sent)
     except HandoverInDoubtError as doubt:
         result = "in doubt"
         raise doubt.error from None

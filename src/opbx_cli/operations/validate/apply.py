@@ -7,16 +7,18 @@ behind it untouched, and running again goes on from wherever this run stopped.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from opbx_cli.errors import NotFoundError, OpbxError, RemoteError
+from opbx_cli.errors import OpbxError
 from opbx_cli.models import AUTHORIZATION_API_KEY
 from opbx_cli.operations.interruptions import Interruptions, given_up
 from opbx_cli.operations.stored_profile import Facts, StoredProfile
 from opbx_cli.operations.validate import wording
 from opbx_cli.operations.validate.applications import Applications
+from opbx_cli.operations.validate.calls_record import remembering_calls
+from opbx_cli.operations.validate.confirmation import confirmed_domain, put_in_charge
 from opbx_cli.operations.validate.desired import (
     KEY_PATH,
     PROFILE_PATH,
@@ -36,14 +38,13 @@ from opbx_cli.operations.validate.steps import (
     Status,
     Step,
     StepId,
-    confirmed,
     failed_steps,
     is_in_doubt,
     not_applied,
     skipped_after,
 )
 from opbx_cli.operations.validate.takeover import CallsChoice, Taken
-from opbx_cli.remote import Domain, Snapshot, VoiceApplication
+from opbx_cli.remote import Domain, Snapshot
 
 if TYPE_CHECKING:
     from opbx_cli.cloudonix import Client
@@ -293,7 +294,7 @@ class Convergence:
         """
         self._key.note_sending()
         try:
-            self._domain = self._confirmed(self._send_profile, self._profile_differs)
+            self._domain = confirmed_domain(self._client, self._send_profile, self._profile_differs)
             differing = self._profile_differs(self._domain)
             if differing:
                 names = ", ".join(change.path.removeprefix(PROFILE_PATH) for change in differing)
@@ -323,16 +324,6 @@ class Convergence:
             differing = (*differing, Change(KEY_PATH, after.key.shown, self._plan.key.wanted))
         return tuple({one.path: one for one in differing if one.path in written}.values())
 
-    def _confirmed(
-        self, write: Callable[[], Domain | None], differs: Callable[[Domain], object]
-    ) -> Domain:
-        """Write; return the domain as the answer shows it, or as a fresh look does."""
-        shown = confirmed(
-            write, self._client.get_domain, lambda domain: domain is None or bool(differs(domain))
-        )
-        assert shown is not None
-        return shown
-
     def _bring_default(self) -> Step:
         application = self._application
         if application is None:
@@ -357,34 +348,16 @@ class Convergence:
                 f"calls are switched last, and {first} is not in place",
                 self._plan.default_changes,
             )
-        for method in ("PUT", "PATCH"):
-            if self._default_taken_by(method, application):
-                self._wrote = True
-                return Step(
-                    StepId.DEFAULT_APPLICATION,
-                    Status.UPDATED,
-                    f"calls go to {self._plan.spec.url}",
-                    self._plan.default_changes,
-                    wrote=True,
-                )
-        raise not_applied("the default application is still another one")
-
-    def _default_taken_by(self, method: str, application: VoiceApplication) -> bool:
-        """Set the default application one way; the sources disagree which one is right."""
-
-        def differs(domain: Domain) -> bool:
-            return domain.default_application != application.id
-
-        try:
-            self._domain = self._confirmed(
-                lambda: self._client.set_default_application(application.id, method=method),
-                differs,
-            )
-        except (RemoteError, NotFoundError):
-            if method == "PATCH":
-                raise
-            return False
-        return not differs(self._domain)
+        with remembering_calls(self._profile, self._plan.calls_before):
+            self._domain = put_in_charge(self._client, application.id)
+        self._wrote = True
+        return Step(
+            StepId.DEFAULT_APPLICATION,
+            Status.UPDATED,
+            f"calls go to {self._plan.spec.url}",
+            self._plan.default_changes,
+            wrote=True,
+        )
 
     def _look_once_more(self) -> Plan:
         """Return what a fresh look would have us do."""

@@ -10,7 +10,14 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from opbx_cli.models import AUTHORIZATION_API_KEY, CDR_ENDPOINT, SESSION_UPDATE_ENDPOINT, Secret
+from opbx_cli.models import (
+    AUTHORIZATION_API_KEY,
+    CDR_ENDPOINT,
+    SESSION_UPDATE_ENDPOINT,
+    CallsBefore,
+    RemoteId,
+    Secret,
+)
 from opbx_cli.operations.validate.desired import (
     KEY_PATH,
     PROFILE_PATH,
@@ -37,6 +44,7 @@ from opbx_cli.operations.validate.takeover import (
     Taken,
     Takeover,
     application_takeover,
+    calls_before,
     default_takeover,
     endpoint_takeovers,
     kinds_of,
@@ -63,6 +71,7 @@ class Plan:
     kept_changes: tuple[Change, ...]  # of the profile, for want of a yes
     key: KeyPlan
     default_changes: tuple[Change, ...]
+    calls_before: CallsBefore | None  # who has the calls that would be switched, for the way back
     takeovers: tuple[Takeover, ...]  # what would be taken from somebody
     warnings: tuple[str, ...]
 
@@ -94,17 +103,17 @@ def plan(desired: Desired, actual: Snapshot, choices: Choices | None = None) -> 
     stored = desired.application
     is_stored = application is not None and stored is not None and application.id == stored.id
     claim = Claim(desired.sent_base_url, desired.is_url_chosen, desired.rival_urls)
-    default_changes, default_taken = _default_changes(
-        domain, applications, application, spec, claim
-    )
+    current = domain.default_application
+    holder = next((entry for entry in applications if entry.id == current), None)
+    is_default = application is not None and application.id == current
     takeovers = (
         *application_takeover(
             application,
-            is_default=application is not None and application.id == domain.default_application,
+            is_default=is_default,
             wanted=spec.url,
             claim=claim,
         ),
-        *default_taken,
+        *(() if is_default else default_takeover(current, holder, wanted=spec.url, claim=claim)),
         *endpoint_takeovers(domain.profile, desired.endpoints, claim),
     )
     key = _key_plan(desired, domain, choices.key)
@@ -133,7 +142,10 @@ def plan(desired: Desired, actual: Snapshot, choices: Choices | None = None) -> 
         profile_problem=_profile_problem(key, domain) if written else None,
         kept_changes=kept,
         key=key,
-        default_changes=default_changes,
+        default_changes=() if is_default else _default_change(current, holder, application, spec),
+        calls_before=None
+        if is_default
+        else calls_before(current, holder, wanted=spec.url, claim=claim),
         takeovers=takeovers,
         warnings=(*_extras_warning((*extras, *doubles)), *_key_warning(key, desired)),
     )
@@ -323,26 +335,20 @@ def _profile_problem(key: KeyPlan, domain: Domain) -> str | None:
     return None
 
 
-def _default_changes(
-    domain: Domain,
-    applications: Iterable[VoiceApplication],
+def _default_change(
+    current: RemoteId | None,
+    holder: VoiceApplication | None,
     chosen: VoiceApplication | None,
     spec: ApplicationSpec,
-    claim: Claim,
-) -> tuple[tuple[Change, ...], tuple[Takeover, ...]]:
-    """Compare who takes the calls; name whoever would lose them."""
-    current = domain.default_application
-    target = chosen.id if chosen is not None else None
-    if current is not None and current == target:
-        return (), ()
-    holder = next((entry for entry in applications if entry.id == current), None)
+) -> tuple[Change, ...]:
+    """Say who takes the calls, and who has them now."""
     change = Change(
         "default_application",
         holder.name if holder is not None else current,
         chosen.name if chosen is not None else spec.name,
         url=spec.url,
     )
-    return (change,), default_takeover(current, holder, wanted=spec.url, claim=claim)
+    return (change,)
 
 
 def _extras_warning(extras: tuple[VoiceApplication, ...]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-from opbx_cli.models import RemoteId
+from opbx_cli.models import CallsBefore, RemoteId
 from opbx_cli.operations.validate.key_ownership import OPBX_PREFIX
 from opbx_cli.remote import DomainProfile, VoiceApplication
 from opbx_cli.values import is_public
@@ -122,6 +122,26 @@ def default_takeover(
     return (Takeover(Taken.DEFAULT_APPLICATION, holder.url, wanted, holder.name, holder.id),)
 
 
+def calls_before(
+    current: RemoteId | None, holder: VoiceApplication | None, *, wanted: str, claim: Claim
+) -> CallsBefore | None:
+    """Return who has the calls, where they are about to be taken over; None of what is OPBX's.
+
+    An application of OPBX's is somebody else's as long as `default_takeover` says so.
+    """
+    if current is None:
+        return CallsBefore()
+    identifier = current if isinstance(current, int) else _storable(current)
+    if holder is None:
+        return CallsBefore(identifier)
+    taken = default_takeover(current, holder, wanted=wanted, claim=claim)
+    if holder.name.startswith(OPBX_PREFIX) and not taken:
+        return None
+    return CallsBefore(
+        identifier, _storable(holder.uuid), _storable(holder.name), _storable(holder.type)
+    )
+
+
 def is_moved(url: str, wanted: str, claim: Claim) -> bool:
     """Tell whether what goes to one URL would go to another party's, or to nobody's."""
     if url == wanted:
@@ -141,6 +161,11 @@ def host_of(url: str) -> str:
 
 def kinds_of(takeovers: Iterable[Takeover]) -> frozenset[Taken]:
     return frozenset(one.kind for one in takeovers)
+
+
+def _storable(text: str | None) -> str | None:
+    """Return a text as a file can hold it: JSON from afar may have half a surrogate pair."""
+    return None if text is None else text.encode(errors="replace").decode()
 
 
 def _is_below(url: str, base: str) -> bool:
