@@ -9,7 +9,14 @@ import pytest
 
 from opbx_cli.sandbox.server import RunningSandbox
 from support import Opbx
-from validation import remote_applications, remote_domain
+from validation import (
+    VOICE,
+    remote_applications,
+    remote_domain,
+    statuses,
+    step,
+    writes,
+)
 
 IVR_URL = "https://ivr.example.com/route"
 
@@ -26,6 +33,227 @@ def add_ivr(sandbox: RunningSandbox, name: str = "ivr-2019") -> Any:
     sandbox.state.set_default_application(name)
     (found,) = [one for one in remote_applications(sandbox) if one["name"] == name]
     return found
+
+
+CDR = "cdr-endpoint"
+SESSION_UPDATE = "session-update-endpoint"
+KEY = "authorization-api-key"
+
+
+@pytest.fixture
+def attached(configured: Opbx, sandbox: RunningSandbox) -> Opbx:
+    """A domain whose calls OPBX took over from somebody's application."""
+    add_ivr(sandbox)
+    sandbox.state.set_profile_keys({"crm": "kept"})
+    assert configured("validate", "--replace-default").code == 0
+    sandbox.forget_requests()
+    return configured
+
+
+def in_charge(sandbox: RunningSandbox) -> Any:
+    """The name of the application that has the calls."""
+    current = remote_domain(sandbox)["defaultApplication"]
+    names = {one["id"]: one["name"] for one in remote_applications(sandbox)}
+    return names.get(current, current)
+
+
+def ours(sandbox: RunningSandbox) -> Any:
+    """OPBX's application; None where it is gone."""
+    found = [one for one in remote_applications(sandbox) if one["name"].startswith("opbx-")]
+    return found[0] if found else None
+
+
+def callback_keys(sandbox: RunningSandbox) -> dict[str, Any]:
+    """What the domain's profile has of OPBX's."""
+    profile = remote_domain(sandbox)["profile"] or {}
+    return {name: profile[name] for name in (CDR, SESSION_UPDATE, KEY) if profile.get(name)}
+
+
+def test_calls_go_back_to_where_they_went(attached: Opbx, sandbox: RunningSandbox) -> None:
+    before = remote_domain(sandbox)["profile"]
+    outcome = attached("detach", "--yes", "--json")
+    assert outcome.code == 0, outcome.stderr
+    document = outcome.document
+    assert document.keys() == {"schema", "profile", "domain", "result", "steps", "warnings"}
+    assert (document["schema"], document["result"]) == ("opbx.detach/1", "ok")
+    assert list(statuses(outcome).items()) == [
+        ("connect", "ok"),
+        ("domain", "ok"),
+        ("default-application", "updated"),
+        ("domain-profile", "updated"),
+        ("voice-application", "updated"),
+        ("save", "updated"),
+    ]
+    assert in_charge(sandbox) == "ivr-2019"
+    assert callback_keys(sandbox) == {}
+    after = remote_domain(sandbox)["profile"]
+    assert {name: after[name] for name in ("crm", "call-timeout", "recording-media-type")} == {
+        name: before[name] for name in ("crm", "call-timeout", "recording-media-type")
+    }
+    assert ours(sandbox)["active"] is False
+    assert (ours(sandbox)["url"], ours(sandbox)["method"]) == (VOICE, "POST")
+    (calls,) = step(outcome, "default-application")["changes"]
+    assert (calls["path"], calls["to"]) == ("default_application", "ivr-2019")
+    keys = {change["path"]: change for change in step(outcome, "domain-profile")["changes"]}
+    assert keys["domain_profile.authorization-api-key"]["from"]["fingerprint"].startswith("fp:")
+    assert keys["domain_profile.authorization-api-key"]["to"] is None
+    assert remembered(attached) is None
+
+
+def test_calls_leave_before_the_key_and_the_key_before_the_application(
+    attached: Opbx, sandbox: RunningSandbox
+) -> None:
+    assert attached("detach", "--yes").code == 0
+    bodies: list[Any] = [request.body for request in sandbox.requests if request.method != "GET"]
+    assert writes(sandbox) == ["update-domain", "update-domain", "update-application"]
+    assert bodies[0].keys() == {"defaultApplication"}
+    assert bodies[1]["profile"][KEY] is None
+    assert bodies[1]["profile"]["crm"] == "kept"
+    assert bodies[2]["active"] is False
+
+
+def test_a_second_run_has_nothing_to_do(attached: Opbx, sandbox: RunningSandbox) -> None:
+    assert attached("detach", "--yes").code == 0
+    sandbox.forget_requests()
+    outcome = attached("detach", "--json")  # so that it asks nothing
+    assert (outcome.code, writes(sandbox)) == (0, [])
+    assert set(statuses(outcome).values()) == {"ok", "unchanged"}
+    assert outcome.document["warnings"] == []
+    assert attached("detach", "--check").code == 0
+    assert "Nothing to do: sandbox.cloudonix.net has nothing of OPBX's" in attached("detach").stdout
+
+
+def test_validate_attaches_again(attached: Opbx, sandbox: RunningSandbox) -> None:
+    key = remote_domain(sandbox)["profile"][KEY]
+    profile = attached("profiles", "show", "--json").document
+    assert attached("detach", "--yes").code == 0
+    assert attached("profiles", "show", "--json").document == profile
+    assert attached("validate").code == 9  # the calls are somebody's again
+    outcome = attached("validate", "--replace-default", "--json")
+    assert outcome.code == 0
+    assert "somebody" not in outcome.stdout
+    assert in_charge(sandbox) == ours(sandbox)["name"]
+    assert len(remote_applications(sandbox)) == 2
+    assert remote_domain(sandbox)["profile"][KEY] == key
+    assert remembered(attached)["name"] == "ivr-2019"
+    assert attached("detach", "--yes").code == 0
+    assert in_charge(sandbox) == "ivr-2019"
+
+
+def test_check_writes_nothing(attached: Opbx, sandbox: RunningSandbox) -> None:
+    store = (attached.home / "store.toml").read_bytes()
+    domain = remote_domain(sandbox)
+    outcome = attached("detach", "--check", "--json")
+    assert (outcome.code, outcome.document["result"]) == (8, "differs")
+    assert list(statuses(outcome).values()) == ["ok", "ok", *["differs"] * 3, "skipped"]
+    assert writes(sandbox) == []
+    assert remote_domain(sandbox) == domain
+    assert (attached.home / "store.toml").read_bytes() == store
+    text = attached("detach", "--check")
+    assert "has 5 things of OPBX's; `opbx detach` takes OPBX out." in text.stdout
+
+
+def test_without_a_yes_nothing_is_done(attached: Opbx, sandbox: RunningSandbox) -> None:
+    outcome = attached("detach")
+    assert outcome.code == 2
+    assert "Calls will go to application 'ivr-2019' (now: application 'opbx-" in outcome.stderr
+    assert "hint: `opbx detach --yes`" in outcome.stderr
+    assert attached("detach", "--json").error["code"] == "usage.wants_yes"
+    assert writes(sandbox) == []
+
+
+def test_the_audit_trail_has_it(attached: Opbx) -> None:
+    assert attached("detach", "--yes").code == 0
+    entry = attached("profiles", "history", "--json").document["entries"][-1]
+    assert (entry["command"], entry["result"]) == ("detach", "ok")
+    key = "domain_profile.authorization-api-key"
+    assert {"default_application", "voice_application.active", key} <= set(entry["changed"])
+    assert entry["fingerprints"][key]["to"] is None
+
+
+def test_the_application_is_deleted_on_request(attached: Opbx, sandbox: RunningSandbox) -> None:
+    outcome = attached("detach", "--yes", "--delete-application", "--json")
+    assert outcome.code == 0
+    assert writes(sandbox)[-1] == "delete-application"
+    assert ours(sandbox) is None
+    assert "deleted" in step(outcome, "voice-application")["detail"]
+    assert attached("profiles", "show", "--json").document["voice_application"] is None
+    assert attached("detach", "--delete-application").code == 0
+    assert attached("validate", "--replace-default").code == 0
+    assert ours(sandbox)["active"] is True
+
+
+def test_one_that_was_left_inactive_is_deleted_later(
+    attached: Opbx, sandbox: RunningSandbox
+) -> None:
+    assert attached("detach", "--yes").code == 0
+    assert attached("detach", "--yes", "--delete-application").code == 0
+    assert ours(sandbox) is None
+
+
+def test_where_no_application_had_the_calls_none_has_them_again(
+    configured: Opbx, sandbox: RunningSandbox
+) -> None:
+    sandbox.state.set_default_application(None)
+    assert configured("validate").code == 0
+    outcome = configured("detach", "--yes")
+    assert outcome.code == 0
+    assert remote_domain(sandbox)["defaultApplication"] is None
+    assert "calls go to no application" in outcome.stdout
+
+
+def test_cloudonixs_own_application_gets_the_calls_back(
+    configured: Opbx, sandbox: RunningSandbox
+) -> None:
+    before = remote_domain(sandbox)["defaultApplication"]
+    assert configured("validate").code == 0
+    assert configured("detach", "--yes").code == 0
+    assert remote_domain(sandbox)["defaultApplication"] == before
+    assert configured("detach", "--check").code == 0
+
+
+def test_an_application_that_is_gone_wants_a_choice(
+    attached: Opbx, sandbox: RunningSandbox
+) -> None:
+    sandbox.state.delete_application("ivr-2019")
+    assert attached("detach", "--check").code == 8
+    outcome = attached("detach", "--yes", "--json")
+    assert (outcome.code, outcome.error["code"]) == (9, "detach.wants_choice")
+    assert "application 'ivr-2019' (id" in outcome.error["message"]
+    assert "`opbx detach --to-none`" in outcome.error["hint"]
+    assert list(statuses(outcome).values()) == ["ok", "ok", *["skipped"] * 4]
+    assert writes(sandbox) == []
+    assert callback_keys(sandbox).keys() == {CDR, SESSION_UPDATE, KEY}
+    assert attached("detach").code == 9  # nothing would be written, so that nothing is asked
+    assert attached("detach", "--to-none", "--yes").code == 0
+    assert remote_domain(sandbox)["defaultApplication"] is None
+    assert callback_keys(sandbox) == {}
+
+
+def test_calls_can_go_to_another_application(attached: Opbx, sandbox: RunningSandbox) -> None:
+    sandbox.state.add_application("ivr-2026", url=IVR_URL)
+    unknown = attached("detach", "--to", "no-such", "--yes", "--json")
+    assert (unknown.code, unknown.error["code"]) == (5, "application.not_found")
+    assert "ivr-2019, ivr-2026" in unknown.error["hint"]
+    assert writes(sandbox) == []
+    assert attached("detach", "--to", "x", "--to-none").code == 2
+    assert attached("detach", "--to", "ivr-2026", "--yes").code == 0
+    assert in_charge(sandbox) == "ivr-2026"
+
+
+def test_an_inactive_application_gets_the_calls_with_a_warning(
+    attached: Opbx, sandbox: RunningSandbox
+) -> None:
+    sandbox.state.edit_application("ivr-2019", active=False)
+    outcome = attached("detach", "--yes")
+    assert outcome.code == 0
+    assert "application 'ivr-2019' is not active: calls would not be answered" in outcome.stderr
+
+
+def test_without_a_store_there_is_nothing_to_go_back_to(storeless: Opbx) -> None:
+    outcome = storeless("detach", "--yes")
+    assert outcome.code == 2
+    assert "without a store nothing is remembered" in outcome.stderr
 
 
 def test_who_had_the_calls_is_remembered_once(configured: Opbx, sandbox: RunningSandbox) -> None:

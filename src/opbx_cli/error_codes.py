@@ -298,6 +298,12 @@ class ErrorCode(StrEnum):
         "OPBX's token has expired, or another computer signed in",
         "`opbx instance connect URL` signs in again",
     )
+    APPLICATION_NOT_FOUND = (
+        "application.not_found",
+        5,
+        "the domain has no such voice application",
+        "the hint names those that it has",
+    )
     DOMAIN_NOT_FOUND = (
         "domain.not_found",
         5,
@@ -459,6 +465,18 @@ class ErrorCode(StrEnum):
         9,
         "one side is done, and the other is not",
         "the hint names the next command",
+    )
+    DETACH_PARTIAL = (
+        "detach.partial",
+        9,
+        "a domain is only partly detached, because a step failed",
+        "run the same command again: it goes on from there",
+    )
+    DETACH_WANTS_CHOICE = (
+        "detach.wants_choice",
+        9,
+        "a step was left out, because it is not known what is right",
+        "the hint says what to choose",
     )
     VALIDATE_PARTIAL = (
         "validate.partial",

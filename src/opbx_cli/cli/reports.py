@@ -15,6 +15,7 @@ from opbx_cli.cli.output.validate import (
     step_view,
     tally_sentence,
 )
+from opbx_cli.errors import Interrupted
 from opbx_cli.operations.batch import Tally
 from opbx_cli.operations.validate.steps import Report, Result, Step
 
@@ -70,3 +71,15 @@ def show_tally(ui: Ui, tally: Tally, reports: Sequence[Report], again: str | Non
     unfinished = [one for one in reports if one.result in (Result.FAILED, Result.PARTIAL)]
     if ui.is_rich and unfinished:
         ui.write(ui.text(failures_view(unfinished, again)))
+
+
+def interrupted(report: Report, command: str) -> Interrupted:
+    """Return the error of a run that was asked to end: what it had done by then."""
+    written = ", ".join(step.id for step in report.written)
+    done = f"done before that: {written}" if written else "no step had changed anything"
+    failure = report.failure
+    doubt = f"; {failure.id} may have been carried out" if report.is_doubtful and failure else ""
+    return Interrupted(
+        f"interrupted; {done}{doubt}",
+        hint=f"`opbx {command}{report.profile_option}` goes on from here",
+    )

@@ -7,12 +7,13 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from opbx_cli.operations.batch import rival_urls
+from opbx_cli.operations.batch import rival_urls, shared_domains
 from opbx_cli.operations.stored_profile import StoredProfile
 from opbx_cli.operations.validate.run import Task
 
 if TYPE_CHECKING:
     from opbx_cli.cli.app import App
+    from opbx_cli.models import CallsBefore
     from opbx_cli.operations.instance import OpenInstance
     from opbx_cli.operations.validate.desired import Choices
     from opbx_cli.settings import ActiveSettings
@@ -45,3 +46,10 @@ def task_of(
         push=push,
         rival_urls=rivals,
     )
+
+
+def remembered_calls(app: App, active: ActiveSettings) -> CallsBefore | None:
+    """Return who had the calls before, as other profiles of the same domain remember it."""
+    profiles = app.read_store().profiles
+    others = shared_domains(profiles).get(active.profile or "", ())
+    return next(filter(None, (profiles[name].calls_before for name in others)), None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
 from urllib.parse import quote
@@ -139,7 +140,7 @@ class Client:
         return trunks
 
     def update_profile(
-        self, profile: Mapping[str, object], ours: Mapping[str, str | int | Secret]
+        self, profile: Mapping[str, object], ours: Mapping[str, str | int | Secret | None]
     ) -> Domain | None:
         """Send the profile that was read with our keys in it; return what is shown of it.
 
@@ -182,18 +183,28 @@ class Client:
             "active": spec.active,
             "profile": application.profile,
         }
-        purpose = "update the voice application"
+        calls = self._calls_of(application, "PUT", "update the voice application")
+        try:
+            return self._written_application(calls[0], body)
+        except NotFoundError:
+            return self._written_application(calls[-1], body)
+
+    def delete_application(self, application: VoiceApplication) -> None:
+        """Delete an application, addressed as `update_application` does; gone already is fine."""
+        for call in self._calls_of(application, "DELETE", "delete the voice application"):
+            with suppress(NotFoundError):
+                self._send(call)
+                return
+
+    def _calls_of(self, application: VoiceApplication, method: str, purpose: str) -> list[Call]:
         calls = [
-            self._call("PUT", f"/applications/{quote(key, safe='')}", purpose)
+            self._call(method, f"/applications/{quote(key, safe='')}", purpose)
             for key in (application.name, str(application.id))
             if _is_segment(key)
         ]
         if not calls:
             raise RemoteError(f"cannot {purpose}: neither its name nor its id fits into a path")
-        try:
-            return self._written_application(calls[0], body)
-        except NotFoundError:
-            return self._written_application(calls[-1], body)
+        return calls
 
     def _written_domain(self, call: Call, body: object) -> Domain | None:
         return self._written(call, body, lambda value: parse.parse_domain(value, self.domain_uuid))

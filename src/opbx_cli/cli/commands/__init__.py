@@ -31,6 +31,14 @@ COMMANDS = {
             "opbx apply domains.toml",
         ),
     ),
+    "detach": Entry(
+        "Give the calls back, and take OPBX out of the domain.",
+        "detach:detach",
+        examples=(
+            "opbx detach --check",
+            "opbx detach --to-none --yes",
+        ),
+    ),
     "status": Entry(
         "Compare the settings here, in Cloudonix and in OPBX.",
         "status:status",

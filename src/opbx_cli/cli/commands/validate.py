@@ -18,9 +18,9 @@ from opbx_cli.cli.input.choices import (
     choices_of,
 )
 from opbx_cli.cli.input.options import REPORTS, EnvFilePath
-from opbx_cli.cli.reports import show_report, show_step
+from opbx_cli.cli.reports import interrupted, show_report, show_step
 from opbx_cli.cli.tasks import task_of
-from opbx_cli.errors import DIFFERS, Interrupted, OpbxError, UsageError
+from opbx_cli.errors import DIFFERS, OpbxError, UsageError
 from opbx_cli.operations.group_save import GroupSave
 from opbx_cli.operations.validate.desired import Choices
 from opbx_cli.operations.validate.run import Validation, deed_of
@@ -92,7 +92,7 @@ def _validate_one(app: App, choices: Choices, *, check: bool, push: bool) -> int
         _record(app, report)
         show_report(app.ui, report)
     if validation.was_interrupted:
-        raise _interrupted(report)
+        raise interrupted(report, "validate")
     if report.error is not None:
         raise report.error if untold is not None else app.ui.told(report.error)
     return DIFFERS if report.result is Result.DIFFERS else 0
@@ -181,14 +181,3 @@ def _ask(app: App, validation: Validation, choices: Choices) -> Choices:
 def _record(app: App, report: Report) -> None:
     result = "interrupted" if report.was_interrupted else report.result
     app.record(deed_of("validate", app.settings, report.steps, result))
-
-
-def _interrupted(report: Report) -> Interrupted:
-    written = ", ".join(step.id for step in report.written)
-    done = f"done before that: {written}" if written else "no step had changed anything"
-    failure = report.failure
-    doubt = f"; {failure.id} may have been carried out" if report.is_doubtful and failure else ""
-    return Interrupted(
-        f"interrupted; {done}{doubt}",
-        hint=f"`opbx validate{report.profile_option}` goes on from here",
-    )

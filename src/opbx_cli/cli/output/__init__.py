@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # only a type, and every command loads this module
 VIEWS = {
     "CallResult": "sandbox.call_view",
     "Compared": "instance.compared_view",
+    "Detached": "detach.detached_view",
     "Demonstration": "sandbox.demonstration_view",
     "Diagnosis": "doctor.diagnosis_view",
     "HistoryList": "profiles.history_view",

@@ -60,8 +60,7 @@ def change_for_people(change: Change, *, is_planned: bool = False) -> tuple[str,
     """Return what changes as its owner would say it, with what was there before."""
     if change.path == DEFAULT_APPLICATION:
         before = "now" if is_planned else "before"
-        holder = f"application '{clean(str(change.before))}'" if change.before else "no application"
-        return "Calls go to", f"{clean(change.url or str(change.after))} ({before}: {holder})"
+        return "Calls go to", f"{_target(change)} ({before}: {_holder(change.before)})"
     label, unit = label_of(change.path)
     if isinstance(change.after, Secret):
         return f"{label}:", _key_for_people(change.before, change.after, path=change.path)
@@ -97,9 +96,17 @@ def change_line(change: Change) -> str:
 
 
 def _new_way_of_calls(change: Change) -> str:
-    holder = change.before
-    now = "to no application" if holder is None else f"application '{clean(str(holder))}'"
-    return f"{clean(change.url or str(change.after))} (now: {now})"
+    now = "to no application" if change.before is None else _holder(change.before)
+    return f"{_target(change)} (now: {now})"
+
+
+def _target(change: Change) -> str:
+    """Return where calls will go: the URL, or the application where only that is known."""
+    return clean(change.url) if change.url is not None else _holder(change.after)
+
+
+def _holder(application: object) -> str:
+    return "no application" if application is None else f"application '{clean(str(application))}'"
 
 
 def _key_for_people(before: object, after: Secret, *, path: str) -> str:

@@ -58,7 +58,7 @@ STEP_WIDTHS = (len("default-application"), len("unchanged"))
 def report_view(result: Report) -> View:
     sentences = Sentences((closing(result),), RESULT_MARKS[result.result].tone)
     return View(
-        _document(result),
+        document(result),
         (
             Sentences(("",), audience=Audience.PEOPLE),
             sentences,
@@ -103,7 +103,7 @@ def one_of_many_view(result: Report, *, is_brief: bool) -> View:
     head = Item(RESULT_MARKS[result.result], (f"{name}: {ending}",), (), coloured=0)
     last = "\t".join(clean(cell) for cell in (name, "result", result.result.value, ending))
     return View(
-        _document(result),
+        document(result),
         (
             Items((head,), audience=Audience.PEOPLE),
             *steps,
@@ -287,9 +287,9 @@ def _handing_over(report: Report) -> list[str]:
     return [f"opbx webhook-key reveal{report.profile_option}", "Save that key in OPBX's settings."]
 
 
-def _document(result: Report) -> Json:
+def document(result: Report, schema: str = "opbx.validate/1") -> Json:
     return {
-        "schema": "opbx.validate/1",
+        "schema": schema,
         "profile": result.profile,
         "domain": {"uuid": result.domain_uuid, "name": result.domain_name},
         "result": result.result.value,

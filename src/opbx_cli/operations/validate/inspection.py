@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,18 +28,20 @@ class Inspection:
     snapshot: Snapshot | None
 
 
-def inspect(client: Client) -> Inspection:
+def inspect(
+    client: Client, *, wants_active: bool = True, order: Sequence[StepId] = tuple(StepId)
+) -> Inspection:
     """Read the domain and its applications, and judge whether work can go on."""
     connected = Step(StepId.CONNECT, Status.OK, "Cloudonix accepts the API key")
     try:
         snapshot = client.snapshot()
     except NotFoundError as error:
-        return Inspection((connected, *failed_steps(StepId.DOMAIN, error)), None)
+        return Inspection((connected, *failed_steps(StepId.DOMAIN, error, order)), None)
     except OpbxError as error:
-        return Inspection(tuple(failed_steps(StepId.CONNECT, error)), None)
+        return Inspection(tuple(failed_steps(StepId.CONNECT, error, order)), None)
     domain = snapshot.domain
     name = domain.name or domain.uuid
-    if domain.active is False:
+    if domain.active is False and wants_active:
         inactive = RemoteError(
             f"the domain {name} is not active in Cloudonix: it takes no calls",
             hint="activate the domain in the Cloudonix Cockpit, then run the same command again",
@@ -47,7 +49,8 @@ def inspect(client: Client) -> Inspection:
         )
         return Inspection((connected, *failed_steps(StepId.DOMAIN, inactive)), None)
     package = f", package {domain.package}" if domain.package else ""
-    found = Step(StepId.DOMAIN, Status.OK, f"{name} exists, is accessible and active{package}")
+    state = "accessible and active" if domain.active is not False else "accessible, and not active"
+    found = Step(StepId.DOMAIN, Status.OK, f"{name} exists, is {state}{package}")
     return Inspection((connected, found), snapshot)
 
 

@@ -117,6 +117,23 @@ def is_opbx_at_work(domain: Domain) -> bool:
     )
 
 
+def key_at_risk(domain: Domain) -> str | None:
+    """Say how a write of the profile could lose the key that the domain has, where it could."""
+    if shows_key(domain.profile):
+        return None
+    if domain.profile.authorization_api_key is not None:
+        return (
+            "Cloudonix shows the domain's webhook key masked: sending the profile back "
+            "could replace the key by its mask"
+        )
+    if is_opbx_at_work(domain):
+        return (
+            "Cloudonix does not show the webhook key that this domain may have: sending the "
+            "profile back could lose it"
+        )
+    return None
+
+
 def _path_of(url: str) -> str:
     """Return the path of a URL from afar, which need not be one."""
     try:

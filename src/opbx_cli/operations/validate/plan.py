@@ -34,9 +34,8 @@ from opbx_cli.operations.validate.key_ownership import (
     KeyChoice,
     KeyOwner,
     action_on,
-    is_opbx_at_work,
+    key_at_risk,
     owner_of,
-    shows_key,
 )
 from opbx_cli.operations.validate.takeover import (
     CallsChoice,
@@ -320,19 +319,7 @@ def _profile_writes(changes: Iterable[Change], key: KeyPlan) -> Mapping[str, str
 
 def _profile_problem(key: KeyPlan, domain: Domain) -> str | None:
     """Refuse a write that could lose a key which we do not have."""
-    if key.action is not KeyAction.LEAVE or shows_key(domain.profile):
-        return None
-    if key.shown is not None:
-        return (
-            "Cloudonix shows the domain's webhook key masked: sending the profile back "
-            "could replace the key by its mask"
-        )
-    if is_opbx_at_work(domain):
-        return (
-            "Cloudonix does not show the webhook key that this domain may have: sending the "
-            "profile back could lose it"
-        )
-    return None
+    return key_at_risk(domain) if key.action is KeyAction.LEAVE else None
 
 
 def _default_change(

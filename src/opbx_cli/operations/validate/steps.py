@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import Interrupted, OpbxError, PartialError, RemoteError, UnreachableError
@@ -78,6 +78,8 @@ class Report:
     was_interrupted: bool = False
     has_key: bool = True  # a webhook key is given, so that it can be proved
     is_linked: bool = False  # to an OPBX, which can be handed the key
+    partial: ClassVar[ErrorCode] = ErrorCode.VALIDATE_PARTIAL
+    wants_answer: ClassVar[ErrorCode] = ErrorCode.VALIDATE_WANTS_YES
 
     @property
     def failure(self) -> Step | None:
@@ -138,15 +140,16 @@ class Report:
             return PartialError(
                 f"done: {done}; failed: {failure.id}: {failure.error.message}",
                 hint=failure.error.hint or "run the same command again: it goes on from here",
+                code=self.partial,
             )
         left = next(step for step in self.steps if step.wants is not None)
         verb = "was skipped" if left.status is Status.SKIPPED else "is only partly done"
         return PartialError(
-            f"{left.id} {verb}: {left.detail}", hint=left.wants, code=ErrorCode.VALIDATE_WANTS_YES
+            f"{left.id} {verb}: {left.detail}", hint=left.wants, code=self.wants_answer
         )
 
 
-def last_words(steps: list[Step]) -> tuple[Step, ...]:
+def last_words(steps: list[Step], order: Sequence[StepId] = tuple(StepId)) -> tuple[Step, ...]:
     """Return one step per id, the last that was said of it, in the order of the steps.
 
     What a step wrote is not forgotten where a second pass found nothing left to write.
@@ -158,15 +161,15 @@ def last_words(steps: list[Step]) -> tuple[Step, ...]:
             continue
         is_written = before is not None and before.wrote
         latest[step.id] = replace(step, wrote=step.wrote or is_written)
-    return tuple(latest[step_id] for step_id in StepId if step_id in latest)
+    return tuple(latest[step_id] for step_id in order if step_id in latest)
 
 
-def skipped_after(failed: StepId) -> list[Step]:
+def skipped_after(failed: StepId, order: Sequence[StepId] = tuple(StepId)) -> list[Step]:
     """Return the steps behind a failed one, as skipped."""
-    order: list[StepId] = [step_id for step_id in StepId if step_id is not StepId.INSTANCE]
     return [
         Step(step_id, Status.SKIPPED, f"not tried, because {failed} failed")
         for step_id in order[order.index(failed) + 1 :]
+        if step_id is not StepId.INSTANCE
     ]
 
 
@@ -204,9 +207,12 @@ def confirmed(write: Callable[[], T], look: Callable[[], T], differs: Callable[[
     return shown
 
 
-def failed_steps(step_id: StepId, error: OpbxError) -> list[Step]:
+def failed_steps(
+    step_id: StepId, error: OpbxError, order: Sequence[StepId] = tuple(StepId)
+) -> list[Step]:
     """Return the step that failed and those behind it, as skipped."""
-    return [Step(step_id, Status.FAILED, error.message, error=error), *skipped_after(step_id)]
+    failed = Step(step_id, Status.FAILED, error.message, error=error)
+    return [failed, *skipped_after(step_id, order)]
 
 
 def not_applied(what: str) -> RemoteError:

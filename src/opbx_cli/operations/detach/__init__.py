@@ -1,0 +1,1 @@
+"""The way back: what `validate` did to a domain, undone."""
