@@ -14,6 +14,7 @@ import coverage
 import hypothesis
 import pytest
 
+from detaching import add_ivr
 from opbx_cli.sandbox import Options
 from opbx_cli.sandbox.server import RunningSandbox, running
 from pbx import Pbx
@@ -108,6 +109,16 @@ def configured(opbx: Opbx, sandbox: RunningSandbox) -> Opbx:
     )
     assert outcome.code == 0, outcome.stderr
     return opbx
+
+
+@pytest.fixture
+def attached(configured: Opbx, sandbox: RunningSandbox) -> Opbx:
+    """A domain whose calls OPBX took over from somebody's application."""
+    add_ivr(sandbox)
+    sandbox.state.set_profile_keys({"crm": "kept"})
+    assert configured("validate", "--replace-default").code == 0
+    sandbox.forget_requests()
+    return configured
 
 
 @pytest.fixture

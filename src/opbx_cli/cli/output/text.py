@@ -67,7 +67,7 @@ def change_for_people(change: Change, *, is_planned: bool = False) -> tuple[str,
     if change.path == APPLICATION_NAME:
         return label, f"{shown(change.after)} (new)"
     before = f"{'now' if is_planned else 'was'} {shown(change.before, unit)}"
-    return label, f"{shown(change.after, unit)} ({before})"
+    return label, f"{_after(change, label, unit)} ({before})"
 
 
 def label_of(path: str) -> tuple[str, str]:
@@ -88,7 +88,12 @@ def change_words(change: Change) -> tuple[str, str]:
     label, unit = label_of(change.path)
     if isinstance(change.after, Secret):
         return label, _new_secret(change.before, change.after)
-    return label, f"{shown(change.before, unit)} → {shown(change.after, unit)}"
+    return label, f"{shown(change.before, unit)} → {_after(change, label, unit)}"
+
+
+def _after(change: Change, label: str, unit: str) -> str:
+    """Return what will be there; what is removed goes nowhere, or is not set any more."""
+    return shown(change.after, unit, empty="nowhere" if label.endswith(" to") else "not set")
 
 
 def change_line(change: Change) -> str:
