@@ -386,3 +386,57 @@ def test_the_terminal_offers_none_where_the_application_is_gone(
         terminal.finish()
         assert terminal.exit_code == 0
     assert remote_domain(sandbox)["defaultApplication"] is None
+
+
+@pytest.mark.parametrize("is_given", [True, False])
+@pytest.mark.parametrize("variant", ["echoed", "masked"])
+def test_a_key_that_was_there_before_stays(
+    opbx: Opbx, start_sandbox: StartSandbox, variant: str, *, is_given: bool
+) -> None:
+    """The application that gets the calls back may check callbacks with it."""
+    sandbox = start_sandbox(variants=[f"webhook-key={variant}"])
+    key = "the-key-of-the-ivr-from-2019-0123456789"
+    add_ivr(sandbox)
+    sandbox.state.set_profile_keys({KEY: key})
+    configure(opbx, sandbox)
+    if is_given or variant == "masked":
+        assert opbx("configure", "--webhook-key-stdin", stdin=key).code == 0
+    for _ in range(2):
+        assert opbx("validate", "--replace-default").code == 0
+    outcome = opbx("detach", "--yes", "--json")
+    assert outcome.code == 0, outcome.stderr
+    assert (in_charge(sandbox), callback_keys(sandbox)) == ("ivr-2019", {KEY: key})
+    assert "it was there before this profile had it" in " ".join(outcome.document["warnings"])
+    assert opbx("detach", "--check").code == 0
+    assert opbx("validate", "--replace-default").code == 0
+    assert opbx("webhook-key", "rotate", "--yes").code == 0  # from now on it is ours
+    assert opbx("detach", "--yes").code == 0
+    assert callback_keys(sandbox) == {}
+
+
+def test_a_masked_key_that_stays_does_not_become_its_mask(
+    opbx: Opbx, start_sandbox: StartSandbox
+) -> None:
+    sandbox = start_sandbox(variants=["webhook-key=masked"])
+    configure(opbx, sandbox)
+    assert opbx("validate").code == 0
+    key = callback_keys(sandbox)[KEY]
+    sandbox.state.set_profile_keys({CDR: f"{OTHER}/cdr"})
+    assert opbx("detach", "--yes").code == 0
+    assert callback_keys(sandbox) == {CDR: f"{OTHER}/cdr", KEY: key}
+
+
+def test_a_key_of_somebodys_that_is_not_shown_is_not_lost(
+    opbx: Opbx, start_sandbox: StartSandbox
+) -> None:
+    sandbox = start_sandbox(variants=["webhook-key=masked"])
+    configure(opbx, sandbox)
+    assert opbx("validate").code == 0
+    key = "the-key-of-somebody-else-0123456789"
+    sandbox.state.set_profile_keys({KEY: key})
+    outcome = opbx("detach", "--yes", "--json")
+    assert (outcome.code, outcome.error["code"]) == (9, "detach.wants_choice")
+    assert "masked" in step(outcome, "domain-profile")["detail"]
+    assert "in the Cockpit" in outcome.error["hint"]
+    assert callback_keys(sandbox)[KEY] == key
+    assert ours(sandbox)["active"] is False

@@ -138,6 +138,11 @@ class KeyState(StrEnum):
     ROTATING = "rotating"  # the same, in place of `webhook_api_key_previous`
     SENT = "sent"  # sent and taken; Cloudonix does not show keys of this domain
     SHOWN = "shown"  # Cloudonix showed it, perhaps masked, when it was read back
+    FOUND = "found"  # the same, but it was there before: somebody else's callbacks may carry it
+
+    @property
+    def is_in_force(self) -> bool:
+        return self in (KeyState.SENT, KeyState.SHOWN, KeyState.FOUND)
 
 
 @dataclass(frozen=True, slots=True)

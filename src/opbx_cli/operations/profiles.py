@@ -142,7 +142,7 @@ def _in_force(settings: Settings) -> str:
     memory = settings.webhook_key_memory
     if memory is None or memory.state is KeyState.GENERATED:
         return "this store does not know which one is in force"
-    if memory.state in (KeyState.SENT, KeyState.SHOWN):
+    if memory.state.is_in_force:
         return f"as far as this store knows, {memory.fingerprint} is in force"
     return f"{memory.fingerprint} was sent last, and may be in force"
 

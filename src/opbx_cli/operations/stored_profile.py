@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from opbx_cli.errors import ConfigurationError
-from opbx_cli.models import ApplicationReference, KeyMemory, KeyState, Secret
+from opbx_cli.models import ApplicationReference, KeyMemory, Secret
 from opbx_cli.operations.profiles import put
 from opbx_cli.settings.table import Settings
 
@@ -96,7 +96,7 @@ def remembering(settings: Settings, facts: Facts) -> Settings:
     memory = facts.webhook_key_memory
     if (
         memory is not None
-        and memory.state in (KeyState.SENT, KeyState.SHOWN)
+        and memory.state.is_in_force
         and memory.is_of(settings.webhook_api_key)
         and settings.webhook_api_key_previous_until is None
     ):

@@ -19,6 +19,7 @@ _MEMORY_PREFIXES = {
     KeyState.ROTATING: "rotating:",
     KeyState.SENT: "",
     KeyState.SHOWN: "seen:",
+    KeyState.FOUND: "found:",
 }
 _MEMORY_TEXT = re.compile(r"(?P<prefix>[a-z]+:)??(?P<fingerprint>fp:[0-9a-f]{8})")
 

@@ -15,7 +15,9 @@ from opbx_cli.models import (
     CDR_ENDPOINT,
     SESSION_UPDATE_ENDPOINT,
     CallsBefore,
+    KeyState,
     RemoteId,
+    Secret,
 )
 from opbx_cli.operations.validate.desired import KEY_PATH, PROFILE_PATH, Change
 from opbx_cli.operations.validate.key_ownership import (
@@ -101,6 +103,7 @@ class Plan:
     calls: Part
     target: RemoteId | None  # of the calls, where they move
     profile: Part
+    kept_key: Secret | None  # the webhook key, where it stays: it is sent along, never its mask
     own_application: Part
     has_calls: bool  # OPBX's application has them now
     warnings: tuple[str, ...] = ()
@@ -138,11 +141,13 @@ def plan(own: Own, actual: Snapshot, wanted: Wanted) -> Plan:
     part, target = calls.part()
     has_calls = calls.are_own
     users = (*calls.users(), *_foreign_callbacks(own, actual.domain))
+    profile, kept_key = _profile_part(own, actual.domain, users)
     return Plan(
         application=application,
         calls=part,
         target=target,
-        profile=_profile_part(own, actual.domain, users),
+        profile=profile,
+        kept_key=kept_key,
         own_application=_application_part(
             own, application, wanted, is_in_use=has_calls and not part.changes and not part.wants
         ),
@@ -275,34 +280,28 @@ class _Calls:
         )
 
 
-def _profile_part(own: Own, domain: Domain, users: tuple[str, ...]) -> Part:
-    """Remove our URLs and our key; `users` may check callbacks with the key, so it stays then."""
-    changes, left = [], []
-    for name, noun in CALLBACKS.items():
-        url = _url(domain, name)
-        if own.sends_to(name, url):
-            changes.append(Change(PROFILE_PATH + name, url, None))
-        elif url:
-            left.append(f"{noun} go to {url}: that is not this profile's")
+def _profile_part(own: Own, domain: Domain, users: tuple[str, ...]) -> tuple[Part, Secret | None]:
+    """Remove our URLs and our key; return also the key that stays, where we know it."""
+    changes, left = _callback_changes(own, domain)
+    settings, shown = own.settings, domain.profile.authorization_api_key
     owner = owner_of(
-        own.settings.webhook_api_key,
-        own.settings.webhook_key_memory,
-        own.settings.webhook_api_key_previous,
+        settings.webhook_api_key,
+        settings.webhook_key_memory,
+        settings.webhook_api_key_previous,
         domain,
     )
-    shown = domain.profile.authorization_api_key
-    is_own = owner in (KeyOwner.IN_FORCE, KeyOwner.OURS)
-    if is_own and users:
-        left.append(f"the webhook key stays: {users[0]} may check callbacks with it")
-    elif is_own:
-        changes.append(Change(KEY_PATH, shown or own.settings.webhook_api_key, None))
-    elif shown is not None:
-        left.append(f"the webhook key ({named(shown)}) was not sent by this profile")
-    problem = None
-    if changes and owner is not KeyOwner.NONE and KEY_PATH not in {one.path for one in changes}:
-        problem = key_at_risk(domain)
+    stays = _why_key_stays(own, owner, users, shown)
+    if stays is None and owner in (KeyOwner.IN_FORCE, KeyOwner.OURS):
+        changes.append(Change(KEY_PATH, shown or settings.webhook_api_key, None))
+    elif stays is not None:
+        left.append(stays)
+    kept = settings.webhook_api_key if stays and owner is KeyOwner.IN_FORCE else None
+    is_unknown = kept is None and owner is not KeyOwner.NONE
+    is_key_removed = any(one.path == KEY_PATH for one in changes)
+    problem = key_at_risk(domain) if changes and is_unknown and not is_key_removed else None
     if problem is not None:
-        return Part(problem, left=tuple(left), wants="remove these from the domain in the Cockpit")
+        wants = "remove these from the domain in the Cockpit"
+        return Part(problem, changes=(), left=tuple(left), wants=wants), None
     count = len(changes)
     things = f"{count} setting{'s' if count > 1 else ''}"
     return Part(
@@ -310,7 +309,37 @@ def _profile_part(own: Own, domain: Domain, users: tuple[str, ...]) -> Part:
         f"{things} removed and read back",
         tuple(changes),
         tuple(left),
-    )
+    ), kept
+
+
+def _callback_changes(own: Own, domain: Domain) -> tuple[list[Change], list[str]]:
+    """Return the URLs of ours that are removed, and those that are somebody else's."""
+    changes, left = [], []
+    for name, noun in CALLBACKS.items():
+        url = _url(domain, name)
+        if own.sends_to(name, url):
+            changes.append(Change(PROFILE_PATH + name, url, None))
+        elif url:
+            left.append(f"{noun} go to {url}: that is not this profile's")
+    return changes, left
+
+
+def _why_key_stays(
+    own: Own, owner: KeyOwner, users: tuple[str, ...], shown: Secret | None
+) -> str | None:
+    """Say why the domain's key is left alone; `users` are others who may check callbacks with it.
+
+    None where it is ours to remove, or there is none.
+    """
+    key, memory = own.settings.webhook_api_key, own.settings.webhook_key_memory
+    if owner not in (KeyOwner.IN_FORCE, KeyOwner.OURS):
+        if shown is None:
+            return None
+        return f"the webhook key ({named(shown)}) was not sent by this profile"
+    if memory is not None and memory.state is KeyState.FOUND and owner is KeyOwner.IN_FORCE:
+        label = "" if key is None else f" ({key.label})"
+        return f"the webhook key{label} stays: it was there before this profile had it"
+    return f"the webhook key stays: {users[0]} may check callbacks with it" if users else None
 
 
 def _application_part(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError, OpbxError, RemoteError
+from opbx_cli.models import AUTHORIZATION_API_KEY
 from opbx_cli.operations.detach.plan import Own, Part, Plan, Wanted, plan
 from opbx_cli.operations.interruptions import Interruptions, given_up
 from opbx_cli.operations.validate.confirmation import confirmed_domain, put_in_charge
@@ -278,7 +279,8 @@ class Detachment:
         for nulls in (dict.fromkeys(names), {}):
             raw = self.client.get_domain().profile.raw
             rest = {name: value for name, value in raw.items() if name not in names}
-            write = partial(self.client.update_profile, rest, nulls)
+            kept = {} if planned.kept_key is None else {AUTHORIZATION_API_KEY: planned.kept_key}
+            write = partial(self.client.update_profile, rest, {**nulls, **kept})
             try:
                 domain = confirmed_domain(self.client, write, differs)
             except RemoteError:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from opbx_cli.models import KeyState
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -59,9 +57,7 @@ def profile_drift(desired: Desired, *, is_foreign: bool) -> str | None:
     """Say that the key that was in force after the last run was replaced by somebody's."""
     memory = desired.key_memory
     was_in_force = (
-        memory is not None
-        and memory.state in (KeyState.SENT, KeyState.SHOWN)
-        and memory.is_of(desired.webhook_key)
+        memory is not None and memory.state.is_in_force and memory.is_of(desired.webhook_key)
     )
     return (
         "somebody replaced the webhook key since the last run"

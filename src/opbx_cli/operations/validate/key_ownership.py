@@ -209,14 +209,16 @@ def _owner_of_masked(
         return KeyOwner.HIDDEN if _is_generated(memory, key) else KeyOwner.FOREIGN
     if memory is None or memory.state is KeyState.GENERATED:
         return KeyOwner.HIDDEN
-    is_taken = memory.state in (KeyState.SENT, KeyState.SHOWN)
-    return KeyOwner.IN_FORCE if is_taken and memory.is_of(key) else KeyOwner.OURS
+    return KeyOwner.IN_FORCE if memory.state.is_in_force and memory.is_of(key) else KeyOwner.OURS
 
 
 def _owner_of_nothing_shown(key: Secret, memory: KeyMemory | None, domain: Domain) -> KeyOwner:
     if memory is None or memory.state is KeyState.GENERATED:
         return KeyOwner.HIDDEN if is_opbx_at_work(domain) else KeyOwner.NONE
-    if memory.state is KeyState.SHOWN:  # a domain that showed its key and shows none lost it
+    if memory.state in (
+        KeyState.SHOWN,
+        KeyState.FOUND,
+    ):  # a domain that showed its key and shows none lost it
         return KeyOwner.NONE
     if memory.state is KeyState.SENT and memory.is_of(key):
         return KeyOwner.IN_FORCE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from opbx_cli.errors import OpbxError
-from opbx_cli.models import KeyMemory, KeyState
+from opbx_cli.models import KeyMemory, KeyState, Secret
 from opbx_cli.operations.stored_profile import KeyMovedError, StoredProfile
 from opbx_cli.operations.validate.desired import STORED_KEY_PATH, Change, Desired, KeyPlan
 from opbx_cli.operations.validate.key_ownership import KeyAction, state_in_force
@@ -26,7 +26,7 @@ class KeyRecord:
         found, before = self._planned.wanted, self.desired.webhook_key
         assert found is not None
         assert self._profile is not None
-        memory = KeyMemory.of(found, KeyState.SHOWN)
+        memory = KeyMemory.of(found, KeyState.FOUND)
         self._profile.save(
             lambda now: replace(
                 now.without_previous_key(), webhook_api_key=found, webhook_key_memory=memory
@@ -86,4 +86,13 @@ class KeyRecord:
         known = (KeyAction.NOTHING, KeyAction.SEND, KeyAction.ADOPT)
         if key is None or not is_in_place or self._planned.action not in known:
             return self._memory
+        if self._planned.action is KeyAction.NOTHING and self._was_found(key):
+            return KeyMemory.of(key, KeyState.FOUND)
+        if self._planned.action is KeyAction.ADOPT:
+            return self._memory
         return KeyMemory.of(key, state_in_force(profile))
+
+    def _was_found(self, key: Secret) -> bool:
+        """Tell whether a key that is in force was there already: it was never sent from here."""
+        known = self._memory
+        return known is None or (known.state is KeyState.FOUND and known.is_of(key))
