@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from opbx_api import APPLICATION, EMAIL, PASSWORD, OpbxApi, running_api
+from detaching import add_ivr, in_charge, remembered
+from opbx_api import APPLICATION, EMAIL, FAULTS, PASSWORD, OpbxApi, running_api
 from opbx_cli.models import Secret
 from opbx_cli.sandbox.server import RunningSandbox
 from servers import HANG, Served, http
@@ -566,6 +567,40 @@ def test_a_push_does_not_let_opbx_take_somebody_elses_calls_without_a_yes(
     assert WRITE not in api.calls
     assert owner("instance", "push", "--yes", "--replace-default").code == 0
     assert api.calls.count(WRITE) == 1
+
+
+@STATES
+def test_a_push_remembers_who_had_the_calls_and_detach_gives_them_back(
+    owner: Opbx, api: OpbxApi, served: Served, sandbox: RunningSandbox, state: str
+) -> None:
+    """OPBX itself took them over, by the push; it is told apart from the link, which stays."""
+    api.state = state
+    domain = sandbox.domains[0]
+    argv = ("--domain-uuid", domain.uuid, "--api-key-stdin", "--webhook-base-url", WEBHOOK_BASE_URL)
+    assert owner("configure", *argv, stdin=domain.api_key).code == 0
+    assert connect(owner, served.url).code == 0
+    add_ivr(sandbox)
+    assert owner("instance", "push", "--yes", "--replace-default").code == 0
+    assert in_charge(sandbox) == APPLICATION
+    assert remembered(owner)["name"] == "ivr-2019"
+    calls = list(api.calls)
+    outcome = owner("detach", "--yes", "--json")
+    assert outcome.code == 0, outcome.stderr
+    assert in_charge(sandbox) == "ivr-2019"
+    assert api.calls == calls  # nothing is written there
+    (warning,) = outcome.document["warnings"]
+    assert f"OPBX ({served.url}) still has this domain configured" in warning
+
+
+def test_a_push_that_opbx_refuses_is_not_remembered(
+    owner: Opbx, api: OpbxApi, served: Served, sandbox: RunningSandbox
+) -> None:
+    linked(owner, served, sandbox)
+    assert owner("detach", "--yes").code == 0
+    add_ivr(sandbox)
+    api.instead[WRITE] = FAULTS["422"]
+    assert owner("instance", "push", "--yes", "--replace-default").code != 0
+    assert remembered(owner) is None
 
 
 def test_a_rotation_does_not_let_opbx_take_somebody_elses_calls(
