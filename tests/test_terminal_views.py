@@ -91,7 +91,9 @@ def test_a_yes_on_the_terminal_replaces_somebody_elses_default(
         with on_terminal("validate", environ=owner.process_environ(NO_COLOR="1")) as terminal:
             asked = terminal.expect("[y/p/N] ")
             assert "Calls go to application 'ivr-2019' (https://ivr.example) now.\n" in asked
-            assert "Send them to https://pbx.example.com instead?\n(Way back: make " in asked
+            assert (
+                "Send them to https://pbx.example.com instead?\n(Way back: `opbx detach`" in asked
+            )
             for _ in range(2 if answer == "maybe" else 0):
                 terminal.send(answer)
                 terminal.expect("Please answer y, p or n.\n[y/p/N] ")

@@ -169,13 +169,24 @@ def _writes_nothing(choices: Choices) -> bool:
 def _ask(app: App, validation: Validation, choices: Choices) -> Choices:
     """Ask for what would be taken from somebody, and about a key of somebody's."""
     if validation.takeovers and app.may_ask:
-        calls = questions.about_takeovers(app.prompts, validation.takeovers)
+        calls = questions.about_takeovers(app.prompts, validation.takeovers, detach=_way_back(app))
         choices = replace(choices, calls=calls)
         if calls is calls.NOTHING:
             return choices
     if validation.foreign_key is not None and app.may_ask:
         choices = replace(choices, key=questions.about_key(app.prompts, validation.foreign_key))
     return choices
+
+
+def _way_back(app: App) -> str | None:
+    """Return the command that gives back the calls which a yes takes, if it is for the first time.
+
+    Only the first takeover is remembered, and nothing is without a store.
+    """
+    active = app.settings
+    if active.profile is None or active.settings.calls_before is not None:
+        return None
+    return f"opbx detach{active.profile_option}"
 
 
 def _record(app: App, report: Report) -> None:

@@ -13,10 +13,15 @@ from opbx_cli.operations.validate.wording import NOUNS, named
 from opbx_cli.values import clean, is_public, masked_tail
 
 
-def about_takeovers(prompts: Prompts, takeovers: Sequence[Takeover]) -> CallsChoice:
-    """Name what goes elsewhere now, where it would go, and the way back."""
+def about_takeovers(
+    prompts: Prompts, takeovers: Sequence[Takeover], *, detach: str | None
+) -> CallsChoice:
+    """Name what goes elsewhere now, where it would go, and the way back.
+
+    `detach` is the command that gives the calls back, where it will remember whose they were.
+    """
     lines = [_now(one) for one in takeovers]
-    lines += [f"Send them to {_server(takeovers[0].wanted)} instead?", _way_back(takeovers)]
+    lines += [f"Send them to {_server(takeovers[0].wanted)} instead?", _way_back(takeovers, detach)]
     if not is_public(_host(takeovers[0].wanted)):
         lines.append("The internet cannot reach that address: calls would not arrive.")
     answer = prompts.choose(
@@ -56,14 +61,15 @@ def _now(one: Takeover) -> str:
     return f"{noun} go to application '{one.application or one.id}'{where} now."
 
 
-def _way_back(takeovers: Sequence[Takeover]) -> str:
-    steps = [
-        f"make '{one.application or one.id}' the default application"
-        for one in takeovers
-        if one.kind is Taken.DEFAULT_APPLICATION
-    ]
-    if len(takeovers) > len(steps):
-        steps.append(f"enter the old URL{'s' * (len(takeovers) - len(steps) > 1)}")
+def _way_back(takeovers: Sequence[Takeover], detach: str | None) -> str:
+    applications = [one for one in takeovers if one.kind is Taken.DEFAULT_APPLICATION]
+    urls = len(takeovers) - len(applications)
+    old_urls = f"enter the old URL{'s' * (urls > 1)}"
+    if applications and detach is not None:
+        rest = f"; {old_urls} in the Cockpit again" if urls else ""
+        return f"(Way back: `{detach}`{rest}.)"
+    steps = [f"make '{one.application or one.id}' the default application" for one in applications]
+    steps += [old_urls] if urls else []
     return f"(Way back: {' and '.join(steps)} in the Cockpit again.)"
 
 
