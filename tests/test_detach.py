@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from detaching import (
     remembered,
 )
 from opbx_cli.sandbox.server import RunningSandbox
-from support import Opbx
+from support import WEBHOOK_BASE_URL, Opbx
 from validation import (
     VOICE,
     remote_applications,
@@ -269,3 +270,20 @@ def test_a_domain_of_opbxs_own_has_nothing_to_be_remembered(
     assert configured("validate", "--replace-webhook-key").code == 0
     assert remote_domain(sandbox)["defaultApplication"]
     assert remembered(configured) is None
+
+
+def test_apply_remembers_as_validate_does(
+    opbx: Opbx, sandbox: RunningSandbox, tmp_path: Path
+) -> None:
+    add_ivr(sandbox)
+    domain = sandbox.domains[0]
+    manifest = tmp_path / "domains.toml"
+    manifest.write_text(
+        f'[profile."acme"]\ndomain_uuid = "{domain.uuid}"\ndomain_api_key_env = "KEY"\n'
+        f'webhook_base_url = "{WEBHOOK_BASE_URL}"\napi_base_url = "{sandbox.url}"\n'
+    )
+    assert opbx("apply", str(manifest), "--replace-default", KEY=domain.api_key).code == 0
+    assert remembered(opbx, "acme")["name"] == "ivr-2019"
+    assert opbx("apply", str(manifest), KEY=domain.api_key).code == 0
+    assert opbx("detach", "-p", "acme", "--yes").code == 0
+    assert in_charge(sandbox) == "ivr-2019"

@@ -229,7 +229,7 @@ def test_an_application_whose_url_was_changed_is_left(
     again = attached("detach", "--json")
     assert again.code == 0
     assert set(statuses(again).values()) == {"ok", "skipped"}
-    assert "is somebody else's now, and stays" in attached("detach").stdout
+    assert "is not this profile's, and stays" in attached("detach").stdout
 
 
 def test_calls_and_urls_that_others_moved_stay_where_they_are(
@@ -370,6 +370,7 @@ def test_the_terminal_asks_and_looks_again(attached: Opbx, sandbox: RunningSandb
         shown = terminal.finish()
         assert terminal.exit_code == 0
     assert "calls go to application 'ivr-2019'" in shown
+    assert "opbx profiles remove default forgets it." in " ".join(shown.split())
     # Who receives the records may check them with the key.
     assert callback_keys(sandbox).keys() == {CDR, KEY}
 
@@ -440,3 +441,46 @@ def test_a_key_of_somebodys_that_is_not_shown_is_not_lost(
     assert "in the Cockpit" in outcome.error["hint"]
     assert callback_keys(sandbox)[KEY] == key
     assert ours(sandbox)["active"] is False
+
+
+def test_a_rotation_that_was_cut_off_is_ended_by_it(
+    attached: Opbx, sandbox: RunningSandbox
+) -> None:
+    before = attached("webhook-key", "reveal", "--yes").stdout
+    sandbox.set_faults("update-domain=hang*9", "get-domain=hang*9@2")
+    cut = attached("webhook-key", "rotate", CLOUDONIX_API_TIMEOUT="0.2")
+    assert cut.code != 0
+    sandbox.set_faults()
+    assert attached("detach", "--yes").code == 0
+    assert (in_charge(sandbox), callback_keys(sandbox)) == ("ivr-2019", {})
+    assert attached("webhook-key", "reveal", "--yes").stdout == before  # OPBX has that one
+    assert attached("validate", "--replace-default").code == 0
+
+
+def test_a_rejected_key_changes_nothing(attached: Opbx, sandbox: RunningSandbox) -> None:
+    sandbox.set_faults("get-domain=401")
+    outcome = attached("detach", "--yes", "--json")
+    assert (outcome.code, outcome.error["code"]) == (4, "auth.rejected")
+    assert list(statuses(outcome)) == ["connect", "domain", *STEPS, "save"]
+    assert outcome.document["result"] == "failed"
+    assert writes(sandbox) == []
+
+
+def test_without_a_webhook_url_nothing_can_be_told_apart(
+    opbx: Opbx, sandbox: RunningSandbox
+) -> None:
+    domain = sandbox.domains[0]
+    argv = ("configure", "--domain-uuid", domain.uuid, "--api-key-stdin")
+    assert opbx(*argv, "--api-base-url", sandbox.url, stdin=domain.api_key).code == 0
+    outcome = opbx("detach", "--yes", "--json")
+    assert (outcome.code, outcome.error["code"]) == (3, "configuration.webhook_url")
+    assert writes(sandbox) == []
+
+
+def test_what_was_sent_is_known_where_the_url_is_another_by_now(
+    attached: Opbx, sandbox: RunningSandbox
+) -> None:
+    assert attached("configure", "--webhook-base-url", OTHER).code == 0
+    assert attached("detach", "--yes").code == 0
+    assert (in_charge(sandbox), callback_keys(sandbox)) == ("ivr-2019", {})
+    assert attached("detach", "--check").code == 0

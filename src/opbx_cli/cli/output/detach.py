@@ -19,6 +19,7 @@ def detached_view(result: Detached) -> View:
         (
             Sentences(("",), audience=Audience.PEOPLE),
             Sentences((_closing(result),), RESULT_MARKS[result.result].tone),
+            Sentences(_next_after(result), audience=Audience.PEOPLE),
         ),
         title=result.profile or "",
     )
@@ -47,5 +48,15 @@ def _good(report: Detached, name: str) -> str:
     if report.written:
         return f"Done: OPBX is out of {name}; {clean(report.calls_go_to or '')}"
     if report.has_left:
-        return f"Nothing to do: what OPBX had in {name} is somebody else's now, and stays."
+        return f"Nothing to do: what is left in {name} is not this profile's, and stays."
     return f"Nothing to do: {name} has nothing of OPBX's"
+
+
+def _next_after(report: Detached) -> tuple[str, ...]:
+    """Say what would undo it: a `validate --all` that runs by itself would, too."""
+    if report.result is not Result.OK or not report.written:
+        return ()
+    return (
+        f"The profile stays: opbx validate{report.profile_option} attaches the domain again, "
+        f"opbx profiles remove {report.profile} forgets it.",
+    )
