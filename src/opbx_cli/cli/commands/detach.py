@@ -13,7 +13,7 @@ from opbx_cli.cli.output.text import change_line
 from opbx_cli.cli.reports import interrupted, show_report, show_step
 from opbx_cli.cli.tasks import remembered_calls, task_of
 from opbx_cli.errors import DIFFERS, OpbxError, UsageError
-from opbx_cli.operations.detach.plan import Wanted
+from opbx_cli.operations.detach.parts import Wanted
 from opbx_cli.operations.detach.run import Detachment, DetachTask
 from opbx_cli.operations.validate.desired import Choices
 from opbx_cli.operations.validate.run import deed_of

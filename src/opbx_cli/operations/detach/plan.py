@@ -6,19 +6,17 @@ left, and named.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from opbx_cli.error_codes import ErrorCode
-from opbx_cli.errors import NotFoundError, UsageError
 from opbx_cli.models import (
     CDR_ENDPOINT,
     SESSION_UPDATE_ENDPOINT,
-    CallsBefore,
     KeyState,
-    RemoteId,
     Secret,
 )
+from opbx_cli.operations.detach.calls import Calls, by_id
+from opbx_cli.operations.detach.parts import Own, Part, Wanted, moved
 from opbx_cli.operations.validate.desired import KEY_PATH, PROFILE_PATH, Change
 from opbx_cli.operations.validate.key_ownership import (
     OPBX_PREFIX,
@@ -27,72 +25,13 @@ from opbx_cli.operations.validate.key_ownership import (
     owner_of,
 )
 from opbx_cli.operations.validate.plan import age, application_name, known_applications
-from opbx_cli.operations.validate.takeover import CLOUDONIX_TYPE_PREFIX
 from opbx_cli.operations.validate.wording import named
 from opbx_cli.remote import Snapshot, VoiceApplication
-from opbx_cli.webhooks.endpoints import Endpoints
 
 if TYPE_CHECKING:
     from opbx_cli.remote import Domain
-    from opbx_cli.settings.table import Settings
 
 CALLBACKS = {SESSION_UPDATE_ENDPOINT: "session updates", CDR_ENDPOINT: "call records"}
-
-
-@dataclass(frozen=True, slots=True)
-class Own:
-    """What this store remembers of what it put into the domain.
-
-    `endpoints` are those that it sent last, and those that it would send. `calls_before` may be
-    what another profile of the same domain remembers.
-    """
-
-    settings: Settings
-    endpoints: tuple[Endpoints, ...]
-    calls_before: CallsBefore | None
-
-    @property
-    def voice_urls(self) -> frozenset[str]:
-        return frozenset(one.voice for one in self.endpoints)
-
-    def sends_to(self, name: str, url: str | None) -> bool:
-        """Tell whether this store set that callback's URL."""
-        if name == SESSION_UPDATE_ENDPOINT:
-            return url in {one.session_update for one in self.endpoints}
-        return url in {one.cdr for one in self.endpoints}
-
-    def without_key(self) -> Own:
-        """Return what is remembered once the webhook key is removed."""
-        return replace(self, settings=replace(self.settings, webhook_key_memory=None))
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What the user said: where calls are to go, and what becomes of the application."""
-
-    to: str | None = None  # an application's name, id or UUID
-    to_none: bool = False
-    delete_application: bool = False
-    profile_option: str = ""  # what names the profile to another command
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One step: what it changes, what is said before and afterwards, what is left to others.
-
-    `wants` is what to run where it cannot be done without a choice.
-    """
-
-    planned: str
-    done: str = ""
-    changes: tuple[Change, ...] = ()
-    left: tuple[str, ...] = ()
-    wants: str | None = None
-
-    @property
-    def words(self) -> str:
-        """Return what is said of a part that changes nothing."""
-        return "; ".join(self.left) or self.planned
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +40,6 @@ class Plan:
 
     application: VoiceApplication | None  # OPBX's, as this store made or took it
     calls: Part
-    target: RemoteId | None  # of the calls, where they move
     profile: Part
     kept_key: Secret | None  # the webhook key, where it stays: it is sent along, never its mask
     own_application: Part
@@ -136,23 +74,22 @@ def plan(own: Own, actual: Snapshot, wanted: Wanted) -> Plan:
     """
     applications = known_applications(actual)
     application = _own_application(own, applications, actual.domain)
-    holder = _by_id(applications, actual.domain.default_application)
-    calls = _Calls(own, application, holder, actual.domain, applications, wanted)
-    part, target = calls.part()
+    holder = by_id(applications, actual.domain.default_application)
+    calls = Calls(own, application, holder, actual.domain, applications, wanted)
+    part = calls.part()
     has_calls = calls.are_own
     users = (*calls.users(), *_foreign_callbacks(own, actual.domain))
     profile, kept_key = _profile_part(own, actual.domain, users)
     return Plan(
         application=application,
         calls=part,
-        target=target,
         profile=profile,
         kept_key=kept_key,
         own_application=_application_part(
             own, application, wanted, is_in_use=has_calls and not part.changes and not part.wants
         ),
         has_calls=has_calls,
-        warnings=calls.warnings(target) if part.changes else (),
+        warnings=calls.warnings(part) if part.changes else (),
     )
 
 
@@ -172,112 +109,6 @@ def _own_application(
     known = [one for one in applications if stored is not None and one.id == stored.id]
     by_name = sorted((one for one in applications if one.name == name), key=age)
     return next(iter((*in_charge, *known, *by_name)), None)
-
-
-@dataclass(frozen=True, slots=True)
-class _Calls:
-    """Who has the calls now, and who is to have them."""
-
-    own: Own
-    application: VoiceApplication | None
-    holder: VoiceApplication | None  # of the calls; None also where it is not shown
-    domain: Domain
-    applications: tuple[VoiceApplication, ...]
-    wanted: Wanted = field(default_factory=Wanted)
-
-    @property
-    def are_own(self) -> bool:
-        """Tell whether OPBX's application has the calls, be it at another URL by now."""
-        current = self.domain.default_application
-        return self.application is not None and current == self.application.id
-
-    def part(self) -> tuple[Part, RemoteId | None]:
-        """Return what is done about the calls, and where they go then."""
-        asked = None if self.wanted.to is None else self._asked_for(self.wanted.to)
-        if not self.are_own:
-            users = self.users()
-            if users and self.own.calls_before is not None:
-                return Part("", left=(f"calls go to {users[0]}: somebody switched them",)), None
-            return Part(f"calls go to {_called(self.holder)}"), None
-        assert self.application is not None
-        if _is_moved(self.own, self.application):
-            return Part("", left=(_moved(self.application),)), None
-        if asked is not None or self.wanted.to_none:
-            return self._given_to(asked), None if asked is None else asked.id
-        return self._given_back()
-
-    def users(self) -> tuple[str, ...]:
-        """Return who got the calls from somebody else, if anybody."""
-        if self.are_own:
-            assert self.application is not None
-            moved = _is_moved(self.own, self.application)
-            return (self.application.url or "",) if moved else ()
-        current, before = self.domain.default_application, self.own.calls_before
-        is_expected = current in (None, before.id if before is not None else None)
-        if is_expected or _is_of_cloudonix(self.holder):
-            return ()
-        if self.wanted.to is not None and self._asked_for(self.wanted.to).id == current:
-            return ()
-        return (f"{_called(self.holder, current)}",)
-
-    def warnings(self, target: RemoteId | None) -> tuple[str, ...]:
-        chosen = _by_id(self.applications, target)
-        if chosen is None or chosen.active is not False:
-            return ()
-        return (f"{_called(chosen)} is not active: calls would not be answered",)
-
-    def _given_back(self) -> tuple[Part, RemoteId | None]:
-        before = self.own.calls_before
-        if before is None:
-            return self._open("it is not known which application had the calls before OPBX"), None
-        if before.id is None:
-            return self._given_to(None), None
-        found = _by_id(self.applications, before.id)
-        if found is None and (before.type or "").lower().startswith(CLOUDONIX_TYPE_PREFIX):
-            found = VoiceApplication(before.id, before.name or str(before.id))
-        if found is None:
-            name = before.name or before.id
-            return self._open(
-                f"application '{name}' (id {before.id}), which had the calls before, is gone"
-            ), None
-        return self._given_to(found), found.id
-
-    def _open(self, why: str) -> Part:
-        option = self.wanted.profile_option
-        return Part(
-            f"{why}; calls still go to OPBX",
-            wants=f"`opbx detach --to-none{option}` lets no application have the calls, "
-            f"`opbx detach --to NAME{option}` that one",
-        )
-
-    def _given_to(self, target: VoiceApplication | None) -> Part:
-        assert self.application is not None
-        change = Change(
-            "default_application", self.application.name, None if target is None else target.name
-        )
-        name = _called(target)
-        return Part(f"calls would go to {name}", f"calls go to {name}", (change,))
-
-    def _asked_for(self, reference: str) -> VoiceApplication:
-        """Return the application that is named: by UUID, id or name, in this order."""
-        others = [one for one in self.applications if one != self.application]
-        for fits in (
-            lambda one: one.uuid is not None and one.uuid.lower() == reference.lower(),
-            lambda one: str(one.id) == reference,
-            lambda one: one.name == reference,
-        ):
-            found = [one for one in others if fits(one)]
-            if len(found) > 1:
-                ids = ", ".join(str(one.id) for one in found)
-                raise UsageError(f"--to: several applications have that name; their ids: {ids}")
-            if found:
-                return found[0]
-        names = ", ".join(one.name for one in others) or "none"
-        raise NotFoundError(
-            "--to: the domain has no other application with that name, id or UUID",
-            hint=f"these are there: {names}",
-            code=ErrorCode.APPLICATION_NOT_FOUND,
-        )
 
 
 def _profile_part(own: Own, domain: Domain, users: tuple[str, ...]) -> tuple[Part, Secret | None]:
@@ -348,8 +179,8 @@ def _application_part(
     if application is None:
         return Part("OPBX has no application there")
     name = f"{application.name} (id {application.id})"
-    if _is_moved(own, application):
-        return Part("", left=(_moved(application),))
+    if own.has_moved(application):
+        return Part("", left=(moved(application),))
     if is_in_use:
         return Part("", left=(f"{name} still has the calls",))
     if wanted.delete_application:
@@ -372,32 +203,3 @@ def _url(domain: Domain, name: str) -> str | None:
     profile = domain.profile
     is_update = name == SESSION_UPDATE_ENDPOINT
     return profile.session_update_endpoint if is_update else profile.cdr_endpoint
-
-
-def _is_moved(own: Own, application: VoiceApplication) -> bool:
-    """Tell whether somebody had OPBX's application send calls to another URL."""
-    return application.url is not None and application.url not in own.voice_urls
-
-
-def _moved(application: VoiceApplication) -> str:
-    return (
-        f"application '{application.name}' sends calls to {application.url}: somebody changed that"
-    )
-
-
-def _by_id(
-    applications: tuple[VoiceApplication, ...], identifier: RemoteId | None
-) -> VoiceApplication | None:
-    return next((one for one in applications if one.id == identifier), None)
-
-
-def _is_of_cloudonix(application: VoiceApplication | None) -> bool:
-    kind = "" if application is None else application.type or ""
-    return kind.lower().startswith(CLOUDONIX_TYPE_PREFIX)
-
-
-def _called(application: VoiceApplication | None, identifier: RemoteId | None = None) -> str:
-    if application is None and identifier is None:
-        return "no application"
-    name = identifier if application is None else application.name
-    return f"application '{name}'"

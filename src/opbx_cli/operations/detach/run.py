@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, ClassVar
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError, OpbxError, RemoteError
 from opbx_cli.models import AUTHORIZATION_API_KEY
-from opbx_cli.operations.detach.plan import Own, Part, Plan, Wanted, plan
+from opbx_cli.operations.detach.parts import Own, Part, Wanted
+from opbx_cli.operations.detach.plan import Plan, plan
 from opbx_cli.operations.interruptions import Interruptions, given_up
 from opbx_cli.operations.validate.confirmation import confirmed_domain, put_in_charge
 from opbx_cli.operations.validate.desired import KEY_PATH
@@ -264,7 +265,7 @@ class Detachment:
         return Step(StepId.SAVE, Status.UNCHANGED, "nothing new to save")
 
     def _give_calls_back(self, planned: Plan) -> None:
-        put_in_charge(self.client, planned.target)
+        put_in_charge(self.client, planned.calls.target)
 
     def _clear_profile(self, planned: Plan) -> None:
         """Remove our keys from the domain's profile as it is now.
