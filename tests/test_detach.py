@@ -89,10 +89,11 @@ def test_validate_attaches_again(attached: Opbx, sandbox: RunningSandbox) -> Non
     profile = attached("profiles", "show", "--json").document
     assert attached("detach", "--yes").code == 0
     assert attached("profiles", "show", "--json").document == profile
-    assert attached("validate").code == 9  # the calls are somebody's again
+    first = attached("validate", "--json")
+    assert first.code == 9  # the calls are somebody's again
+    assert "somebody" not in first.stdout  # who set the application inactive? This one did
     outcome = attached("validate", "--replace-default", "--json")
     assert outcome.code == 0
-    assert "somebody" not in outcome.stdout
     assert in_charge(sandbox) == ours(sandbox)["name"]
     assert len(remote_applications(sandbox)) == 2
     assert remote_domain(sandbox)["profile"][KEY] == key
@@ -287,3 +288,15 @@ def test_apply_remembers_as_validate_does(
     assert opbx("apply", str(manifest), KEY=domain.api_key).code == 0
     assert opbx("detach", "-p", "acme", "--yes").code == 0
     assert in_charge(sandbox) == "ivr-2019"
+
+
+def test_an_ambiguous_name_is_no_choice(attached: Opbx, sandbox: RunningSandbox) -> None:
+    first = sandbox.state.add_application("twice", url=IVR_URL)
+    sandbox.state.add_application("twice", url=IVR_URL)
+    outcome = attached("detach", "--to", "twice", "--yes", "--json")
+    assert (outcome.code, writes(sandbox)) == (2, [])
+    assert str(first["id"]) in outcome.error["message"]
+    own = attached("detach", "--to", ours(sandbox)["name"], "--yes")
+    assert own.code == 5
+    assert attached("detach", "--to", str(first["id"]), "--yes").code == 0
+    assert remote_domain(sandbox)["defaultApplication"] == first["id"]

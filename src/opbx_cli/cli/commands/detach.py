@@ -9,6 +9,7 @@ import typer
 from opbx_cli.cli.app import App
 from opbx_cli.cli.command import command
 from opbx_cli.cli.input.choices import Check
+from opbx_cli.cli.input.options import EnvFilePath
 from opbx_cli.cli.output.text import change_line
 from opbx_cli.cli.reports import interrupted, show_report, show_step
 from opbx_cli.cli.tasks import remembered_calls, task_of
@@ -44,6 +45,7 @@ def detach(
         typer.Option("--delete-application", help="Delete OPBX's application in Cloudonix."),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    env_file: EnvFilePath = None,
 ) -> int:
     """Give the calls back, and take OPBX out of the domain.
 
@@ -51,6 +53,7 @@ def detach(
     """
     if to is not None and to_none:
         raise UsageError("--to and --to-none: leave one out")
+    app.use_env_file(env_file)
     active = app.settings
     if active.profile is None:
         raise UsageError(

@@ -36,6 +36,8 @@ def application_drift(
     endpoints, which are written after the application.
     """
     known = desired.application
+    if desired.sent_base_url is None:  # nothing was in force: never, or not since a detach
+        return None
     if known is not None and is_gone:
         return f"{known.name} (id {known.id}) is gone: somebody deleted it since the last run"
     if not is_chosen:
