@@ -75,7 +75,7 @@ class Opbx:
     def __call__(self, *argv: str, stdin: str = "", **variables: str) -> Outcome:
         stdout, stderr = io.StringIO(), io.StringIO()
         environ = {**self.environ, **variables}
-        before, sys.stdin = sys.stdin, io.StringIO(stdin)
+        before, sys.stdin = sys.stdin, io.TextIOWrapper(io.BytesIO(stdin.encode()))
         try:
             with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
                 code = run(list(argv), environ, sleep=self._wait)

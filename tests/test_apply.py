@@ -227,6 +227,40 @@ def test_a_bad_manifest_does_nothing_at_all(
     assert not opbx.home.exists()
 
 
+def test_all_missing_variables_are_named_at_once(
+    opbx: Opbx, pair: RunningSandbox, manifest: Path
+) -> None:
+    more = f"""
+[profile."charlie"]
+domain_uuid = "{pair.domains[2].uuid}"
+domain_api_key_env = "KEY_OF_CHARLIE"
+webhook_api_key_env = "KEY_OF_OPBX"
+"""
+    manifest.write_text(manifest.read_text() + more)
+    del opbx.environ["KEY_OF_ALPHA"]
+    outcome = opbx("apply", str(manifest), KEY_OF_CHARLIE="")
+    assert (outcome.code, outcome.stdout) == (3, "")
+    assert outcome.stderr == (
+        f"error: {manifest}: variables that shall hold keys are not set: "
+        "KEY_OF_ALPHA, KEY_OF_CHARLIE (empty), KEY_OF_OPBX\n"
+        "hint: nothing was changed; a CI system expands a missing secret to an empty text\n"
+    )
+    assert list(pair.requests) == []
+
+
+def test_the_manifest_may_come_from_stdin(opbx: Opbx, pair: RunningSandbox, manifest: Path) -> None:
+    text = manifest.read_text().replace("keys/bravo", str(manifest.parent / "keys/bravo"))
+    text = text.replace('"webhook"', f'"{manifest.parent / "webhook"}"')
+    outcome = opbx("apply", "-", "--json", stdin=text)
+    assert (outcome.code, outcome.stderr) == (0, "")
+    assert list(documents(outcome)) == ["alpha", "bravo"]
+    assert opbx.process("apply", "-", "--check", stdin=text).code == 0
+    outcome = opbx("apply", "-", stdin=text.replace("= 45", "= 4"))
+    assert outcome.stderr.startswith('error: stdin: profile."alpha".no_answer_timeout: ')
+    outcome = opbx("apply", "-", stdin="")
+    assert outcome.stderr.startswith("error: stdin: profile: expected one or more ")
+
+
 def test_the_argument_is_one_readable_file(opbx: Opbx, manifest: Path) -> None:
     assert opbx("apply").code == 2
     assert opbx("apply", str(manifest), "-p", "alpha").code == 2

@@ -217,6 +217,18 @@ def test_a_domain_stands_once() -> None:
     assert len(parse(f"{text}\n{other}".encode(), "m.toml")) == 2
 
 
+def test_a_profile_stands_once() -> None:
+    text = f'[profile."acme"]\n{BASE}[profile.b]\n{BASE}'
+    assert refusal(f"{text} [profile.acme] # again") == (
+        "m.toml: line 7: profile acme is in line 1 already"
+    )
+    twice = refusal(f"[profile.{API_KEY}]\n{BASE}[profile.{API_KEY}]")
+    assert "this is not TOML" in twice
+    assert API_KEY not in twice
+    assert "this is not TOML" in refusal(f"{text}a = [1\n[profile.b]")
+    assert "this is not TOML" in refusal(f"{text}[profile.b]]")
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -200,8 +200,29 @@ def _toml(content: bytes, file: str) -> dict[str, object]:
     except ValueError as error:
         # Its words may quote the line, so only the place is taken from them.
         place = _PLACE.search(str(error))
+        if place is not None and "twice" in str(error):
+            _refuse_profile_twice(content, int(place[1]), file)
         where = f"line {place[1]}, column {place[2]}" if place else "the end of the file"
         raise refused(file, where, "this is not TOML") from None
+
+
+def _refuse_profile_twice(content: bytes, number: int, file: str) -> None:
+    """Say so where a line is wrong only because it names the profile of a line before it."""
+    *before, last = map(_header, content.decode().split("\n")[:number])
+    if last is not None and last in before:
+        why = f"profile {last} is in line {before.index(last) + 1} already"
+        raise refused(file, f"line {number}", why)
+
+
+def _header(line: str) -> str | None:
+    """Return the profile whose table starts in a line; None where none does."""
+    if not line.lstrip().startswith("["):
+        return None
+    try:
+        (name,) = tomllib.loads(line)["profile"]
+        return None if has_key_shape(name) else parse_profile_name(name)
+    except (ValueError, KeyError, TypeError, RecursionError, InvalidValue):
+        return None
 
 
 def _refuse_shared_domains(file: str, entries: list[Entry]) -> None:

@@ -1,6 +1,7 @@
 """`opbx apply`: provision the profiles of a manifest."""
 
 import shlex
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -20,30 +21,20 @@ from opbx_cli.cli.input.choices import (
     Yes,
     choices_of,
 )
-from opbx_cli.cli.input.interview import key_from_file
+from opbx_cli.cli.input.manifest_keys import ManifestKeys
 from opbx_cli.cli.input.options import REPORTS, EnvFilePath
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError
-from opbx_cli.key_command import KeyCommandFailed, key_from_command
-from opbx_cli.models import Secret
 from opbx_cli.operations.configure import GivenSettings, merge
 from opbx_cli.operations.group_save import GroupSave
-from opbx_cli.operations.manifest import (
-    PLAIN,
-    SIZE_MAX,
-    Entry,
-    KeyPlace,
-    parse,
-    refuse_commands,
-    refused,
-)
+from opbx_cli.operations.manifest import PLAIN, SIZE_MAX, Entry, parse, refuse_commands
 from opbx_cli.operations.profiles import refuse_key
 from opbx_cli.operations.provision import KEY_TO_BE_MADE, Provision
 from opbx_cli.operations.validate.desired import Choices
 from opbx_cli.operations.validate.run import Task
 from opbx_cli.store import StoreContents
-from opbx_cli.values import parse_key
 
+STDIN = "-"
 EPILOG = (
     "Running it again is always safe. Profiles that the manifest does not name stay as they are, "
     "and so does a setting that it leaves out. Exit codes as those of validate --all: 0, 8 with "
@@ -64,7 +55,7 @@ With --allow-commands also domain_api_key_command, a list of words: a program th
 @command(formats=REPORTS, help=HELP, epilog=EPILOG)
 def apply(
     app: App,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="The manifest, in TOML.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The manifest, in TOML; - is stdin.")],
     *,
     check: Check = False,
     replace_default: ReplaceDefault = False,
@@ -88,12 +79,13 @@ def apply(
     )
     app.refuse_profile("the manifest names the profiles")
     app.use_env_file(env_file)
-    entries = parse(_content(file), file)
+    name, folder = ("stdin", Path()) if file == STDIN else (file, Path(file).parent)
+    entries = parse(_content(file), name)
     if not allow_commands:
-        refuse_commands(entries, file)
+        refuse_commands(entries, name)
     # The store comes first: memory is protected before the first key is read into it.
     saving = GroupSave(app.store, create=True)
-    given = _given(app, entries, file)
+    given = ManifestKeys(app, entries, file=name, folder=folder).given()
     tasks = _tasks(app, entries, given, saving, choices, check=check)
     try:
         return validate_batch(
@@ -107,6 +99,8 @@ def apply(
 
 def _content(file: str) -> bytes:
     """Read the manifest; one byte more than it may have shows that it is too large."""
+    if file == STDIN:
+        return b"" if sys.stdin is None else sys.stdin.buffer.read(SIZE_MAX + 1)
     try:
         with Path(file).open("rb") as source:
             return source.read(SIZE_MAX + 1)
@@ -116,60 +110,6 @@ def _content(file: str) -> bytes:
         raise ConfigurationError(
             f"FILE: the manifest cannot be read: {reason}", code=ErrorCode.CONFIGURATION_MANIFEST
         ) from error
-
-
-def _given(app: App, entries: tuple[Entry, ...], file: str) -> dict[str, GivenSettings]:
-    """Read the keys, when all else is known to be right."""
-    taken: dict[str | tuple[str, ...], Secret] = {}
-    named = (key.variable for entry in entries for key in (entry.api_key, entry.webhook_key) if key)
-    others = frozenset(filter(None, named))  # which hold keys: no command gets them
-
-    def key(place: KeyPlace | None) -> Secret | None:
-        return None if place is None else _key(app, place, file, taken, others)
-
-    return {
-        entry.profile: entry.given.plus(
-            domain_api_key=key(entry.api_key), webhook_api_key=key(entry.webhook_key)
-        )
-        for entry in entries
-    }
-
-
-def _key(
-    app: App,
-    place: KeyPlace,
-    file: str,
-    taken: dict[str | tuple[str, ...], Secret],
-    others: frozenset[str],
-) -> Secret:
-    """Read one key; a variable leaves the environment, and may serve several profiles."""
-    name = f"{file}: {place.name}"
-    if place.file is not None:
-        return key_from_file(Path(file).parent / place.file, name, warn=app.ui.warn)
-    if place.command is not None:
-        if place.command not in taken:
-            taken[place.command] = _printed_key(app, place.command, others, name)
-        return taken[place.command]
-    assert place.variable is not None
-    if place.variable not in taken:
-        text = app.environ.pop(place.variable, None)
-        if text is None:
-            raise refused(file, place.name, "no such variable is set")
-        taken[place.variable] = settings.checked(parse_key, text, name, ConfigurationError)
-    return taken[place.variable]
-
-
-def _printed_key(app: App, words: tuple[str, ...], others: frozenset[str], name: str) -> Secret:
-    """Run a command of the manifest, from the current folder; one may serve several profiles."""
-    try:
-        key = key_from_command(words, app.environ, without=others)
-    except KeyCommandFailed as problem:
-        raise ConfigurationError(
-            f"{name}: the command {problem}",
-            hint="nothing was changed; run it by itself: it has to print the key, alone",
-            code=ErrorCode.CONFIGURATION_MANIFEST,
-        ) from None
-    return settings.checked(parse_key, key.reveal(), name, ConfigurationError)
 
 
 def _tasks(
