@@ -80,8 +80,9 @@ def test_the_environment_of_the_process_loses_its_keys(storeless: Opbx) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has this switch")
 @pytest.mark.parametrize("flags", [[], ["-O"]], ids=["asserting", "optimized"])
+@pytest.mark.parametrize("option", ["--quiet", "--no-store"])
 def test_a_manifests_keys_are_read_into_memory_that_is_protected(
-    opbx: Opbx, tmp_path: Path, flags: list[str]
+    opbx: Opbx, tmp_path: Path, flags: list[str], option: str
 ) -> None:
     key, manifest = tmp_path / "api.key", tmp_path / "manifest.toml"
     key.write_text("XI0123456789abcdefghijABCDEFGHIJKL")
@@ -97,7 +98,7 @@ def test_a_manifests_keys_are_read_into_memory_that_is_protected(
         "        print('dumpable', ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), file=sys.stderr)\n"
         "sys.addaudithook(look)\n"
         "from opbx_cli import __main__\n"
-        "sys.argv = ['opbx', 'apply', sys.argv[1], '--check', '--quiet']\n"
+        f"sys.argv = ['opbx', 'apply', sys.argv[1], '--check', '{option}']\n"
         "__main__.main()\n"
     )
     done = subprocess.run(

@@ -355,8 +355,13 @@ def parses(line: str) -> bool:
 
 @pytest.mark.parametrize("line", suggested())
 def test_every_command_in_a_hint_parses(line: str) -> None:
-    """VALUE stands for what is put in: a name, say, or options that may be none at all."""
-    assert parses(line) or parses(line.replace("VALUE", "")), suggested()[line]
+    """VALUE stands for what is put in: a name, say, or options that may be none at all.
+
+    In the command's place it is one of those that bring Cloudonix in line.
+    """
+    for command in ("validate", "apply FILE --no-store"):
+        whole = line.replace("opbx VALUE", f"opbx {command}")
+        assert parses(whole) or parses(whole.replace("VALUE", "")), suggested()[line]
 
 
 def test_options_in_hints_exist() -> None:

@@ -153,7 +153,7 @@ class App:
     @contextmanager
     def alone_on(self, active: ActiveSettings) -> Iterator[None]:
         """Hold off other commands that write the same domain from this store."""
-        if active.profile is None:
+        if not active.is_stored:
             yield
             return
 

@@ -73,7 +73,7 @@ def _webhook_url(app: App, active: ActiveSettings, now: Settings) -> WebhookUrl:
 def validate_batch(
     app: App,
     tasks: Mapping[str, Task],
-    saving: GroupSave,
+    saving: GroupSave | None,
     *,
     command: str,
     again: str,
@@ -81,8 +81,8 @@ def validate_batch(
 ) -> int:
     """Validate the profiles and show each; return the exit code.
 
-    `again` is the command line that does the same. `alone`: one of the profiles can be validated
-    by itself just as well.
+    `saving` is None where nothing is saved. `again` is the command line that does the same.
+    `alone`: one of the profiles can be validated by itself just as well.
     """
     settings.api_timeout(app.environ)  # a bad one is everybody's: refuse it once, before all
     batch = Batch(
@@ -107,7 +107,8 @@ def validate_batch(
             show_one_of_many(app.ui, report)
     finally:
         with app.signals.held():
-            saving.close()
+            if saving is not None:
+                saving.close()
             app.record(*_deeds(command, tasks, [*seen, *cut_off]))
     tally = Tally(len(tasks), tuple((r.profile or "", r.result) for r in seen))
     if is_interrupted:

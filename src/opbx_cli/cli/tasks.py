@@ -31,7 +31,8 @@ def task_of(
     """Return the validation of these settings; without a store their facts are saved nowhere."""
     profile: StoredProfile | None = None
     rivals: tuple[str, ...] = ()
-    if active.profile is not None:
+    if active.is_stored:
+        assert active.profile is not None
         uuid = active.settings.domain_uuid or ""
         profile = StoredProfile(active.profile, uuid, read=app.read_store, update=app.store.update)
         rivals = rival_urls(app.read_store().profiles).get(active.profile, ())

@@ -298,24 +298,24 @@ def _base_url_after(remote: InstanceSettings, sent: Mapping[str, object]) -> str
 
 
 def takeovers_by_push(
-    settings: Settings, snapshot: Snapshot, base_url: str | None
+    active: ActiveSettings, snapshot: Snapshot, base_url: str | None
 ) -> tuple[Takeover, ...]:
     """Return what OPBX would take from somebody: a write makes its application the default one.
 
     `base_url` is the one that OPBX puts in force; None where that is not known.
     """
-    return () if base_url is None else _plan_of_push(settings, snapshot, base_url).takeovers
+    return () if base_url is None else _plan_of_push(active, snapshot, base_url).takeovers
 
 
 def calls_before_push(
-    settings: Settings, snapshot: Snapshot, base_url: str | None
+    active: ActiveSettings, snapshot: Snapshot, base_url: str | None
 ) -> CallsBefore | None:
     """Return who has the calls that OPBX's application gets by a push."""
-    return None if base_url is None else _plan_of_push(settings, snapshot, base_url).calls_before
+    return None if base_url is None else _plan_of_push(active, snapshot, base_url).calls_before
 
 
-def _plan_of_push(settings: Settings, snapshot: Snapshot, base_url: str) -> Plan:
-    return plan(Desired.of(settings, snapshot.domain.uuid, endpoints(base_url)), snapshot)
+def _plan_of_push(active: ActiveSettings, snapshot: Snapshot, base_url: str) -> Plan:
+    return plan(Desired.of(active, snapshot.domain.uuid, endpoints(base_url)), snapshot)
 
 
 def _names_that_differ(settings: Settings, after: InstanceSettings) -> list[str]:

@@ -29,6 +29,7 @@ from opbx_cli.operations.validate.key_ownership import (
 from opbx_cli.operations.validate.steps import is_in_doubt
 from opbx_cli.operations.validate.wording import Wording
 from opbx_cli.remote import Domain, Snapshot
+from opbx_cli.settings import ActiveSettings
 from opbx_cli.settings.table import Settings
 from opbx_cli.values import masked_tail
 
@@ -133,7 +134,8 @@ class KeyRotation:
                 code=ErrorCode.WEBHOOK_KEY_CONFLICT,
             )
         snapshot = Snapshot(self._domain, ())
-        takeovers = takeovers_by_push(settings, snapshot, planned.base_url)
+        active = ActiveSettings(settings, profile=self._profile.name)
+        takeovers = takeovers_by_push(active, snapshot, planned.base_url)
         if takeovers:
             raise ConfigurationError(
                 "OPBX would take over what goes elsewhere when it is given the key: "

@@ -89,7 +89,8 @@ class ActiveSettings:
 
     `profile` is None when they came from the environment alone. `origins` names the
     source of each setting: `profile NAME`, a variable, or `default`. `api_key_place` is where a
-    manifest says that the API key is. `instance_login` stands in for a token of OPBX's.
+    manifest says that the API key is; `is_unsaved` that only the manifest has these settings.
+    `instance_login` stands in for a token of OPBX's.
     """
 
     settings: Settings
@@ -98,12 +99,29 @@ class ActiveSettings:
     origins: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     api_key_place: str | None = None
+    is_unsaved: bool = False
     instance_login: InstanceLogin | None = None
+
+    @property
+    def is_stored(self) -> bool:
+        return self.profile is not None and not self.is_unsaved
 
     @property
     def profile_option(self) -> str:
         """The option with which another command works on the same profile, if it needs one."""
-        return "" if self.profile is None or self.is_default else f" --profile {self.profile}"
+        return "" if not self.is_stored or self.is_default else f" --profile {self.profile}"
+
+    @property
+    def command(self) -> str:
+        """The command that brings Cloudonix in line with these settings."""
+        return "apply FILE --no-store" if self.is_unsaved else "validate"
+
+    @property
+    def webhook_key_place(self) -> str:
+        """Where the webhook key is given without a store; empty where the store has it."""
+        if self.is_stored:
+            return ""
+        return "webhook_api_key_env in the manifest" if self.is_unsaved else WEBHOOK_API_KEY
 
     def require_webhook_key(self) -> Secret:
         """Return the webhook key. Raises `ConfigurationError` with the way to set one."""
@@ -253,14 +271,7 @@ def stored_settings(
     settings: Settings, *, profile: str, is_default: bool, environ: Environment
 ) -> ActiveSettings:
     """Present a stored profile; variables never reach into it, which is said as a warning."""
-    # A key counts as set even when it is empty: that is a secret missing in CI.
-    candidates = (*STORELESS_ONLY.values(), INSTANCE_URL, INSTANCE_TOKEN, INSTANCE_PASSWORD)
-    ignored = [name for name in candidates if environ.get(name, "") or name in KEYS]
-    warnings = [
-        f"{name} is ignored: profile '{profile}' comes from the store"
-        for name in ignored
-        if name in environ
-    ]
+    warnings = _ignored_warnings(environ, profile, "the store")
     warnings += redirect_warnings(settings.api_base_url, profile=profile, environ=environ)
     sources = dict.fromkeys(SETTING_NAMES, f"profile {profile}")
     if settings.api_base_url == DEFAULT_API_BASE_URL:
@@ -272,6 +283,34 @@ def stored_settings(
         origins=origins_of(settings, sources),
         warnings=tuple(warnings),
     )
+
+
+def unsaved_settings(
+    settings: Settings, *, profile: str, api_key_place: str, environ: Environment
+) -> ActiveSettings:
+    """Present what a manifest gives a profile, where nothing is stored."""
+    sources = dict.fromkeys(SETTING_NAMES, f"profile {profile} of the manifest")
+    return ActiveSettings(
+        settings,
+        profile=profile,
+        origins=origins_of(settings, sources),
+        warnings=tuple(_ignored_warnings(environ, profile, "the manifest")),
+        api_key_place=api_key_place,
+        is_unsaved=True,
+    )
+
+
+def _ignored_warnings(environ: Environment, profile: str, source: str) -> list[str]:
+    """Name the variables of the store-less mode that are set and do not count.
+
+    A key counts as set even when it is empty: that is a secret missing in CI.
+    """
+    candidates = (*STORELESS_ONLY.values(), INSTANCE_URL, INSTANCE_TOKEN, INSTANCE_PASSWORD)
+    return [
+        f"{name} is ignored: profile '{profile}' comes from {source}"
+        for name in candidates
+        if name in environ and (environ[name] or name in KEYS)
+    ]
 
 
 def redirect_warnings(api_base_url: str, *, profile: str, environ: Environment) -> list[str]:

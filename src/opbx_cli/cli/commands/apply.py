@@ -23,6 +23,7 @@ from opbx_cli.cli.input.choices import (
 )
 from opbx_cli.cli.input.manifest_keys import ManifestKeys
 from opbx_cli.cli.input.options import REPORTS, EnvFilePath
+from opbx_cli.cli.tasks import task_of
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError
 from opbx_cli.operations.configure import GivenSettings, merge
@@ -68,6 +69,12 @@ def apply(
             "--allow-commands", help="Run the commands that the manifest names to print keys."
         ),
     ] = False,
+    no_store: Annotated[
+        bool,
+        typer.Option(
+            "--no-store", help="Work from the manifest alone: save nothing on this computer."
+        ),
+    ] = False,
     env_file: EnvFilePath = None,
 ) -> int:
     """Save and validate all profiles of a manifest."""
@@ -83,14 +90,17 @@ def apply(
     entries = parse(_content(file), name)
     if not allow_commands:
         refuse_commands(entries, name)
+    keys = ManifestKeys(app, entries, file=name, folder=folder)
+    again = f"opbx apply {shlex.quote(file)}"
+    if no_store:
+        app.protect_memory()
+        tasks = _unsaved_tasks(app, entries, keys.given(), choices, check=check)
+        return validate_batch(app, tasks, None, command="apply", again=f"{again} --no-store")
     # The store comes first: memory is protected before the first key is read into it.
     saving = GroupSave(app.store, create=True)
-    given = ManifestKeys(app, entries, file=name, folder=folder).given()
-    tasks = _tasks(app, entries, given, saving, choices, check=check)
+    tasks = _tasks(app, entries, keys.given(), saving, choices, check=check)
     try:
-        return validate_batch(
-            app, tasks, saving, command="apply", again=f"opbx apply {shlex.quote(file)}"
-        )
+        return validate_batch(app, tasks, saving, command="apply", again=again)
     finally:
         if saving.created is not None:
             app.tell_of_new_store(saving.created)
@@ -153,3 +163,25 @@ def _tasks(
             task, active=active, provision=provisions[name], warnings=tuple(warnings)
         )
     return found
+
+
+def _unsaved_tasks(
+    app: App,
+    entries: tuple[Entry, ...],
+    given: Mapping[str, GivenSettings],
+    choices: Choices,
+    *,
+    check: bool,
+) -> dict[str, Task]:
+    """Return the validations of what the manifest alone says, which is saved nowhere."""
+    default = GivenSettings({"api_base_url": settings.api_base_url(app.environ)})
+    tasks = {}
+    for entry in entries:
+        refuse_key(entry.profile, ConfigurationError)
+        found = default.plus(**given[entry.profile].values).settings
+        active = settings.unsaved_settings(
+            found, profile=entry.profile, api_key_place=entry.api_key.name, environ=app.environ
+        )
+        task = task_of(app, active, choices, check=check)
+        tasks[entry.profile] = replace(task, warnings=settings.key_warnings(found))
+    return tasks

@@ -112,7 +112,7 @@ def push(app: App, *, check: bool, yes: bool, replace_default: bool) -> int:
             hint=f"`opbx instance push --yes{active.profile_option}`",
         )
         with app.signals.held():  # until what was done is recorded and said
-            before = calls_before_push(active.settings, snapshot, planned.base_url)
+            before = calls_before_push(active, snapshot, planned.base_url)
             warning = _handed_over(app, active, side, planned, before)
             report = None
             try:
@@ -197,7 +197,7 @@ def _allow_takeovers(
     app: App, active: ActiveSettings, snapshot: Snapshot, base_url: str | None, *, yes: bool
 ) -> None:
     """Want a yes for calls that OPBX would take from somebody by being written to."""
-    takeovers = takeovers_by_push(active.settings, snapshot, base_url)
+    takeovers = takeovers_by_push(active, snapshot, base_url)
     if not takeovers:
         return
     now = Wording().taken(takeovers)

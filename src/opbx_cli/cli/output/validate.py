@@ -123,7 +123,7 @@ def closing(report: Report) -> str:
         count = sum(len(step.changes) for step in report.steps if step.status is Status.DIFFERS)
         things = "1 thing" if count == 1 else f"{count} things"
         is_applied = any(step.id is StepId.SETTINGS for step in report.steps)
-        how = "apply FILE" if is_applied else f"validate{report.profile_option}"
+        how = "apply FILE" if is_applied else f"{report.command}{report.profile_option}"
         return f"{name} differs from the settings in {things}; `opbx {how}` changes that."
     if report.result is Result.PARTIAL:
         if report.was_interrupted:
@@ -164,8 +164,8 @@ def key_warning(report: Report) -> str | None:
     how = f"give it the one of `opbx webhook-key reveal{option}`"
     if report.is_linked:
         how = f"`opbx instance push{option}` hands it over"
-    elif report.profile is None:
-        how = "give it the one of OPBX_WEBHOOK_API_KEY"
+    elif report.webhook_key_place:
+        how = f"give it the one of {report.webhook_key_place}"
     return (
         f"a new webhook key ({key.label}) is in force, and OPBX refuses calls until it has "
         f"that key too: {how}, then prove it with `opbx webhook-url --check --with-key{option}`"
@@ -282,8 +282,8 @@ def _handing_over(report: Report) -> list[str]:
     """Return how OPBX gets the webhook key."""
     if report.is_linked:
         return [f"opbx instance push{report.profile_option}"]
-    if report.profile is None:
-        return ["Save the key of OPBX_WEBHOOK_API_KEY in OPBX's settings."]
+    if report.webhook_key_place:
+        return [f"Save the key of {report.webhook_key_place} in OPBX's settings."]
     return [f"opbx webhook-key reveal{report.profile_option}", "Save that key in OPBX's settings."]
 
 

@@ -57,14 +57,12 @@ BROUGHT = (StepId.VOICE_APPLICATION, StepId.DOMAIN_PROFILE, StepId.DEFAULT_APPLI
 class Circumstances:
     """What a run works with besides the plan.
 
-    `profile`: where facts are saved, None without a store. `profile_option`: what names the
-    profile to another command.
+    `profile`: where facts are saved, None without a store.
     """
 
     choices: Choices
     profile: StoredProfile | None
     interruptions: Interruptions
-    profile_option: str = ""
 
 
 class Convergence:
@@ -89,7 +87,7 @@ class Convergence:
         self._choices = circumstances.choices
         self._profile = circumstances.profile
         self._interruptions = circumstances.interruptions
-        self._wording = wording.Wording(circumstances.profile_option)
+        self._wording = wording.Wording.of(desired)
         self._key = KeyRecord(desired, planned.key, circumstances.profile)
         self._wrote = False
         self._left_open: set[StepId] = set()  # not done, for want of a yes
@@ -254,9 +252,7 @@ class Convergence:
                 Status.SKIPPED,
                 planned.profile_problem,
                 planned.profile_changes,
-                wants=self._wording.hint_to_bring_key(
-                    self._key.desired.given_key, has_store=self._key.desired.has_store
-                ),
+                wants=self._wording.hint_to_bring_key(self._key.desired.given_key),
             )
         if planned.profile_changes:
             self._write_profile()

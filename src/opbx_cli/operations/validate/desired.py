@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from opbx_cli.models import AUTHORIZATION_API_KEY, ApplicationReference, KeyMemory, KeyState, Secret
 from opbx_cli.operations.validate.key_ownership import KeyAction, KeyChoice, KeyOwner
 from opbx_cli.operations.validate.takeover import CallsChoice
-from opbx_cli.settings.table import IN_DOMAIN_PROFILE, Settings, plain
+from opbx_cli.settings import ActiveSettings
+from opbx_cli.settings.table import IN_DOMAIN_PROFILE, plain
 from opbx_cli.webhooks.endpoints import Endpoints
 
 PROFILE_PATH = "domain_profile."
@@ -40,13 +41,19 @@ class Desired:
     webhook_key: Secret | None = None  # None: leave the domain's key alone
     key_memory: KeyMemory | None = None
     previous_key: Secret | None = None
-    has_store: bool = True  # the domain's key could be saved
     profile_option: str = ""  # what names the profile to another command
+    command: str = "validate"  # what brings Cloudonix in line with this
+    webhook_key_place: str = ""  # where it is given without a store
     values: Mapping[str, int | str] = field(default_factory=dict)  # by Cloudonix's names
     application: ApplicationReference | None = None
     sent_base_url: str | None = None  # the webhook base URL that this store put in force last
     is_url_chosen: bool = True  # by the profile itself, not by the environment
     rival_urls: tuple[str, ...] = ()  # webhook base URLs of other profiles for this domain
+
+    @property
+    def has_store(self) -> bool:
+        """Tell whether the domain's key could be saved."""
+        return not self.webhook_key_place
 
     @property
     def given_key(self) -> Secret | None:
@@ -58,22 +65,22 @@ class Desired:
     @classmethod
     def of(
         cls,
-        settings: Settings,
+        active: ActiveSettings,
         domain_uuid: str,
         endpoints: Endpoints,
         *,
-        has_store: bool = True,
-        profile_option: str = "",
         rival_urls: tuple[str, ...] = (),
     ) -> Desired:
+        settings = active.settings
         return cls(
             domain_uuid=domain_uuid,
             endpoints=endpoints,
             webhook_key=settings.webhook_api_key,
             key_memory=settings.webhook_key_memory,
             previous_key=settings.webhook_api_key_previous,
-            has_store=has_store,
-            profile_option=profile_option,
+            profile_option=active.profile_option,
+            command=active.command,
+            webhook_key_place=active.webhook_key_place,
             values={
                 name: plain(value)
                 for name, row in IN_DOMAIN_PROFILE.items()
@@ -81,7 +88,7 @@ class Desired:
             },
             application=settings.voice_application,
             sent_base_url=settings.webhook_base_url_sent,
-            is_url_chosen=has_store and settings.webhook_base_url is not None,
+            is_url_chosen=active.is_stored and settings.webhook_base_url is not None,
             rival_urls=rival_urls,
         )
 

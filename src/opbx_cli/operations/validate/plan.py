@@ -351,16 +351,16 @@ def _key_warning(key: KeyPlan, desired: Desired) -> tuple[str, ...]:
         return (
             "Cloudonix does not show which webhook key this domain has, so it cannot be told from "
             f"the one given here ({given.label}), and is left alone. If OPBX has the given "
-            f"one, `opbx validate --replace-webhook-key{desired.profile_option}` sends it",
+            f"one, `opbx {desired.command} --replace-webhook-key{desired.profile_option}` sends it",
         )
     if key.owner is KeyOwner.HIDDEN and key.action is KeyAction.LEAVE:
-        here = f"opbx configure --webhook-key-stdin{desired.profile_option}"
+        here = f"`opbx configure --webhook-key-stdin{desired.profile_option}`"
         if not desired.has_store:
-            here = "OPBX_WEBHOOK_API_KEY"
+            here = desired.webhook_key_place
         return (
             "Cloudonix does not show which webhook key this domain has, and this one was never "
             "sent from here, so the domain's is left alone: OPBX may check calls with it. "
-            f"`{here}` takes the key that OPBX has; --replace-webhook-key puts this one in force",
+            f"{here} takes the key that OPBX has; --replace-webhook-key puts this one in force",
         )
     if key.owner is KeyOwner.FOREIGN and key.action is KeyAction.LEAVE and desired.has_store:
         return (
@@ -372,7 +372,7 @@ def _key_warning(key: KeyPlan, desired: Desired) -> tuple[str, ...]:
     if key.owner is KeyOwner.NOT_ASKED and key.shown is None:
         return (
             "Cloudonix shows no webhook key for this domain and none was given: "
-            "OPBX will refuse callbacks that carry none (set OPBX_WEBHOOK_API_KEY)",
+            f"OPBX will refuse callbacks that carry none (set {desired.webhook_key_place})",
         )
     return ()
 

@@ -145,6 +145,8 @@ class Validation:
             steps=steps,
             voice_url=None if self._url is None else self._url.endpoints.voice,
             profile_option=self._task.active.profile_option,
+            command=self._task.active.command,
+            webhook_key_place=self._task.active.webhook_key_place,
             warnings=tuple(dict.fromkeys(self.warnings)),
             was_interrupted=self.was_interrupted,
             has_key=self._settings.webhook_api_key is not None,
@@ -191,11 +193,9 @@ class Validation:
         self._settle_cut_rotation(snapshot)
         self._snapshot = snapshot
         self._desired = Desired.of(
-            self._settings,
+            replace(self._task.active, settings=self._settings),
             self.client.domain_uuid,
             url.endpoints,
-            has_store=self._task.active.profile is not None,
-            profile_option=self._task.active.profile_option,
             rival_urls=self._task.rival_urls,
         )
         self._plan = plan(self._desired, snapshot, self._task.choices)
@@ -333,7 +333,6 @@ class Validation:
             choices,
             self._task.profile,
             self._interruptions,
-            self._task.active.profile_option,
         )
         return Convergence(
             self.client, self._desired, self._snapshot, planned, circumstances
@@ -379,7 +378,7 @@ def deed_of(
         and step.status in done
         and (step.wrote or change.path == STORED_KEY_PATH)
     )
-    if active.profile is None or not (changes or saved):
+    if not active.is_stored or not (changes or saved):
         return None
     before, after = saved or (active.settings, active.settings)
     return Deed(command, active.profile, before, after, changes=changes, result=result)

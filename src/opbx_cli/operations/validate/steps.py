@@ -74,6 +74,8 @@ class Report:
     steps: tuple[Step, ...]
     voice_url: str | None = None  # where calls are to go; None where that is unknown
     profile_option: str = ""  # what names the profile to another command
+    command: str = "validate"  # what brings Cloudonix in line
+    webhook_key_place: str = ""  # where the webhook key is given without a store
     warnings: tuple[str, ...] = ()
     was_interrupted: bool = False
     has_key: bool = True  # a webhook key is given, so that it can be proved

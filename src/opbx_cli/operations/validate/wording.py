@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import RemoteError
 from opbx_cli.models import Secret
-from opbx_cli.operations.validate.desired import KeyPlan
+from opbx_cli.operations.validate.desired import Desired, KeyPlan
 from opbx_cli.operations.validate.takeover import Taken, Takeover
 from opbx_cli.values import masked_tail
 
@@ -23,34 +23,45 @@ NOUNS = {
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """`profile_option` names the profile in commands that are proposed."""
+    """`profile_option` names the profile in commands that are proposed.
+
+    `key_place` is where the webhook key is given without a store, empty with one.
+    """
 
     profile_option: str = ""
+    command: str = "validate"
+    key_place: str = ""
+
+    @classmethod
+    def of(cls, desired: Desired) -> Wording:
+        return cls(desired.profile_option, desired.command, desired.webhook_key_place)
 
     @property
     def hint_to_switch(self) -> str:
-        return f"`opbx validate --replace-default{self.profile_option}` sends these to OPBX"
+        return f"`opbx {self.command} --replace-default{self.profile_option}` sends these to OPBX"
 
     def hint_about_key(self, key: KeyPlan) -> str:
         replacing = (
-            f"`opbx validate --replace-webhook-key{self.profile_option}` puts this one in force: "
-            "OPBX then needs it at once"
+            f"`opbx {self.command} --replace-webhook-key{self.profile_option}` puts this one in "
+            "force: OPBX then needs it at once"
         )
         if key.shown is not None and masked_tail(key.shown) is not None:
             return f"{self.hint_to_bring_key()}; {replacing}"
-        keeping = f"`opbx validate --keep-webhook-key{self.profile_option}` keeps the domain's"
+        keeping = (
+            f"`opbx {self.command} --keep-webhook-key{self.profile_option}` keeps the domain's"
+        )
         return f"{keeping}; {replacing}"
 
-    def hint_to_bring_key(self, given: Secret | None = None, *, has_store: bool = True) -> str:
+    def hint_to_bring_key(self, given: Secret | None = None) -> str:
         """Say how OPBX's key comes here; or, where one was `given`, how it is put in force."""
         if given is not None:
             return (
                 f"if OPBX has the key given here ({given.label}), "
-                f"`opbx validate --replace-webhook-key{self.profile_option}` sends it, and no call "
-                "is refused"
+                f"`opbx {self.command} --replace-webhook-key{self.profile_option}` sends it, and "
+                "no call is refused"
             )
-        if not has_store:
-            return "set OPBX_WEBHOOK_API_KEY to the key that OPBX checks callbacks with"
+        if self.key_place:
+            return f"set {self.key_place} to the key that OPBX checks callbacks with"
         return (
             f"`opbx configure --webhook-key-stdin{self.profile_option}` saves the key that OPBX "
             "checks callbacks with"
@@ -76,7 +87,7 @@ class Wording:
         """Return the error of a run that finds another key in force than the one it confirmed."""
         return RemoteError(
             f"somebody put another webhook key ({named(key.shown)}) in force while this ran",
-            hint=f"`opbx validate{self.profile_option}` looks again",
+            hint=f"`opbx {self.command}{self.profile_option}` looks again",
             code=ErrorCode.WEBHOOK_KEY_REPLACED,
         )
 
