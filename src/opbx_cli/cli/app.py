@@ -79,10 +79,13 @@ class App:
         self.has_begun = True
         output = self._output(options, formats)
         self.ui = Ui(self.environ, output=output, quiet=options.quiet, verbose=options.verbose)
-        self._profile_flag = options.profile
-        if options.profile is not None:
+        named = options.profile or ()
+        if len(named) > 1:
+            raise UsageError("--profile: given twice, and a command is about one profile")
+        self._profile_flag = next(iter(named), None)
+        if self._profile_flag is not None:
             self.profile_name = settings.checked(
-                values.parse_profile_name, options.profile, "--profile"
+                values.parse_profile_name, self._profile_flag, "--profile"
             )
         else:
             self.profile_name = settings.from_variable(

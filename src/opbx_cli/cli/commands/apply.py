@@ -23,6 +23,7 @@ from opbx_cli.cli.input.choices import (
 )
 from opbx_cli.cli.input.manifest_keys import ManifestKeys
 from opbx_cli.cli.input.options import REPORTS, EnvFilePath
+from opbx_cli.cli.input.selection import Only, only_words, selected
 from opbx_cli.cli.tasks import task_of
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError
@@ -59,6 +60,7 @@ def apply(
     file: Annotated[str, typer.Argument(metavar="FILE", help="The manifest, in TOML; - is stdin.")],
     *,
     check: Check = False,
+    only: Only = None,
     replace_default: ReplaceDefault = False,
     keep_webhook_key: KeepWebhookKey = False,
     replace_webhook_key: ReplaceWebhookKey = False,
@@ -88,10 +90,12 @@ def apply(
     app.use_env_file(env_file)
     name, folder = ("stdin", Path()) if file == STDIN else (file, Path(file).parent)
     entries = parse(_content(file), name)
+    chosen = selected((entry.profile for entry in entries), only)
+    entries = tuple(entry for entry in entries if entry.profile in chosen)
     if not allow_commands:
         refuse_commands(entries, name)
     keys = ManifestKeys(app, entries, file=name, folder=folder)
-    again = f"opbx apply {shlex.quote(file)}"
+    again = f"opbx apply {shlex.quote(file)}{only_words(only)}"
     if no_store:
         app.protect_memory()
         tasks = _unsaved_tasks(app, entries, keys.given(), choices, check=check)

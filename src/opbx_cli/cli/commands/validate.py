@@ -18,9 +18,10 @@ from opbx_cli.cli.input.choices import (
     choices_of,
 )
 from opbx_cli.cli.input.options import REPORTS, EnvFilePath
+from opbx_cli.cli.input.selection import Only, only_words, refuse_only, stored_profiles
 from opbx_cli.cli.reports import interrupted, show_report, show_step
 from opbx_cli.cli.tasks import task_of
-from opbx_cli.errors import DIFFERS, OpbxError, UsageError
+from opbx_cli.errors import DIFFERS, OpbxError
 from opbx_cli.operations.group_save import GroupSave
 from opbx_cli.operations.validate.desired import Choices
 from opbx_cli.operations.validate.run import Validation, deed_of
@@ -49,6 +50,7 @@ def validate(
             "--all", help="Validate every stored profile, many at a time, without asking."
         ),
     ] = False,
+    only: Only = None,
     replace_default: ReplaceDefault = False,
     keep_webhook_key: KeepWebhookKey = False,
     replace_webhook_key: ReplaceWebhookKey = False,
@@ -69,7 +71,8 @@ def validate(
     )
     app.use_env_file(env_file)
     if all_profiles:
-        return _validate_all(app, choices, check=check, push=push)
+        return _validate_all(app, choices, only, check=check, push=push)
+    refuse_only(only)
     return _validate_one(app, choices, check=check, push=push)
 
 
@@ -98,23 +101,17 @@ def _validate_one(app: App, choices: Choices, *, check: bool, push: bool) -> int
     return DIFFERS if report.result is Result.DIFFERS else 0
 
 
-def _validate_all(app: App, choices: Choices, *, check: bool, push: bool) -> int:
-    app.refuse_profile("--all is about every stored profile")
-    if app.is_storeless:
-        raise UsageError(
-            "--all is about the stored profiles, and the environment gives one of its own",
-            hint="unset OPBX_DOMAIN_UUID and OPBX_DOMAIN_API_KEY",
-        )
-    contents = app.read_store()
-    app.warn_of_store()
-    contents.require_some()
+def _validate_all(
+    app: App, choices: Choices, only: list[str] | None, *, check: bool, push: bool
+) -> int:
+    contents, chosen = stored_profiles(app, only)
     saving = GroupSave(app.store)
     return validate_batch(
         app,
-        tasks_of(app, contents.profiles, contents, saving.update, choices, check=check, push=push),
+        tasks_of(app, chosen, contents, saving.update, choices, check=check, push=push),
         saving,
         command="validate",
-        again="opbx validate --all",
+        again=f"opbx validate --all{only_words(only)}",
         alone=True,
     )
 

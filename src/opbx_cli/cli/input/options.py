@@ -35,8 +35,8 @@ KeyFilePath = Annotated[
 class SharedOptions:
     """As given on the command line; None or False where not given."""
 
-    profile: Annotated[
-        str | None,
+    profile: Annotated[  # a list, because of two the last one would count
+        list[str] | None,
         typer.Option("--profile", "-p", metavar="NAME", help="Profile to use. [env: OPBX_PROFILE]"),
     ] = None
     output: Annotated[  # `command` has the formats for its help
