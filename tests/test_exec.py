@@ -129,6 +129,18 @@ def test_without_a_store_it_passes_the_environment_on(storeless: Opbx) -> None:
     assert outcome.document["OPBX_DOMAIN_API_KEY"] == storeless.environ["OPBX_DOMAIN_API_KEY"]
 
 
+def test_a_variable_that_names_a_file_is_not_passed_on(storeless: Opbx, tmp_path: Path) -> None:
+    """The child has the key itself, and an opbx in there would refuse to choose."""
+    key = storeless.environ.pop("OPBX_DOMAIN_API_KEY")
+    (tmp_path / "api.key").write_text(key)
+    storeless.environ["OPBX_DOMAIN_API_KEY_FILE"] = str(tmp_path / "api.key")
+    outcome = storeless.process("exec", "--", sys.executable, "-c", SHOW)
+    assert outcome.document["OPBX_DOMAIN_API_KEY"] == key
+    assert "OPBX_DOMAIN_API_KEY_FILE" not in outcome.document
+    inside = [sys.executable, "-m", "opbx_cli", "validate", "--check", "-q"]
+    assert storeless.process("exec", "--", *inside).code == 8
+
+
 def test_no_profile_is_a_configuration_error(opbx: Opbx) -> None:
     assert opbx.process("exec", "--", "true").code == 3
     assert list(opbx.home.parent.iterdir()) == []

@@ -36,6 +36,7 @@ LIGHT = {
     "commands",
     "inherited_signals",
     "input",
+    "input.key_files",
     "input.options",
     "main",
     "output",

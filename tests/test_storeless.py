@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -299,3 +300,86 @@ def test_a_list_in_json_names_no_profile(opbx: Opbx) -> None:
     assert document["profiles"] == [
         {"profile": None, "is_default": False, "domain_uuid": UUID, "domain_name": None}
     ]
+
+
+@pytest.fixture
+def mounted(storeless: Opbx, tmp_path: Path) -> Opbx:
+    """Keys in files, as containers mount secrets: readable by everybody."""
+    folder = tmp_path / "run" / "secrets"
+    folder.mkdir(parents=True)
+    for name, key in (
+        ("OPBX_DOMAIN_API_KEY", storeless.environ.pop("OPBX_DOMAIN_API_KEY")),
+        ("OPBX_WEBHOOK_API_KEY", storeless.environ.pop("OPBX_WEBHOOK_API_KEY")),
+    ):
+        file = folder / name.lower()
+        file.write_text(key + "\n")
+        file.chmod(0o444)
+        storeless.environ[f"{name}_FILE"] = str(file)
+    return storeless
+
+
+def test_a_variable_may_name_the_file_of_a_key(mounted: Opbx, sandbox: RunningSandbox) -> None:
+    outcome = mounted("validate")
+    assert outcome.code == 0, outcome.stderr
+    profile: Any = sandbox.state.domain(sandbox.domains[0].uuid)["profile"]
+    key = Path(mounted.environ["OPBX_WEBHOOK_API_KEY_FILE"]).read_text().strip()
+    assert profile["authorization-api-key"] == key
+    assert "give it the one of OPBX_WEBHOOK_API_KEY_FILE" in outcome.stderr
+    shown = mounted("profiles", "show", "--origin", "--json").document
+    assert shown["origins"]["domain_api_key"] == "OPBX_DOMAIN_API_KEY_FILE"
+    assert shown["origins"]["domain_uuid"] == "OPBX_DOMAIN_UUID"
+    assert not mounted.home.exists()
+
+
+@pytest.mark.parametrize("name", ["OPBX_DOMAIN_API_KEY", "OPBX_WEBHOOK_API_KEY"])
+@pytest.mark.parametrize("value", [KEY, ""])
+def test_a_key_and_a_file_of_it_are_one_too_many(mounted: Opbx, name: str, value: str) -> None:
+    outcome = mounted("trunks", "list", **{name: value})
+    assert (outcome.code, outcome.stdout) == (2, "")
+    assert outcome.stderr == (
+        f"error: {name} and {name}_FILE are both set\nhint: keep one of them: `unset {name}_FILE`\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("", "it is empty: the name of a file is expected"),
+        ("/no/such/file", "the file cannot be read: No such file or directory"),
+        (KEY, "the file cannot be read: No such file or directory"),
+        ("/", "the file cannot be read: Is a directory"),
+        ("/dev/null", "the key is empty"),
+    ],
+)
+@pytest.mark.parametrize("name", ["OPBX_DOMAIN_API_KEY_FILE", "OPBX_WEBHOOK_API_KEY_FILE"])
+def test_a_file_without_a_key_is_named_by_its_variable(
+    mounted: Opbx, name: str, path: str, reason: str
+) -> None:
+    outcome = mounted("trunks", "list", **{name: path})
+    assert (outcome.code, outcome.stdout) == (3, "")
+    assert outcome.stderr.startswith(f"error: {name}: {reason}")
+    assert KEY not in outcome.stderr
+
+
+def test_a_rejected_key_is_looked_for_in_its_file(mounted: Opbx, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.key"
+    wrong.write_text(KEY)
+    wrong.chmod(0o600)
+    outcome = mounted("trunks", "list", OPBX_DOMAIN_API_KEY_FILE=str(wrong))
+    assert outcome.code == 4
+    assert "hint: check OPBX_DOMAIN_API_KEY_FILE: it must be a key of this domain" in outcome.stderr
+
+
+def test_a_file_alone_is_half_a_pair(opbx: Opbx, stored: Opbx) -> None:
+    variables = {"OPBX_DOMAIN_API_KEY_FILE": "/run/secrets/api.key"}
+    assert opbx("trunks", "list", **variables).code in (2, 3)
+    assert opbx("trunks", "list", "-p", "default", **variables).code == 2
+    assert stored("validate", "--all", **variables).code == 2
+
+
+def test_the_file_of_a_webhook_key_beside_a_profile_is_ignored_and_said(stored: Opbx) -> None:
+    outcome = stored("profiles", "show", OPBX_WEBHOOK_API_KEY_FILE="/no/such/file")
+    assert outcome.code == 0
+    assert "OPBX_WEBHOOK_API_KEY_FILE is ignored: profile 'default' comes from the store" in (
+        outcome.stderr
+    )

@@ -11,10 +11,12 @@ import time
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opbx_cli import settings, values
 from opbx_cli.cli.inherited_signals import InheritedSignals
+from opbx_cli.cli.input.key_files import key_from_file
 from opbx_cli.cli.input.options import SharedOptions
 from opbx_cli.cli.output.ui import Ui
 from opbx_cli.cli.signals import Signals
@@ -119,12 +121,17 @@ class App:
         """The settings to work with: the environment's alone, or a stored profile's."""
         if self.is_storeless:
             self._protect()
-            active = settings.storeless_settings(self.environ, profile=self.profile_name)
+            active = settings.storeless_settings(
+                self.environ, profile=self.profile_name, read_file=self._read_key
+            )
         else:
             active = self._stored_settings()
         for warning in active.warnings:
             self.ui.warn(warning)
         return active
+
+    def _read_key(self, path: str, name: str) -> Secret:
+        return key_from_file(Path(path), name, warn=self.ui.warn)
 
     @cached_property
     def store(self) -> Store:

@@ -12,10 +12,11 @@ from opbx_cli.cli.inherited_signals import InheritedSignals
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import OpbxError
 from opbx_cli.models import Secret
-from opbx_cli.settings import OPENS_THE_STORE
+from opbx_cli.settings import KEY_FILES, OPENS_THE_STORE
 
-# What opens the store, and what would make an opbx in there ask for a stored profile.
-KEPT_BACK = (*OPENS_THE_STORE, "OPBX_PROFILE")
+# What opens the store, what would make an opbx in there ask for a stored profile, and what would
+# name a key beside the one that it is given.
+KEPT_BACK = (*OPENS_THE_STORE, "OPBX_PROFILE", *KEY_FILES.values())
 
 
 class NotFoundCommandError(OpbxError):

@@ -126,7 +126,8 @@ class Clients:
 def _hints(active: ActiveSettings) -> Hints:
     if active.profile is None:
         return Hints(
-            api_key=f"check {DOMAIN_API_KEY}: it must be a key of this domain",
+            api_key=f"check {active.origins.get('domain_api_key', DOMAIN_API_KEY)}: it must be a "
+            "key of this domain",
             domain_uuid=f"check {DOMAIN_UUID}",
             base_url=f"{API_BASE_URL} or Cloudonix's own",
         )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from opbx_cli.errors import ConfigurationError, OpbxError, UsageError
 from opbx_cli.models import DEFAULT_API_BASE_URL, Secret
-from opbx_cli.settings.table import SETTING_NAMES, TABLE, Setting, Settings
+from opbx_cli.settings.table import KEY_OPTIONS, SETTING_NAMES, TABLE, Setting, Settings
 from opbx_cli.values import (
     API_KEY_SHAPE,
     BEARER_TOKEN,
@@ -32,12 +32,15 @@ if TYPE_CHECKING:
 
 Environment = Mapping[str, str]
 Value = TypeVar("Value")
+ReadFile = Callable[[str, str], Secret]  # a path, and the name of the variable that has it
 
 VARIABLES = {row.name: row.variable for row in TABLE if row.variable}
 DOMAIN_UUID = VARIABLES["domain_uuid"]
 DOMAIN_API_KEY = VARIABLES["domain_api_key"]
 WEBHOOK_API_KEY = VARIABLES["webhook_api_key"]
 API_BASE_URL = VARIABLES["api_base_url"]
+# The containers' convention: a variable that names the file with the key, by its own variable.
+KEY_FILES = {row.variable: f"{row.variable}_FILE" for row in KEY_OPTIONS}
 API_TIMEOUT = "CLOUDONIX_API_TIMEOUT"
 STORE_KEY = "OPBX_STORE_KEY"
 STORE_KEY_FILE = "OPBX_STORE_KEY_FILE"
@@ -121,7 +124,9 @@ class ActiveSettings:
         """Where the webhook key is given without a store; empty where the store has it."""
         if self.is_stored:
             return ""
-        return "webhook_api_key_env in the manifest" if self.is_unsaved else WEBHOOK_API_KEY
+        if self.is_unsaved:
+            return "webhook_api_key_env in the manifest"
+        return self.origins.get("webhook_api_key", WEBHOOK_API_KEY)
 
     def require_webhook_key(self) -> Secret:
         """Return the webhook key. Raises `ConfigurationError` with the way to set one."""
@@ -176,13 +181,17 @@ def key_from_variable(
 
 def asks_for_storeless(environ: Environment) -> bool:
     """Tell whether the environment names a domain or a key, be it half or empty."""
-    return bool(environ.get(DOMAIN_UUID)) or DOMAIN_API_KEY in environ
+    keys = (DOMAIN_API_KEY, KEY_FILES[DOMAIN_API_KEY])
+    return bool(environ.get(DOMAIN_UUID)) or any(name in environ for name in keys)
 
 
-def storeless_settings(environ: MutableMapping[str, str], *, profile: str | None) -> ActiveSettings:
+def storeless_settings(
+    environ: MutableMapping[str, str], *, profile: str | None, read_file: ReadFile
+) -> ActiveSettings:
     """Read the settings from the environment alone.
 
     `profile` is the profile somebody named: together with the variables it is an error.
+    `read_file` returns the key in a file, which a variable names.
     Raises `UsageError` for half a pair, `ConfigurationError` for a bad value.
     """
     if profile is not None:
@@ -191,7 +200,8 @@ def storeless_settings(environ: MutableMapping[str, str], *, profile: str | None
             "settings come from one of them, never from both",
             hint=f"`unset {DOMAIN_UUID} {DOMAIN_API_KEY}`, or leave the profile out",
         )
-    key = key_from_variable(environ, DOMAIN_API_KEY)
+    keys = {row.variable: _key(environ, row.variable, read_file) for row in KEY_OPTIONS}
+    key = keys[DOMAIN_API_KEY]
     if key is None or not environ.get(DOMAIN_UUID):
         missing = DOMAIN_API_KEY if key is None else DOMAIN_UUID
         raise UsageError(
@@ -199,13 +209,18 @@ def storeless_settings(environ: MutableMapping[str, str], *, profile: str | None
             f"{DOMAIN_API_KEY} are needed"
         )
     instance_url, instance_token, login = _instance_variables(environ)
-    values = {row.name: _from_environment(environ, row) for row in TABLE if row.variable}
-    values["domain_api_key"] = key
+    values: dict[str, Any] = {
+        row.name: keys[row.variable] if row.is_secret else _from_environment(environ, row)
+        for row in TABLE
+        if row.variable
+    }
     settings = Settings(**values, instance_url=instance_url, instance_token=instance_token)
-    default = {} if environ.get(API_BASE_URL) else {"api_base_url": "default"}
+    sources = {name: _set_variable(environ, variable) for name, variable in VARIABLES.items()}
+    if not environ.get(API_BASE_URL):
+        sources["api_base_url"] = "default"
     return ActiveSettings(
         settings,
-        origins=origins_of(settings, VARIABLES | default),
+        origins=origins_of(settings, sources),
         warnings=(*key_warnings(settings), *_cut_off(environ)),
         instance_login=login,
     )
@@ -218,11 +233,31 @@ def _cut_off(environ: Environment) -> tuple[str, ...]:
     return (f"{name} is one of OPBX's endpoints, whose path was cut off",)
 
 
-def _from_environment(environ: MutableMapping[str, str], row: Setting) -> Any:
+def _from_environment(environ: Environment, row: Setting) -> Any:
     """Return the value of a setting's variable, or the setting's default."""
-    read = key_from_variable if row.is_secret else from_variable
-    value = read(environ, row.variable, row.parse)
+    value = from_variable(environ, row.variable, row.parse)
     return row.default if value is None else value
+
+
+def _set_variable(environ: Environment, variable: str) -> str:
+    """Return the variable that gives the value: the one that names a file, where that is set."""
+    named_by = KEY_FILES.get(variable, "")
+    return named_by if named_by in environ else variable
+
+
+def _key(environ: MutableMapping[str, str], variable: str, read_file: ReadFile) -> Secret | None:
+    """Return the key that a variable holds, or that is in the file named by the other one."""
+    named_by = KEY_FILES[variable]
+    path = environ.get(named_by)
+    if path is None:
+        return key_from_variable(environ, variable)
+    if variable in environ:
+        raise UsageError(
+            f"{variable} and {named_by} are both set", hint=f"keep one of them: `unset {named_by}`"
+        )
+    if not path:
+        raise ConfigurationError(f"{named_by}: it is empty: the name of a file is expected")
+    return read_file(path, named_by)
 
 
 def _instance_variables(
@@ -305,7 +340,8 @@ def _ignored_warnings(environ: Environment, profile: str, source: str) -> list[s
 
     A key counts as set even when it is empty: that is a secret missing in CI.
     """
-    candidates = (*STORELESS_ONLY.values(), INSTANCE_URL, INSTANCE_TOKEN, INSTANCE_PASSWORD)
+    files = (KEY_FILES[WEBHOOK_API_KEY],)
+    candidates = (*STORELESS_ONLY.values(), *files, INSTANCE_URL, INSTANCE_TOKEN, INSTANCE_PASSWORD)
     return [
         f"{name} is ignored: profile '{profile}' comes from {source}"
         for name in candidates

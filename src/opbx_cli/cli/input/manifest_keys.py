@@ -7,7 +7,7 @@ from pathlib import Path
 
 from opbx_cli import settings
 from opbx_cli.cli.app import App
-from opbx_cli.cli.input.interview import key_from_file
+from opbx_cli.cli.input.key_files import key_from_file
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError
 from opbx_cli.key_command import KeyCommandFailed, key_from_command
