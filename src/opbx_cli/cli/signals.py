@@ -15,7 +15,7 @@ from types import FrameType
 from opbx_cli.errors import HungUp, Interrupted, Terminated
 
 PATIENCE = 5.0  # seconds that a write may still take; then it is given up
-_HANDLED = tuple(
+HANDLED = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
 
@@ -41,7 +41,7 @@ class Signals:
         defaults = (signal.SIG_DFL, signal.default_int_handler)
         before = {
             number: signal.getsignal(number)
-            for number in _HANDLED
+            for number in HANDLED
             if signal.getsignal(number) in defaults
         }
         for number in before:

@@ -269,7 +269,15 @@ COMMANDS = {
                     "opbx sandbox call",
                     "opbx sandbox call --wrong-key",
                 ),
-            )
+            ),
+            "exec": Entry(
+                "Run a command with a sandbox of its own.",
+                "sandbox_exec:execute_in_sandbox",
+                examples=(
+                    "opbx sandbox exec -- opbx trunks list",
+                    "opbx sandbox exec --opbx -- ./test.sh",
+                ),
+            ),
         },
     ),
 }

@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import shlex
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from opbx_cli.cli.output.results import Demonstration, Shown
+from opbx_cli.cli.output.results import Demonstration, SandboxAddress, Shown
 from opbx_cli.cli.output.ui import Ui
+from opbx_cli.cli.running_sandbox import own_program, plain_environment, running_sandbox
 from opbx_cli.error_codes import ErrorCode
-from opbx_cli.errors import ConfigurationError, OpbxError
+from opbx_cli.errors import OpbxError
 
 LISTEN = ["webhook", "listen", "--port", "0"]
 ABOUT_LISTENING = "Stand in for OPBX, beside the other commands."
-
-
-@dataclass(frozen=True, slots=True)
-class _Sandbox:
-    url: str
-    uuid: str
-    api_key: str
-    email: str = ""  # of OPBX's owner, where the sandbox plays OPBX too
-    password: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +35,10 @@ def demonstrate(ui: Ui, *, webhooks: bool) -> Demonstration:
     """Run the commands and show them; leave nothing behind."""
     with (
         tempfile.TemporaryDirectory(prefix="opbx-demo-") as home,
-        _sandbox(plays_opbx=not webhooks) as sandbox,
+        running_sandbox(plays_opbx=not webhooks) as sandbox,
     ):
         environ = {
-            **_plain_environment(),
+            **plain_environment(),
             "OPBX_HOME": home,
             "CLOUDONIX_API_BASE_URL": sandbox.url,
         }
@@ -62,22 +51,25 @@ def demonstrate(ui: Ui, *, webhooks: bool) -> Demonstration:
     return Demonstration(everything, went_well=not any(one.exit_code for one in everything))
 
 
-def _configure(sandbox: _Sandbox) -> _Step:
+def _configure(sandbox: SandboxAddress) -> _Step:
+    domain = sandbox.domains[0]
     return _Step(
         "Save the domain and its API key, which comes from a file and is saved encrypted.",
-        ["configure", "--domain-uuid", sandbox.uuid, "--api-key-stdin"],
-        given=("api-key.txt", sandbox.api_key),
+        ["configure", "--domain-uuid", domain.uuid, "--api-key-stdin"],
+        given=("api-key.txt", domain.api_key),
     )
 
 
-def _triangle(sandbox: _Sandbox) -> list[_Step]:
+def _triangle(sandbox: SandboxAddress) -> list[_Step]:
     """Bring the store, Cloudonix and OPBX together, and prove it with calls."""
-    connect = ["instance", "connect", sandbox.url, "--email", sandbox.email, "--password-stdin"]
+    owner = sandbox.opbx
+    assert owner is not None
+    connect = ["instance", "connect", sandbox.url, "--email", owner.email, "--password-stdin"]
     return [
         _Step(
             "Sign in to OPBX as the organisation's owner; the password is saved nowhere.",
             connect,
-            given=("password.txt", sandbox.password),
+            given=("password.txt", owner.password),
         ),
         _Step("Take over the settings that OPBX has.", ["instance", "pull", "--yes"]),
         _Step("Bring Cloudonix in line with them, and compare OPBX's copy.", ["validate"]),
@@ -107,41 +99,6 @@ def _webhooks(ui: Ui, environ: dict[str, str]) -> list[Shown]:
         environ = {**environ, "APP_URL": listener.started()}
         shown = [_run(ui, step, environ, beside=True) for step in steps]
     return [*shown, listener.shown]
-
-
-@contextmanager
-def _sandbox(*, plays_opbx: bool) -> Iterator[_Sandbox]:
-    """Start the sandbox on any free port, and stop it."""
-    argv = [*_opbx(), "sandbox", "--port", "0", "--no-rate-limit", "--json"]
-    argv += ["--opbx"] if plays_opbx else []
-    with subprocess.Popen(  # noqa: S603  # our own command
-        argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_plain_environment(), text=True
-    ) as process:
-        try:
-            assert process.stdout is not None
-            yield _parsed(process, iter(process.stdout.readline, ""))
-        finally:
-            process.terminate()
-
-
-def _parsed(process: subprocess.Popen[str], lines: Iterator[str]) -> _Sandbox:
-    text = ""
-    for line in lines:
-        text += line
-        if line == "}\n":
-            document = json.loads(text)
-            first = document["domains"][0]
-            opbx = document["opbx"] or {}
-            return _Sandbox(
-                document["url"],
-                first["uuid"],
-                first["api_key"],
-                opbx.get("email", ""),
-                opbx.get("password", ""),
-            )
-    assert process.stderr is not None
-    error = json.loads(process.stderr.read())["error"]
-    raise ConfigurationError(error["message"], hint=error["hint"], code=ErrorCode.of(error["code"]))
 
 
 class _Listener:
@@ -200,7 +157,7 @@ def _listening(ui: Ui, environ: dict[str, str]) -> Iterator[_Listener]:
         ui.show_line(ABOUT_LISTENING)
         ui.show_line(f"$ {_line(LISTEN)} &")
     with subprocess.Popen(  # noqa: S603  # our own command
-        [*_opbx(), *LISTEN],
+        [*own_program(), *LISTEN],
         env=environ,
         stdout=subprocess.PIPE if ui.output == "json" else None,
         stderr=subprocess.PIPE,
@@ -226,7 +183,7 @@ def _run(ui: Ui, step: _Step, environ: dict[str, str], *, beside: bool = False) 
         ui.show_line(step.about)
         ui.show_line(f"$ {line}")
     with subprocess.Popen(  # noqa: S603  # our own command
-        [*_opbx(), *step.words],
+        [*own_program(), *step.words],
         env=environ,
         stdin=subprocess.PIPE,  # no terminal, also where it is empty: nobody is asked anything
         stdout=subprocess.PIPE if as_json else None,
@@ -243,16 +200,3 @@ def _run(ui: Ui, step: _Step, environ: dict[str, str], *, beside: bool = False) 
 
 def _line(words: list[str]) -> str:
     return "opbx " + shlex.join(words)
-
-
-def _opbx() -> list[str]:
-    return [sys.executable, "-m", "opbx_cli"]
-
-
-def _plain_environment() -> dict[str, str]:
-    """Return the environment without anything that is about opbx or OPBX."""
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("OPBX_", "CLOUDONIX_")) and name != "APP_URL"
-    }

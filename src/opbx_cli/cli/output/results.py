@@ -22,8 +22,8 @@ class SandboxAddress:
     opbx: OpbxCredentials | None = None  # with --opbx
 
     @property
-    def export_lines(self) -> list[str]:
-        """The lines for a shell that point opbx at the first domain, and at OPBX."""
+    def variables(self) -> dict[str, str]:
+        """The variables that point opbx at the first domain, and at OPBX."""
         first = self.domains[0]
         variables = {
             "CLOUDONIX_API_BASE_URL": self.url,
@@ -38,7 +38,12 @@ class SandboxAddress:
                 "OPBX_INSTANCE_PASSWORD": self.opbx.password,
                 "CLOUDONIX_WEBHOOK_SECRET": self.opbx.signature_secret,  # OPBX's name for it
             }
-        return [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+        return variables
+
+    @property
+    def export_lines(self) -> list[str]:
+        """The same as lines for a shell."""
+        return [f"export {name}={shlex.quote(value)}" for name, value in self.variables.items()]
 
 
 @dataclass(frozen=True, slots=True)
