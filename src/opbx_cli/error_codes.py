@@ -490,6 +490,12 @@ class ErrorCode(StrEnum):
         "some of many profiles could not be brought in line",
         "each says its own; run the same command again when that is mended",
     )
+    PROFILE_SOME_FAILED = (
+        "profile.some_failed",
+        9,
+        "a command about many profiles failed for some of them",
+        "each says its own; run the same command again when that is mended",
+    )
     VALIDATE_WANTS_YES = (
         "validate.wants_yes",
         9,

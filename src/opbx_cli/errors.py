@@ -59,6 +59,12 @@ class OpbxError(Exception):
         more.reason = self.reason + said
         return more
 
+    def about(self, name: str) -> OpbxError:
+        """Return the same error with who it is about in front."""
+        named = copy.copy(self)
+        named.message = f"{name}: {self.message}"
+        return named
+
     @property
     def message_for_people(self) -> str:
         """Return the message without the request of an API, which says nothing to an owner."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from urllib.parse import SplitResult, urlsplit
 
@@ -387,3 +388,10 @@ def clean(text: str) -> str:
         for character in text
         if unicodedata.category(character) not in _NOT_SHOWN and character not in _DRAWN_AS_NOTHING
     )
+
+
+def listed(names: Iterable[str], at_most: int = 5) -> str:
+    """Return the first of many names, and how many more there are."""
+    every = tuple(names)
+    more = len(every) - at_most
+    return ", ".join(every[:at_most]) + (f" and {more} more" if more > 0 else "")

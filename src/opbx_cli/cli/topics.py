@@ -50,7 +50,7 @@ ENVIRONMENT = {
 OUTPUT = """Answers go to stdout; prompts, progress, warnings and errors go to stderr.
 On a terminal there are tables; elsewhere lines with tabs, unwrapped and without a header.
 --json prints one document with its schema's name in `schema`; errors are documents on stderr then.
-validate --all and apply print one document for each profile, one a line.
+--all and apply print one document for each profile, one a line.
 trunks list also takes --output csv; for a CI job, validate, apply, status and webhook-url --check
 also take --output markdown (its summary) and --output junit (its list of tests).
 """

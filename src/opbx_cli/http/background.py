@@ -1,10 +1,15 @@
-"""One request beside another: two answers for the time of one."""
+"""One request beside others: many answers for the time of one."""
 
 from __future__ import annotations
 
+import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import suppress
 from typing import Generic, TypeVar
+
+from opbx_cli.errors import OpbxError
 
 T = TypeVar("T")
 
@@ -35,3 +40,33 @@ class InBackground(Generic[T]):
             self._value = self._function()
         except BaseException as error:  # noqa: BLE001  # carried over to the waiting thread
             self._error = error
+
+
+def in_order(
+    work: Mapping[str, Callable[[], T]], *, workers: int
+) -> Iterator[tuple[str, T | OpbxError]]:
+    """Do it in a few threads; yield what each returned or raised, in the order of the names."""
+    futures: dict[str, Future[T]] = {name: Future() for name in work}
+    waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
+    for name in work:
+        waiting.put(name)
+
+    def run() -> None:
+        with suppress(queue.Empty):
+            while True:
+                name = waiting.get_nowait()
+                try:
+                    futures[name].set_result(work[name]())
+                except BaseException as error:  # noqa: BLE001  # carried over to who waits
+                    futures[name].set_exception(error)
+
+    for _ in range(min(workers, len(work))):
+        threading.Thread(target=run, daemon=True).start()
+    for name, future in futures.items():
+        problem = future.exception()
+        if problem is None:
+            yield name, future.result()
+        elif isinstance(problem, OpbxError):
+            yield name, problem
+        else:
+            raise problem

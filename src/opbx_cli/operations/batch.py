@@ -15,11 +15,10 @@ from opbx_cli.errors import DIFFERS, DONE, Interrupted, OpbxError, PartialError
 from opbx_cli.operations.validate.run import Task, Validation, failed_to_start
 from opbx_cli.operations.validate.steps import Report, Result, StepId
 from opbx_cli.settings.table import Settings
-from opbx_cli.values import origin
+from opbx_cli.values import listed, origin
 
 WORKERS = 32  # measured over 500 domains on two cores: half as many take twice as long
 PATIENCE = 5.0  # seconds that an interrupted batch waits for the steps under way
-NAMES_SHOWN = 5
 
 Start = Callable[[Task], Validation]
 
@@ -142,11 +141,9 @@ class Tally:
     def error(self) -> OpbxError | None:
         if not self.unfinished:
             return None
-        shown = ", ".join(self.unfinished[:NAMES_SHOWN])
-        more = len(self.unfinished) - NAMES_SHOWN
         return PartialError(
             f"{len(self.unfinished)} of {_profiles(self.asked_for)} could not be brought in line: "
-            f"{shown}{f' and {more} more' if more > 0 else ''}",
+            f"{listed(self.unfinished)}",
             hint="the reason stands with each profile; running the same command again is safe",
             code=ErrorCode.VALIDATE_SOME_FAILED,
         )

@@ -44,7 +44,7 @@ COMMANDS = {
         "status:status",
         examples=(
             "opbx status",
-            "opbx status --json",
+            "opbx status --all --json",
         ),
     ),
     "doctor": Entry(

@@ -1,12 +1,15 @@
 """`opbx trunks`: the domain's voice trunks."""
 
-from typing import Annotated
+from contextlib import closing
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from opbx_cli.cli.app import App
 from opbx_cli.cli.command import command
+from opbx_cli.cli.fleet import Warn, look_at_all
 from opbx_cli.cli.input.options import TEXT_AND_JSON
+from opbx_cli.cli.input.selection import AllProfiles, Only, refuse_only
 from opbx_cli.cli.output.trunks import COLUMNS
 from opbx_cli.errors import UsageError
 from opbx_cli.operations.trunks import (
@@ -18,12 +21,18 @@ from opbx_cli.operations.trunks import (
     find,
     select,
 )
+from opbx_cli.settings import ActiveSettings
+
+if TYPE_CHECKING:
+    from opbx_cli.cloudonix import Client
 
 
 @command(formats=(*TEXT_AND_JSON, "csv"))
 def list_trunks(
     app: App,
     *,
+    all_profiles: AllProfiles = False,
+    only: Only = None,
     direction: Annotated[
         str, typer.Option(metavar="WHICH", help="outbound, inbound or all.")
     ] = "outbound",
@@ -40,22 +49,36 @@ def list_trunks(
     columns: Annotated[
         str | None, typer.Option(metavar="A,B", help="Which columns, and in which order.")
     ] = None,
-) -> None:
-    """List the trunks, in routing order. `--output csv` is for spreadsheets."""
+) -> int:
+    """List the trunks, in routing order.
+
+    `--output csv` is for spreadsheets. With --all each line begins with its profile.
+    """
     if direction not in [*Direction]:
         raise UsageError(f"--direction: expected one of {', '.join(Direction)}")
     if sort not in [*Order]:
         raise UsageError(f"--sort: expected one of {', '.join(Order)}")
     question = TrunkQuestion(Direction(direction), search or None, active, Order(sort))
     chosen = _columns(columns)
+
+    def look(active: ActiveSettings, client: "Client") -> TrunkList:
+        found, others = select(client.list_trunks(), question)
+        return TrunkList(active.profile, client.domain_uuid, found, question, others, chosen)
+
+    if all_profiles:
+
+        def look_at_one(active: ActiveSettings, _warn: Warn) -> TrunkList:
+            with closing(app.client_for(active)) as client:
+                return look(active, client)
+
+        return look_at_all(app, only, look_at_one, schema="opbx.trunks/1")
+    refuse_only(only)
     client = app.client
     app.tell_context(app.settings)
     with app.ui.working("Reading trunks"):
-        trunks = client.list_trunks()
-    found, others = select(trunks, question)
-    app.ui.show(
-        TrunkList(app.settings.profile, client.domain_uuid, found, question, others, chosen)
-    )
+        result = look(app.settings, client)
+    app.ui.show(result)
+    return 0
 
 
 def _columns(text: str | None) -> tuple[str, ...]:

@@ -24,6 +24,10 @@ Only = Annotated[
     ),
 ]
 
+AllProfiles = Annotated[
+    bool, typer.Option("--all", help="Of every stored profile, many at a time.")
+]
+
 
 def selected(names: Iterable[str], only: Sequence[str] | None) -> tuple[str, ...]:
     """Return the names that fit, in their order. Raises `UsageError` where nothing fits a NAME."""

@@ -23,16 +23,17 @@ def tabbed(cells: Iterable[str]) -> str:
     return "\t".join(clean(cell) for cell in cells)
 
 
-def csv_of(view: View) -> str:
-    """Return the table of a view as CSV (RFC 4180) with a header.
+def csv_of(view: View, *, follows: bool = False) -> str:
+    """Return the table of a view as CSV (RFC 4180) with a header, unless it `follows` another.
 
     A cell that a spreadsheet would take for a formula has an apostrophe in front of it.
     """
-    (table,) = (part for part in view.parts if isinstance(part, Table))
+    (table,) = (part for part in view.parts_for(Audience.PROGRAMS) if isinstance(part, Table))
     target = io.StringIO()
     writer = csv.writer(target, lineterminator="\n")
     kept = _for_programs(table)
-    writer.writerow([table.columns[number].name for number in kept])
+    if not follows:
+        writer.writerow([table.columns[number].name for number in kept])
     writer.writerows([[_harmless(row[number]) for number in kept] for row in table.rows])
     return target.getvalue()
 

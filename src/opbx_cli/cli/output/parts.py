@@ -137,12 +137,14 @@ Part = Sentences | Fields | Table | Items | Screen
 class View:
     """One result: its JSON document, and the parts that everything else is made from.
 
-    `title` is what a report calls it: a profile, or a domain.
+    `title` is what a report calls it: a profile, or a domain. `summary` is all that people are
+    told of it where it is one of many; empty where that is everything.
     """
 
     document: Json
     parts: tuple[Part, ...] = field(default=())
     title: str = ""
+    summary: str = ""
 
     def parts_for(self, audience: Audience) -> tuple[Part, ...]:
         """Return the parts of a reader. A report has its own, else those of lines."""

@@ -38,6 +38,7 @@ def status_view(result: Status) -> View:
             Table(COLUMNS, tuple(_rows(result)), audience=Audience.PROGRAMS),
         ),
         title=result.profile or result.domain_name or result.domain_uuid,
+        summary="" if result.differs else " ".join(_closing(result)),
     )
 
 

@@ -82,8 +82,11 @@ class Ui:
         """Return views as the report that was asked for."""
         return report_of(views, self.output)
 
-    def text(self, view: View) -> str:
-        """Return a view for whoever reads text: a terminal, CSV, or lines."""
+    def text(self, view: View, *, follows: bool = False) -> str:
+        """Return a view for whoever reads text: a terminal, CSV, or lines.
+
+        `follows`: another one of its kind was shown before.
+        """
         if self.is_rich:
             # 45 ms: rich, for a terminal alone.
             from opbx_cli.cli.output import terminal  # noqa: PLC0415
@@ -93,7 +96,7 @@ class Ui:
         from opbx_cli.cli.output import lines  # noqa: PLC0415
 
         if self.output == "csv":
-            return lines.csv_of(view)
+            return lines.csv_of(view, follows=follows)
         return "".join(f"{line}\n" for line in lines.lines_of(view))
 
     @staticmethod

@@ -1,0 +1,108 @@
+"""`--all` of commands that only look: many profiles at a time, shown in the store's order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+from opbx_cli import settings
+from opbx_cli.cli.app import App
+from opbx_cli.cli.input.selection import stored_profiles
+from opbx_cli.cli.output import view_of
+from opbx_cli.cli.output.fleet import failure_view, profile_view
+from opbx_cli.cli.output.parts import View
+from opbx_cli.cli.output.ui import Ui
+from opbx_cli.error_codes import ErrorCode
+from opbx_cli.errors import DIFFERS, DONE, OpbxError, PartialError
+from opbx_cli.http.background import in_order
+from opbx_cli.settings import ActiveSettings
+from opbx_cli.values import listed
+
+WORKERS = 32  # as many as validate at a time
+
+Warn = Callable[[str], None]
+Look = Callable[[ActiveSettings, Warn], object]
+
+
+def look_at_all(app: App, only: list[str] | None, look: Look, *, schema: str) -> int:
+    """Show what `look` returns for each stored profile; return the exit code.
+
+    `schema` is that of a result. What `look` raises is that profile's failure; they are repeated
+    at the end. `look` runs in several threads, and warns by its second argument.
+    """
+    contents, chosen = stored_profiles(app, only)
+    settings.api_timeout(app.environ)  # a bad one is everybody's: refuse it once, before all
+    warnings: dict[str, list[str]] = {}
+    work = {}
+    for name, found in chosen.items():
+        active = settings.stored_settings(
+            found,
+            profile=name,
+            is_default=name == contents.default_profile,
+            environ=app.environ,
+        )
+        warnings[name] = [*active.warnings]
+        work[name] = partial(look, active, warnings[name].append)
+    fleet = _Fleet(app.ui, schema)
+    with app.ui.counting("Reading", len(work)) as advance:
+        for name, outcome in in_order(work, workers=WORKERS):
+            advance()
+            fleet.show(name, outcome, warnings[name])
+    return fleet.end()
+
+
+class _Fleet:
+    """What was found for many profiles: a line of JSON, a block of text or a part of a report."""
+
+    def __init__(self, ui: Ui, schema: str) -> None:
+        self._ui = ui
+        self._schema = schema
+        self._count = 0
+        self._has_shown = False
+        self._failures: dict[str, OpbxError] = {}
+        self._good: list[View] = []
+        self._bad: list[View] = []
+        self._differs = False
+
+    def show(self, name: str, outcome: object, warnings: list[str]) -> None:
+        view, is_good = self._view(name, outcome, warnings)
+        self._count += 1
+        if self._ui.output == "json":
+            self._ui.write(self._ui.document(view.document, [*self._ui.warnings, *warnings]))
+            return
+        for warning in dict.fromkeys(warnings):
+            self._ui.say_warning(f"{name}: {warning}")
+        if self._ui.is_report:
+            (self._good if is_good else self._bad).append(view)
+        elif isinstance(outcome, OpbxError):
+            self._ui.write(self._ui.text(view) if self._ui.is_rich else "")
+        else:
+            self._ui.write(self._ui.text(profile_view(view, name), follows=self._has_shown))
+            self._has_shown = True
+
+    def end(self) -> int:
+        """Repeat the failures, and end with them: what went well is no comfort to a script."""
+        if self._ui.is_report:
+            self._ui.write(self._ui.reports([*self._bad, *self._good]))
+        if not self._failures:
+            return DIFFERS if self._differs else DONE
+        if self._ui.output != "json":
+            for name, error in self._failures.items():
+                self._ui.fail(error.about(name))
+        raise PartialError(
+            f"{len(self._failures)} of {self._count} profiles could not be asked: "
+            f"{listed(self._failures)}",
+            hint="the reason stands with each profile",
+            code=ErrorCode.PROFILE_SOME_FAILED,
+        )
+
+    def _view(self, name: str, outcome: object, warnings: list[str]) -> tuple[View, bool]:
+        """Return the view of an outcome, and whether nobody has to look at it."""
+        if isinstance(outcome, OpbxError):
+            self._failures[name] = outcome
+            return failure_view(name, outcome, self._schema), False
+        warnings += getattr(outcome, "warnings", ())
+        differs = getattr(outcome, "differs", False)
+        self._differs = self._differs or differs
+        return replace(view_of(outcome), title=name), not differs

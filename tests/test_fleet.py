@@ -1,0 +1,172 @@
+"""`--all` of commands that only look: a line or a block for each profile, failures at the end."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from opbx_cli.sandbox.server import RunningSandbox
+from support import WEBHOOK_BASE_URL, Opbx, Outcome
+from terminal import shown_on_terminal
+
+NAMES = ("delta", "alpha", "charlie")
+WRONG_KEY = "XI0123456789abcdefghijABCDEFGHIJKL"
+
+
+@pytest.fixture
+def three(start_sandbox: Callable[..., RunningSandbox]) -> RunningSandbox:
+    return start_sandbox(domains=3)
+
+
+@pytest.fixture
+def fleet(opbx: Opbx, three: RunningSandbox) -> Opbx:
+    """Three profiles, in line."""
+    for name, domain in zip(NAMES, three.domains, strict=True):
+        argv = ["--domain-uuid", domain.uuid, "--api-key-stdin", "--api-base-url", three.url]
+        argv += ["--webhook-base-url", WEBHOOK_BASE_URL]
+        assert opbx("configure", "-p", name, *argv, stdin=domain.api_key).code == 0
+    assert opbx("validate", "--all").code == 0
+    three.forget_requests()
+    return opbx
+
+
+def break_key(opbx: Opbx, name: str) -> None:
+    assert opbx("configure", "-p", name, "--api-key-stdin", stdin=WRONG_KEY).code == 0
+
+
+def documents(outcome: Outcome) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in outcome.stdout.splitlines()]
+
+
+def test_trunks_are_lines_that_begin_with_the_profile(fleet: Opbx) -> None:
+    alone = fleet("trunks", "list", "-p", "alpha").stdout.splitlines()
+    outcome = fleet("trunks", "list", "--all")
+    assert (outcome.code, outcome.stderr) == (0, "")
+    lines = outcome.stdout.splitlines()
+    assert list(dict.fromkeys(line.split("\t")[0] for line in lines)) == list(NAMES)
+    assert [line for line in lines if line.startswith("alpha\t")] == [f"alpha\t{x}" for x in alone]
+
+
+def test_trunks_as_json_are_one_line_for_each_profile(fleet: Opbx, three: RunningSandbox) -> None:
+    alone = fleet("trunks", "list", "-p", "charlie", "--json").document
+    outcome = fleet("trunks", "list", "--all", "--json")
+    assert (outcome.code, outcome.stderr) == (0, "")
+    found = documents(outcome)
+    assert [entry["profile"] for entry in found] == list(NAMES)
+    assert [entry["domain_uuid"] for entry in found] == [one.uuid for one in three.domains]
+    assert found[2] == alone
+
+
+def test_trunks_as_csv_are_one_table(fleet: Opbx) -> None:
+    outcome = fleet("trunks", "list", "--all", "--columns", "name,active", "-o", "csv")
+    rows = list(csv.reader(io.StringIO(outcome.stdout)))
+    assert rows[0] == ["profile", "name", "active"]
+    assert {row[0] for row in rows[1:]} == set(NAMES)
+
+
+def test_some_profiles_alone_are_asked(fleet: Opbx, three: RunningSandbox) -> None:
+    outcome = fleet("trunks", "list", "--all", "--only", "*l*a", "--json")
+    assert [entry["profile"] for entry in documents(outcome)] == ["delta", "alpha"]
+    assert len(list(three.requests)) == 2
+    assert fleet("status", "--all", "--only", "nobody").code == 2
+    for argv in (["trunks", "list"], ["status"]):
+        assert fleet(*argv, "--only", "alpha").code == 2
+        assert fleet(*argv, "--all", "-p", "alpha").code == 2
+        assert fleet(*argv, "--all", OPBX_DOMAIN_UUID=three.domains[0].uuid).code == 2
+
+
+@pytest.mark.parametrize("argv", [("trunks", "list"), ("status",)], ids=" ".join)
+def test_a_failure_stops_nobody_and_is_repeated_at_the_end(
+    fleet: Opbx, argv: tuple[str, ...]
+) -> None:
+    break_key(fleet, "alpha")
+    outcome = fleet(*argv, "--all")
+    assert outcome.code == 9
+    assert {line.split("\t")[0] for line in outcome.stdout.splitlines()} == {"delta", "charlie"}
+    first, hint, last, _ = outcome.stderr.splitlines()
+    assert first.startswith("error: alpha: ")
+    assert hint == "hint: `opbx configure --api-key-stdin --profile alpha` saves another key"
+    assert last == "error: 1 of 3 profiles could not be asked: alpha"
+
+
+@pytest.mark.parametrize("argv", [("trunks", "list"), ("status",)], ids=" ".join)
+def test_a_failure_is_a_document_too(fleet: Opbx, argv: tuple[str, ...]) -> None:
+    schema = fleet(*argv, "-p", "delta", "--json").document["schema"]
+    break_key(fleet, "alpha")
+    outcome = fleet(*argv, "--all", "--json")
+    assert outcome.code == 9
+    found = documents(outcome)
+    assert [entry["profile"] for entry in found] == list(NAMES)
+    assert {entry["schema"] for entry in found} == {schema}
+    assert found[1]["error"]["code"] == "auth.rejected"
+    assert set(found[1]) == {"schema", "profile", "error", "warnings"}
+    assert outcome.error["code"] == "profile.some_failed"
+    assert outcome.stderr.count("\n") == outcome.stderr.rstrip().count("\n") + 1
+
+
+def test_status_ends_with_8_where_any_profile_differs(fleet: Opbx) -> None:
+    outcome = fleet("status", "--all")
+    assert (outcome.code, outcome.stderr) == (0, "")
+    assert "alpha\tdomain_name\t" in outcome.stdout
+    assert fleet("configure", "-p", "charlie", "--no-answer-timeout", "44").code == 0
+    outcome = fleet("status", "--all", "--json")
+    assert (outcome.code, outcome.stderr) == (8, "")
+    assert [entry["result"] for entry in documents(outcome)] == ["ok", "ok", "differs"]
+    assert all(entry["last_validated"] for entry in documents(outcome))
+
+
+def test_warnings_are_those_of_their_profile(fleet: Opbx) -> None:
+    assert fleet("configure", "-p", "alpha", "--webhook-base-url", "http://pbx.test").code == 0
+    outcome = fleet("status", "--all")
+    assert [line.split(":")[1] for line in outcome.stderr.splitlines()] == [" alpha"] * 2
+    outcome = fleet("status", "--all", "--json")
+    assert [len(entry["warnings"]) for entry in documents(outcome)] == [0, 2, 0]
+
+
+def test_on_a_terminal_what_is_in_line_is_one_line(fleet: Opbx) -> None:
+    break_key(fleet, "alpha")
+    assert fleet("configure", "-p", "charlie", "--no-answer-timeout", "44").code == 0
+    environ = fleet.process_environ(NO_COLOR="1")
+    code, shown = shown_on_terminal("status", "--all", "-q", environ=environ)
+    assert code == 9
+    assert "✓ delta: All settings agree, and calls arrive.\n" in shown
+    assert "✗ alpha: cannot read the domain: Cloudonix does not know this API key" in shown
+    assert "\ncharlie\n" in shown
+    assert "44 s" in shown
+    assert shown.rstrip().splitlines()[-2:] == [
+        "error: 1 of 3 profiles could not be asked: alpha",
+        "hint: the reason stands with each profile",
+    ]
+
+
+def test_status_is_a_report_with_what_fails_first(fleet: Opbx) -> None:
+    break_key(fleet, "charlie")
+    outcome = fleet("status", "--all", "-o", "markdown")
+    assert outcome.code == 9
+    heads = [line for line in outcome.stdout.splitlines() if line.startswith("### ")]
+    assert heads == ["### charlie", "### delta", "### alpha"]
+    outcome = fleet("status", "--all", "-o", "junit")
+    assert '<testsuite name="charlie" tests="1" failures="1"' in outcome.stdout
+
+
+def test_ctrl_c_ends_it_while_an_answer_is_out(fleet: Opbx, three: RunningSandbox) -> None:
+    three.set_options(latency=20)
+    with subprocess.Popen(
+        [sys.executable, "-m", "opbx_cli", "trunks", "list", "--all"],
+        env=fleet.process_environ(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        while not list(three.requests) and process.poll() is None:
+            pass
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=10) == 130
