@@ -126,7 +126,7 @@ def _dispatch(app: App, argv: list[str]) -> int:
             return DONE
         hint = "run it again with OPBX_DEBUG=1, and report what that shows"
         raise OpbxError(f"unexpected error: {type(error).__name__}", hint=hint) from error
-    if code == Interrupted.exit_code:
+    if code == Interrupted.exit_code and app.signals.received is not None:
         raise Interrupted("interrupted: the store is intact")
     return cast("int | None", code) or DONE
 

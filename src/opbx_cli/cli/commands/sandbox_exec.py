@@ -1,6 +1,5 @@
 """`opbx sandbox exec`: run one command with a sandbox of its own."""
 
-import sys
 from typing import Annotated
 
 import typer
@@ -30,7 +29,7 @@ def execute_in_sandbox(
     opbx: Annotated[
         bool, typer.Option("--opbx", help="Play OPBX too: its settings, and its callbacks.")
     ] = False,
-) -> None:
+) -> int:
     """Run a command with a sandbox of its own.
 
     The sandbox listens on a free port; the variables that point opbx at it are in the command's
@@ -41,5 +40,4 @@ def execute_in_sandbox(
     app.ui.flush()
     with running_sandbox(plays_opbx=opbx) as sandbox:
         environ = {name: text for name, text in app.environ.items() if name not in LEFT_OUT}
-        code = run_beside(words, environ={**environ, **sandbox.variables})
-    sys.exit(code)
+        return run_beside(words, environ={**environ, **sandbox.variables})
