@@ -35,7 +35,7 @@ ln -s "$HOME/pipx/bin/opbx" "$HOME/bin/opbx"
 
 def test_there_is_a_block_for_each_promise() -> None:
     assert {language for language, _body in BLOCKS} == {"sh", "text"}
-    assert len(SHELL) == 10
+    assert len(SHELL) == 11
 
 
 def test_the_blocks_work_as_printed(opbx: Opbx, sandbox: RunningSandbox, tmp_path: Path) -> None:

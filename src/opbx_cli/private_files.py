@@ -261,9 +261,11 @@ def _not_own_file(path: Path, problem: str) -> StoreError:
 
 
 def _too_open(path: Path, mode: int, *, command: str) -> StoreError:
+    as_git = stat.S_IMODE(mode) in (0o644, 0o664)  # by the umask
+    after = ", as after every checkout: git does not keep this" if as_git else ""
     return StoreError(
         f"{path} is open to other users (mode {stat.S_IMODE(mode):04o})",
-        hint=f"close it with `{command}`",
+        hint=f"close it with `{command}`{after}",
         code=ErrorCode.STORE_TOO_OPEN,
     )
 

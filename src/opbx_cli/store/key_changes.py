@@ -235,6 +235,11 @@ def _handed_out(
         raise
 
 
+def generated_key() -> Secret:
+    """Return a new key as text: of a store that is to be made, or of none yet."""
+    return Secret(crypto.raw_key_to_text(crypto.random_bytes(crypto.KEY_BYTES)))
+
+
 def _new_key(kind: SlotKind, passphrase: Secret | None) -> RawKey:
     if kind is not SlotKind.PASSPHRASE:
         return RawKey(crypto.random_bytes(crypto.KEY_BYTES))

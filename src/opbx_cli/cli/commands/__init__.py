@@ -236,6 +236,14 @@ COMMANDS = {
                     "opbx key add --kind external --to-file store.key",
                 ),
             ),
+            "generate": Entry(
+                "Make a key for a store that is still to be made.",
+                "key:generate_key",
+                examples=(
+                    "opbx key generate",
+                    "opbx key generate --to-file store.key",
+                ),
+            ),
             "remove": Entry(
                 "Remove a way to open the store.",
                 "key:remove_key",

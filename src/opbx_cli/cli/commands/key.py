@@ -10,12 +10,14 @@ from opbx_cli.cli.command import command
 from opbx_cli.cli.input.interview import ask_new_passphrase
 from opbx_cli.cli.input.options import KeyFilePath
 from opbx_cli.cli.output.delivery import ToFile, ToStdout
+from opbx_cli.cli.output.results import KeyFile
 from opbx_cli.errors import UsageError
+from opbx_cli.key_shapes import path_may_be_key
 from opbx_cli.models import Secret
 from opbx_cli.operations.history import Deed
 from opbx_cli.operations.keys import overview, rotated
 from opbx_cli.store import SlotKind
-from opbx_cli.store.key_changes import AddedSlot
+from opbx_cli.store.key_changes import AddedSlot, generated_key
 
 # What can be added; a recovery key has a command of its own.
 KINDS = tuple(kind for kind in SlotKind if kind is not SlotKind.RECOVERY)
@@ -58,6 +60,31 @@ def add_key(
     added = app.store.keys.add(SlotKind(kind), passphrase=passphrase)
     _record(app, "key add", added)
     _show_overview(app)
+
+
+@command()
+def generate_key(app: App, *, to_file: KeyFilePath = None) -> None:
+    """Make a key for a store that is still to be made.
+
+    Prints it once and nothing else, or writes it --to-file: it is kept nowhere else, and opens the
+    store that is made with it (OPBX_STORE_KEY). No store is read, made or changed;
+    `opbx key add --kind external` adds a key to one that is there.
+    """
+    app.protect_memory()
+    if to_file is None:
+        command = "opbx key generate --to-file store.key"
+        ToStdout(app.ui, "the new key", command=command).hand_out(generated_key())
+        app.ui.say_warnings()
+        return
+    if path_may_be_key(to_file):
+        raise UsageError(
+            "--to-file: this may be a key: expected the path of a new file",
+            hint="give it with a slash, as in `opbx key generate --to-file ./NAME`",
+        )
+    file = ToFile(app.ui, to_file)
+    file.hand_out(generated_key())
+    app.ui.notice(f"`export {_variable_of(file)}` has `opbx configure` make a store with this key.")
+    app.ui.show(KeyFile(str(file.path)))
 
 
 @command()
@@ -146,9 +173,13 @@ def _add_handed_out(
     if isinstance(delivery, ToStdout):
         app.ui.say_warnings()
         return
-    variable = f"OPBX_STORE_KEY_FILE={shlex.quote(str(delivery.path))}"
-    app.ui.notice(f"The new key is in a file for you alone: `export {variable}` opens the store.")
+    export = f"`export {_variable_of(delivery)}`"
+    app.ui.notice(f"The new key is in a file for you alone: {export} opens the store.")
     _show_overview(app)
+
+
+def _variable_of(delivery: ToFile) -> str:
+    return f"OPBX_STORE_KEY_FILE={shlex.quote(str(delivery.path))}"
 
 
 def _record(app: App, command_name: str, added: AddedSlot) -> None:
