@@ -63,6 +63,7 @@ def listening(
     class Listener(socketserver.ThreadingTCPServer):
         daemon_threads = True
         allow_reuse_address = True
+        request_queue_size = 128  # several checks at once, of several connections each
 
     with Listener(("127.0.0.1", 0), Connection) as server:
         served = (kind or Served)(server.server_address[1])

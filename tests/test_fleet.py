@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from opbx_cli.sandbox.server import RunningSandbox
+from pbx import Pbx, running_pbx
 from support import WEBHOOK_BASE_URL, Opbx, Outcome
 from terminal import shown_on_terminal
 
@@ -94,7 +95,7 @@ def test_a_failure_stops_nobody_and_is_repeated_at_the_end(
     first, hint, last, _ = outcome.stderr.splitlines()
     assert first.startswith("error: alpha: ")
     assert hint == "hint: `opbx configure --api-key-stdin --profile alpha` saves another key"
-    assert last == "error: 1 of 3 profiles could not be asked: alpha"
+    assert last == "error: 1 of 3 profiles failed: alpha"
 
 
 @pytest.mark.parametrize("argv", [("trunks", "list"), ("status",)], ids=" ".join)
@@ -142,7 +143,7 @@ def test_on_a_terminal_what_is_in_line_is_one_line(fleet: Opbx) -> None:
     assert "\ncharlie\n" in shown
     assert "44 s" in shown
     assert shown.rstrip().splitlines()[-2:] == [
-        "error: 1 of 3 profiles could not be asked: alpha",
+        "error: 1 of 3 profiles failed: alpha",
         "hint: the reason stands with each profile",
     ]
 
@@ -155,6 +156,40 @@ def test_status_is_a_report_with_what_fails_first(fleet: Opbx) -> None:
     assert heads == ["### charlie", "### delta", "### alpha"]
     outcome = fleet("status", "--all", "-o", "junit")
     assert '<testsuite name="charlie" tests="1" failures="1"' in outcome.stdout
+
+
+@pytest.mark.usefixtures("no_proxy_of_this_machine")
+def test_every_webhook_url_is_checked(fleet: Opbx, pbx: Pbx) -> None:
+    with running_pbx(pbx) as server:
+        for name in NAMES:
+            url = server.url if name != "alpha" else "http://127.0.0.1:9"
+            assert fleet("configure", "-p", name, "--webhook-base-url", url).code == 0
+        outcome = fleet("webhook-url", "--check", "--all", "--json")
+        assert outcome.code == 9
+        found = documents(outcome)
+        assert [entry["profile"] for entry in found] == list(NAMES)
+        assert [entry["result"] for entry in found] == ["ok", "failed", "ok"]
+        assert outcome.error["message"] == "1 of 3 profiles failed: alpha"
+        outcome = fleet("webhook-url", "--check", "--all")
+        assert "error: alpha: http://127.0.0.1:9: " in outcome.stderr
+        assert "alpha\ttcp\tfailed\t" in outcome.stdout
+        outcome = fleet("webhook-url", "--check", "--all", "--only", "delta", "-o", "markdown")
+        assert outcome.code == 0
+        assert outcome.stdout.startswith("### delta\n")
+    assert fleet("webhook-url", "--all").code == 2
+    assert fleet("webhook-url", "--check", "--only", "alpha").code == 2
+
+
+@pytest.mark.usefixtures("no_proxy_of_this_machine")
+def test_each_profiles_own_key_proves_its_webhook(fleet: Opbx, pbx: Pbx) -> None:
+    with running_pbx(pbx) as server:
+        for name in ("delta", "alpha"):
+            assert fleet("configure", "-p", name, "--webhook-base-url", server.url).code == 0
+        argv = ("webhook-url", "--check", "--with-key", "--all", "--only", "*l*a")
+        outcome = fleet(*argv, "--json")
+    keys = {fleet("webhook-key", "reveal", "--yes", "-p", n).stdout.strip() for n in NAMES[:2]}
+    assert keys <= {one.token for one in pbx.arrivals}
+    assert all(entry["checks"][-1]["id"] == "cloudonix-key" for entry in documents(outcome))
 
 
 def test_ctrl_c_ends_it_while_an_answer_is_out(fleet: Opbx, three: RunningSandbox) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from opbx_cli import settings
 from opbx_cli.cli.app import App
@@ -25,11 +26,20 @@ Warn = Callable[[str], None]
 Look = Callable[[ActiveSettings, Warn], object]
 
 
-def look_at_all(app: App, only: list[str] | None, look: Look, *, schema: str) -> int:
+def look_at_all(
+    app: App,
+    only: list[str] | None,
+    look: Look,
+    *,
+    schema: str,
+    problem_of: Callable[[Any], OpbxError | None] = lambda _result: None,
+    workers: int = WORKERS,
+) -> int:
     """Show what `look` returns for each stored profile; return the exit code.
 
-    `schema` is that of a result. What `look` raises is that profile's failure; they are repeated
-    at the end. `look` runs in several threads, and warns by its second argument.
+    `schema` is that of a result. What `look` raises, or `problem_of` finds in what it returned, is
+    that profile's failure; they are repeated at the end. `look` runs in several threads, and warns
+    by its second argument.
     """
     contents, chosen = stored_profiles(app, only)
     settings.api_timeout(app.environ)  # a bad one is everybody's: refuse it once, before all
@@ -44,9 +54,9 @@ def look_at_all(app: App, only: list[str] | None, look: Look, *, schema: str) ->
         )
         warnings[name] = [*active.warnings]
         work[name] = partial(look, active, warnings[name].append)
-    fleet = _Fleet(app.ui, schema)
+    fleet = _Fleet(app.ui, schema, problem_of)
     with app.ui.counting("Reading", len(work)) as advance:
-        for name, outcome in in_order(work, workers=WORKERS):
+        for name, outcome in in_order(work, workers=workers):
             advance()
             fleet.show(name, outcome, warnings[name])
     return fleet.end()
@@ -55,9 +65,10 @@ def look_at_all(app: App, only: list[str] | None, look: Look, *, schema: str) ->
 class _Fleet:
     """What was found for many profiles: a line of JSON, a block of text or a part of a report."""
 
-    def __init__(self, ui: Ui, schema: str) -> None:
+    def __init__(self, ui: Ui, schema: str, problem_of: Callable[[Any], OpbxError | None]) -> None:
         self._ui = ui
         self._schema = schema
+        self._problem_of = problem_of
         self._count = 0
         self._has_shown = False
         self._failures: dict[str, OpbxError] = {}
@@ -91,8 +102,7 @@ class _Fleet:
             for name, error in self._failures.items():
                 self._ui.fail(error.about(name))
         raise PartialError(
-            f"{len(self._failures)} of {self._count} profiles could not be asked: "
-            f"{listed(self._failures)}",
+            f"{len(self._failures)} of {self._count} profiles failed: {listed(self._failures)}",
             hint="the reason stands with each profile",
             code=ErrorCode.PROFILE_SOME_FAILED,
         )
@@ -103,6 +113,11 @@ class _Fleet:
             self._failures[name] = outcome
             return failure_view(name, outcome, self._schema), False
         warnings += getattr(outcome, "warnings", ())
+        problem = self._problem_of(outcome)
+        if problem is not None:
+            self._failures[name] = problem
         differs = getattr(outcome, "differs", False)
         self._differs = self._differs or differs
-        return replace(view_of(outcome), title=name), not differs
+        view = view_of(outcome)
+        document = {"schema": self._schema, "profile": name, **view.document}
+        return replace(view, title=name, document=document), not differs and problem is None

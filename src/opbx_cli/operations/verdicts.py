@@ -56,6 +56,10 @@ class WebhookCheck:
     warnings: tuple[str, ...] = ()
 
     @property
+    def is_well(self) -> bool:
+        return all(check.result in (Result.OK, Result.SKIPPED) for check in self.checks)
+
+    @property
     def failed(self) -> tuple[Check, ...]:
         return tuple(check for check in self.checks if check.result is Result.FAILED)
 

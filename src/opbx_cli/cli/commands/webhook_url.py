@@ -7,6 +7,7 @@ import typer
 from opbx_cli.cli.app import App
 from opbx_cli.cli.command import command
 from opbx_cli.cli.input.options import REPORTS, EnvFilePath
+from opbx_cli.cli.input.selection import AllProfiles, Only, refuse_only
 from opbx_cli.errors import UsageError
 from opbx_cli.operations.webhook import WebhookUrl
 from opbx_cli.settings import ActiveSettings
@@ -32,7 +33,9 @@ def webhook_url(
         bool,
         typer.Option("--with-key", help="With --check: send the webhook key too, for a fake call."),
     ] = False,
-) -> None:
+    all_profiles: AllProfiles = False,
+    only: Only = None,
+) -> int:
     """Show where Cloudonix sends calls.
 
     The webhook base URL is the profile's, else OPBX_APPLICATION_WEBHOOK_BASEURL, else APP_URL:
@@ -49,21 +52,28 @@ def webhook_url(
         raise UsageError("--check is about all endpoints: leave --endpoint out")
     if with_key and not check:
         raise UsageError("--with-key belongs to --check")
+    if all_profiles and not check:
+        raise UsageError("--all belongs to --check")
     if app.ui.is_report and not check:
         raise UsageError(f"--output {app.ui.output} belongs to --check")
     app.use_env_file(env_file)
+    if check:
+        # 120 ms, most of them for HTTP and TLS: the URL alone does without.
+        from opbx_cli.cli.commands.webhook_check import check_url, check_urls  # noqa: PLC0415
+
+        if all_profiles:
+            return check_urls(app, only, with_key=with_key)
+    refuse_only(only)
     active = _active(app)
     app.tell_context(active)
     url = app.webhook_url_of(active)
     if check:
-        # 120 ms, most of them for HTTP and TLS: the URL alone does without.
-        from opbx_cli.cli.commands.webhook_check import check_url  # noqa: PLC0415
-
         check_url(app, url, active, with_key=with_key)
     elif endpoint is None:
         app.ui.show(url)
     else:
         _show_endpoint(app, url, endpoint)
+    return 0
 
 
 def _show_endpoint(app: App, url: WebhookUrl, endpoint: str) -> None:

@@ -40,8 +40,8 @@ def url_view(result: WebhookUrl) -> View:
 
 def check_view(result: WebhookCheck) -> View:
     parts: list[Part] = [items_of(result.checks, width=len("session-update-wrong-token"))]
+    well = f"OPBX answers at {result.base_url} and refuses callbacks that are not Cloudonix's."
     if not result.failed:  # what is not well is for the error behind the checks
-        well = f"OPBX answers at {result.base_url} and refuses callbacks that are not Cloudonix's."
         parts.append(Sentences(("", well), Tone.GOOD, Audience.PEOPLE))
     return View(
         {
@@ -53,6 +53,7 @@ def check_view(result: WebhookCheck) -> View:
         },
         tuple(parts),
         title=result.base_url,
+        summary=well if result.is_well else "",
     )
 
 
