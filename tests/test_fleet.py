@@ -16,7 +16,7 @@ import pytest
 from opbx_cli.sandbox.server import RunningSandbox
 from pbx import Pbx, running_pbx
 from support import WEBHOOK_BASE_URL, Opbx, Outcome
-from terminal import shown_on_terminal
+from terminal import on_terminal, shown_on_terminal
 
 NAMES = ("delta", "alpha", "charlie")
 WRONG_KEY = "XI0123456789abcdefghijABCDEFGHIJKL"
@@ -190,6 +190,90 @@ def test_each_profiles_own_key_proves_its_webhook(fleet: Opbx, pbx: Pbx) -> None
     keys = {fleet("webhook-key", "reveal", "--yes", "-p", n).stdout.strip() for n in NAMES[:2]}
     assert keys <= {one.token for one in pbx.arrivals}
     assert all(entry["checks"][-1]["id"] == "cloudonix-key" for entry in documents(outcome))
+
+
+def stored_keys(opbx: Opbx) -> list[str]:
+    return [opbx("webhook-key", "reveal", "--yes", "-p", n).stdout.strip() for n in NAMES]
+
+
+def keys_in_force(three: RunningSandbox) -> list[Any]:
+    domains: list[Any] = [three.state.domain(one.uuid) for one in three.domains]
+    return [domain["profile"]["authorization-api-key"] for domain in domains]
+
+
+def test_every_webhook_key_is_rotated(fleet: Opbx, three: RunningSandbox) -> None:
+    before = stored_keys(fleet)
+    outcome = fleet("webhook-key", "rotate", "--all", "--json")
+    assert (outcome.code, outcome.stderr) == (0, "")
+    assert [entry["profile"] for entry in documents(outcome)] == list(NAMES)
+    after = stored_keys(fleet)
+    assert keys_in_force(three) == after
+    assert not set(before) & set(after)
+    assert fleet("validate", "--all", "--check").code == 0
+    history = fleet("profiles", "history", "--json").document["entries"]
+    assert [one["profile"] for one in history if one["command"] == "webhook-key rotate"] in (
+        list(NAMES),
+        list(reversed(NAMES)),
+    )
+    outcome = fleet("webhook-key", "rotate", "--all", "--only", "delta")
+    assert outcome.code == 0
+    assert {line.split("\t")[0] for line in outcome.stdout.splitlines()} == {"delta"}
+    assert stored_keys(fleet)[1:] == after[1:]
+
+
+def test_somebodys_key_is_rotated_with_a_yes_alone(fleet: Opbx, three: RunningSandbox) -> None:
+    somebodys = "a-key-of-somebody-else-0123456789"
+    uuid = three.domains[1].uuid
+    three.state.set_profile_keys({"authorization-api-key": somebodys}, domain=uuid)
+    outcome = fleet("webhook-key", "rotate", "--all", "--json")
+    assert outcome.code == 9
+    assert [entry.get("error", {}).get("code") for entry in documents(outcome)] == [
+        *(None, "usage.wants_yes", None)
+    ]
+    assert keys_in_force(three)[1] == somebodys
+    assert fleet("webhook-key", "rotate", "--all", "--only", "alpha", "--yes").code == 0
+    assert keys_in_force(three) == stored_keys(fleet)
+
+
+def test_a_rotation_that_is_cut_off_says_what_is_left(fleet: Opbx, three: RunningSandbox) -> None:
+    three.set_options(latency=0.5)
+    with subprocess.Popen(
+        [sys.executable, "-m", "opbx_cli", "webhook-key", "rotate", "--all"],
+        env=fleet.process_environ(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("delta\t")
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+        assert process.returncode == 130
+    three.set_options(latency=0)
+    assert "done before: delta\n" in said
+    hint = said.splitlines()[-1]
+    assert hint == (
+        "hint: `opbx webhook-key rotate --all --only alpha --only charlie` goes on from here"
+    )
+    assert keys_in_force(three) == stored_keys(fleet)
+
+
+def test_a_passphrase_opens_the_store_for_a_rotation_that_asks_nothing_else(fleet: Opbx) -> None:
+    environ = fleet.process_environ()
+    phrase = "correct horse battery"
+    with on_terminal("key", "add", "--kind", "passphrase", environ=environ) as terminal:
+        for question in ("New passphrase", "The same again"):
+            terminal.expect(f"{question} (typing stays hidden): ")
+            terminal.send(phrase)
+        terminal.finish()
+    for key in fleet.home.rglob("*.key"):
+        key.unlink()
+    with on_terminal("webhook-key", "rotate", "--all", environ=environ) as terminal:
+        terminal.expect("Passphrase of the store (typing stays hidden): ")
+        terminal.send(phrase)
+        shown = terminal.finish()
+        assert terminal.exit_code == 0, shown
+    assert shown.count("saved, and read back from Cloudonix") == 3
 
 
 def test_ctrl_c_ends_it_while_an_answer_is_out(fleet: Opbx, three: RunningSandbox) -> None:

@@ -1,11 +1,11 @@
-"""`--all` of commands that only look: many profiles at a time, shown in the store's order."""
+"""`--all`: many profiles, shown in the store's order."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opbx_cli import settings
 from opbx_cli.cli.app import App
@@ -19,6 +19,10 @@ from opbx_cli.errors import DIFFERS, DONE, OpbxError, PartialError
 from opbx_cli.http.background import in_order
 from opbx_cli.settings import ActiveSettings
 from opbx_cli.values import listed
+
+if TYPE_CHECKING:
+    from opbx_cli.settings.table import Settings
+    from opbx_cli.store import StoreContents
 
 WORKERS = 32  # as many as validate at a time
 
@@ -43,18 +47,10 @@ def look_at_all(
     """
     contents, chosen = stored_profiles(app, only)
     settings.api_timeout(app.environ)  # a bad one is everybody's: refuse it once, before all
-    warnings: dict[str, list[str]] = {}
-    work = {}
-    for name, found in chosen.items():
-        active = settings.stored_settings(
-            found,
-            profile=name,
-            is_default=name == contents.default_profile,
-            environ=app.environ,
-        )
-        warnings[name] = [*active.warnings]
-        work[name] = partial(look, active, warnings[name].append)
-    fleet = _Fleet(app.ui, schema, problem_of)
+    actives = active_settings(app, contents, chosen)
+    warnings = {name: [*active.warnings] for name, active in actives.items()}
+    work = {name: partial(look, one, warnings[name].append) for name, one in actives.items()}
+    fleet = Fleet(app.ui, schema, problem_of)
     with app.ui.counting("Reading", len(work)) as advance:
         for name, outcome in in_order(work, workers=workers):
             advance()
@@ -62,14 +58,34 @@ def look_at_all(
     return fleet.end()
 
 
-class _Fleet:
+def active_settings(
+    app: App, contents: StoreContents, chosen: Mapping[str, Settings]
+) -> Mapping[str, ActiveSettings]:
+    """Return the settings of stored profiles as a command works with them."""
+    return {
+        name: settings.stored_settings(
+            found,
+            profile=name,
+            is_default=name == contents.default_profile,
+            environ=app.environ,
+        )
+        for name, found in chosen.items()
+    }
+
+
+class Fleet:
     """What was found for many profiles: a line of JSON, a block of text or a part of a report."""
 
-    def __init__(self, ui: Ui, schema: str, problem_of: Callable[[Any], OpbxError | None]) -> None:
+    def __init__(
+        self,
+        ui: Ui,
+        schema: str,
+        problem_of: Callable[[Any], OpbxError | None] = lambda _result: None,
+    ) -> None:
+        self.shown: list[str] = []  # the profiles
         self._ui = ui
         self._schema = schema
         self._problem_of = problem_of
-        self._count = 0
         self._has_shown = False
         self._failures: dict[str, OpbxError] = {}
         self._good: list[View] = []
@@ -78,7 +94,7 @@ class _Fleet:
 
     def show(self, name: str, outcome: object, warnings: list[str]) -> None:
         view, is_good = self._view(name, outcome, warnings)
-        self._count += 1
+        self.shown.append(name)
         if self._ui.output == "json":
             self._ui.write(self._ui.document(view.document, [*self._ui.warnings, *warnings]))
             return
@@ -102,7 +118,7 @@ class _Fleet:
             for name, error in self._failures.items():
                 self._ui.fail(error.about(name))
         raise PartialError(
-            f"{len(self._failures)} of {self._count} profiles failed: {listed(self._failures)}",
+            f"{len(self._failures)} of {len(self.shown)} profiles failed: {listed(self._failures)}",
             hint="the reason stands with each profile",
             code=ErrorCode.PROFILE_SOME_FAILED,
         )

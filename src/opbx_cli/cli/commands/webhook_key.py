@@ -1,23 +1,38 @@
 """`opbx webhook-key`: the key with which OPBX checks that callbacks come from Cloudonix."""
 
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from opbx_cli import settings
 from opbx_cli.cli.app import App
 from opbx_cli.cli.command import command
+from opbx_cli.cli.fleet import Fleet, active_settings
 from opbx_cli.cli.input.options import KeyFilePath
+from opbx_cli.cli.input.selection import (
+    AllProfiles,
+    Only,
+    only_words,
+    refuse_only,
+    stored_profiles,
+)
 from opbx_cli.cli.output.delivery import ToFile, ToStdout
 from opbx_cli.cli.output.results import KeyFile
 from opbx_cli.error_codes import ErrorCode
-from opbx_cli.errors import UsageError
+from opbx_cli.errors import Interrupted, OpbxError, UsageError
 from opbx_cli.operations.history import Deed
 from opbx_cli.operations.stored_profile import StoredProfile
 from opbx_cli.operations.validate.key_ownership import KeyOwner
-from opbx_cli.operations.webhook_key import NOT_OURS, KeyRotation
+from opbx_cli.operations.webhook_key import NOT_OURS, KeyRotation, RotatedKey
+from opbx_cli.settings import ActiveSettings
 from opbx_cli.values import parse_duration
+
+if TYPE_CHECKING:
+    from opbx_cli.cloudonix import Client
 
 
 @command()
@@ -34,24 +49,75 @@ def rotate_webhook_key(
         bool,
         typer.Option("--yes", "-y", help="Replace a key that was not sent from here, too."),
     ] = False,
-) -> None:
+    all_profiles: AllProfiles = False,
+    only: Only = None,
+) -> int:
     """Put a new webhook key in force.
 
     Saves it, sends it to Cloudonix and reads it back. From then on Cloudonix sends the new key, so
     OPBX has to be given it at once: `opbx webhook-key reveal` prints it, and
-    `opbx webhook-url --check --with-key` proves that it arrived.
+    `opbx webhook-url --check --with-key` proves that it arrived. With --all one profile follows the
+    other, and nothing is asked.
     """
     until = None
     if grace is not None:
         seconds = settings.checked(parse_duration, grace, "--grace")
         until = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=seconds)
-    profile, active = _stored_profile(app), app.settings
-    app.tell_context(active)
+    if all_profiles:
+        return _rotate_all(app, only, until, yes=yes)
+    refuse_only(only)
+    _require_store(app)
+    app.tell_context(app.settings)
+    _rotate(app, app.settings, app.client, until, yes=yes, show=app.ui.show)
+    app.signals.check()
+    return 0
+
+
+def _rotate_all(app: App, only: list[str] | None, until: datetime | None, *, yes: bool) -> int:
+    """Rotate one after the other, without asking, and go on where one fails."""
+    contents, chosen = stored_profiles(app, only)
+    app.may_ask = False  # from now on: a passphrase may have opened the store
+    fleet = Fleet(app.ui, "opbx.webhook-key/1")
+    for name, active in active_settings(app, contents, chosen).items():
+        show = partial(fleet.show, name, warnings=[*active.warnings])
+        try:
+            with closing(app.client_for(active)) as client:
+                _rotate(app, active, client, until, yes=yes, show=show)
+            app.signals.check()
+        except (KeyboardInterrupt, Interrupted) as error:
+            raise _cut_short(error, name, fleet.shown, chosen) from error
+        except OpbxError as error:
+            show(error)
+    return fleet.end()
+
+
+def _cut_short(
+    error: BaseException, name: str, done: Sequence[str], chosen: Iterable[str]
+) -> OpbxError:
+    """Say where it was cut off, and what goes on with the rest, not with what is done."""
+    cut = error.about(name) if isinstance(error, Interrupted) else Interrupted("interrupted")
+    left = only_words([one for one in chosen if one not in done])
+    return cut.with_more(
+        f"; done before: {', '.join(done) or 'none'}",
+        hint=f"`opbx webhook-key rotate --all{left}` goes on from here" if left else None,
+    )
+
+
+def _rotate(
+    app: App,
+    active: ActiveSettings,
+    client: "Client",
+    until: datetime | None,
+    *,
+    yes: bool,
+    show: Callable[[RotatedKey], None],
+) -> None:
+    assert active.profile is not None
     stored = StoredProfile(
-        profile, app.client.domain_uuid, read=app.read_store, update=app.store.update
+        active.profile, client.domain_uuid, read=app.read_store, update=app.store.update
     )
     rotation = KeyRotation(
-        app.client,
+        client,
         stored,
         app.signals,
         instance=app.instance_of(active),
@@ -60,7 +126,7 @@ def rotate_webhook_key(
     with app.alone_on(active):
         with app.ui.working("Looking which webhook key is in force"):
             owner = rotation.look()
-        _want_yes(app, owner, yes=yes)
+        _want_yes(app, owner, active.profile_option, yes=yes)
         if owner in NOT_OURS and not yes:
             rotation.look()  # it may have taken long to answer
         with app.signals.held():  # until what was done is recorded and said
@@ -72,21 +138,19 @@ def rotate_webhook_key(
                     app.record(
                         Deed(
                             "webhook-key rotate",
-                            profile,
+                            active.profile,
                             rotation.before,
                             rotation.saved,
                             result=rotation.outcome,
                         )
                     )
-            app.ui.show(result)
-    app.signals.check()
+            show(result)
 
 
-def _want_yes(app: App, owner: KeyOwner, *, yes: bool) -> None:
+def _want_yes(app: App, owner: KeyOwner, option: str, *, yes: bool) -> None:
     """Want a yes where the key in force is not one that this store sent."""
     if owner not in NOT_OURS:
         return
-    option = app.settings.profile_option
     app.confirm(
         "The webhook key in force was not sent from here: OPBX may have it from another computer. "
         "Replace it by a new one?",
@@ -129,11 +193,9 @@ def reveal_webhook_key(
     app.ui.say_warnings()
 
 
-def _stored_profile(app: App) -> str:
-    profile = app.settings.profile
-    if profile is None:
+def _require_store(app: App) -> None:
+    if app.settings.profile is None:
         raise UsageError(
             "a new webhook key has to be saved, and without a store there is nowhere to",
             hint="name a profile that is stored: `opbx profiles list`",
         )
-    return profile

@@ -24,9 +24,7 @@ Only = Annotated[
     ),
 ]
 
-AllProfiles = Annotated[
-    bool, typer.Option("--all", help="Of every stored profile, many at a time.")
-]
+AllProfiles = Annotated[bool, typer.Option("--all", help="For every stored profile.")]
 
 
 def selected(names: Iterable[str], only: Sequence[str] | None) -> tuple[str, ...]:
