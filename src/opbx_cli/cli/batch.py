@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from opbx_cli import settings
 from opbx_cli.cli.app import App
+from opbx_cli.cli.input.selection import active_settings
 from opbx_cli.cli.reports import show_one_of_many, show_tally
 from opbx_cli.operations.batch import WORKERS, Batch, Tally, rival_urls, shared_domains
 from opbx_cli.operations.group_save import GroupSave
@@ -41,14 +42,8 @@ def tasks_of(
     """Return what there is to do for these profiles, whose facts are saved by `update`."""
     rivals = rival_urls({**contents.profiles, **chosen})
     tasks = {}
-    for name, found in chosen.items():
-        active = settings.stored_settings(
-            found,
-            profile=name,
-            is_default=name == contents.default_profile,
-            environ=app.environ,
-        )
-        uuid = found.domain_uuid or ""
+    for name, active in active_settings(app, contents, chosen).items():
+        uuid = active.settings.domain_uuid or ""
         tasks[name] = Task(
             active,
             webhook_url=partial(_webhook_url, app, active),

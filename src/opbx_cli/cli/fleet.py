@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from opbx_cli import settings
 from opbx_cli.cli.app import App
-from opbx_cli.cli.input.selection import stored_profiles
+from opbx_cli.cli.input.selection import active_settings, stored_profiles
 from opbx_cli.cli.output import view_of
 from opbx_cli.cli.output.fleet import failure_view, profile_view
 from opbx_cli.cli.output.parts import View
@@ -19,10 +19,6 @@ from opbx_cli.errors import DIFFERS, DONE, OpbxError, PartialError
 from opbx_cli.http.background import in_order
 from opbx_cli.settings import ActiveSettings
 from opbx_cli.values import listed
-
-if TYPE_CHECKING:
-    from opbx_cli.settings.table import Settings
-    from opbx_cli.store import StoreContents
 
 WORKERS = 32  # as many as validate at a time
 
@@ -56,21 +52,6 @@ def look_at_all(
             advance()
             fleet.show(name, outcome, warnings[name])
     return fleet.end()
-
-
-def active_settings(
-    app: App, contents: StoreContents, chosen: Mapping[str, Settings]
-) -> Mapping[str, ActiveSettings]:
-    """Return the settings of stored profiles as a command works with them."""
-    return {
-        name: settings.stored_settings(
-            found,
-            profile=name,
-            is_default=name == contents.default_profile,
-            environ=app.environ,
-        )
-        for name, found in chosen.items()
-    }
 
 
 class Fleet:

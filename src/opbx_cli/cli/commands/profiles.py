@@ -182,9 +182,8 @@ def export_profiles(
         file.write(result.manifest)
         result = replace(result, file=str(file.path))
     app.ui.show(result)
-    names = ", ".join(one.name for one in result.variables[:NAMES_SHOWN])
-    more = len(result.variables) - NAMES_SHOWN
-    app.ui.notice(f"Variables for the keys: {names}{f' and {more} more' if more > 0 else ''}.")
+    names = values.listed((one.name for one in result.variables), NAMES_SHOWN)
+    app.ui.notice(f"Variables for the keys: {names}.")
 
 
 @command()

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from contextlib import closing
-from functools import cache
 from typing import TYPE_CHECKING
 
 from opbx_cli.cli.app import App
@@ -53,15 +52,13 @@ def status(
 
 
 def _show_all(app: App, only: list[str] | None) -> int:
-    @cache
-    def entries() -> "Sequence[AuditEvent]":
-        return _history(app)
+    entries = () if app.is_storeless else _history(app)
 
     def look(active: ActiveSettings, warn: Warn) -> Status:
         base_url = _base_url(app, active, warn)
         with closing(app.client_for(active)) as client:
             snapshot, remote = _read(app, client, active, warn)
-        return status_of(active, base_url, snapshot, remote, last_validated(entries(), active))
+        return status_of(active, base_url, snapshot, remote, last_validated(entries, active))
 
     return look_at_all(app, only, look, schema="opbx.status/1")
 

@@ -11,11 +11,12 @@ import typer
 from opbx_cli import settings
 from opbx_cli.cli.app import App
 from opbx_cli.cli.command import command
-from opbx_cli.cli.fleet import Fleet, active_settings
+from opbx_cli.cli.fleet import Fleet
 from opbx_cli.cli.input.options import KeyFilePath
 from opbx_cli.cli.input.selection import (
     AllProfiles,
     Only,
+    active_settings,
     only_words,
     refuse_only,
     stored_profiles,

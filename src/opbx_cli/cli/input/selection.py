@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from opbx_cli import settings
 from opbx_cli.cli.app import App
 from opbx_cli.errors import UsageError
+from opbx_cli.settings import ActiveSettings
 
 if TYPE_CHECKING:
     from opbx_cli.settings.table import Settings
@@ -69,3 +71,18 @@ def stored_profiles(
     contents.require_some()
     names = selected(contents.profiles, only)
     return contents, {name: contents.profiles[name] for name in names}
+
+
+def active_settings(
+    app: App, contents: StoreContents, chosen: Mapping[str, Settings]
+) -> Mapping[str, ActiveSettings]:
+    """Return the settings of stored profiles as a command works with them."""
+    return {
+        name: settings.stored_settings(
+            found,
+            profile=name,
+            is_default=name == contents.default_profile,
+            environ=app.environ,
+        )
+        for name, found in chosen.items()
+    }
