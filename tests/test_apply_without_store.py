@@ -109,7 +109,9 @@ def test_somebodys_webhook_key_needs_a_yes(
     assert key_in_force(fleet) == KEYS_OF_OPBX[0]
     replaced = opbx("apply", str(manifest), "--no-store", "--replace-webhook-key")
     assert replaced.code == 0
-    assert "give it the one of webhook_api_key_env in the manifest" in replaced.stderr
+    assert replaced.stderr.endswith(
+        'give it the one of profile."alpha".webhook_api_key_env of the manifest\n'
+    )
     assert key_in_force(fleet) == opbx.environ["WEBHOOK_ALPHA"]
     assert leaves_nothing(opbx, manifest)
 

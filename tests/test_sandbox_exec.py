@@ -101,7 +101,7 @@ def test_requests_to_end_are_the_commands(opbx: Opbx, number: signal.Signals) ->
         [*OPBX, "sandbox", "exec", "--", sys.executable, "-c", code],
         stdout=subprocess.PIPE,
         text=True,
-        env=opbx.process_environ(),
+        env=opbx.process_environ(**MEASURED),
         start_new_session=True,
     ) as process:
         assert process.stdout is not None

@@ -58,6 +58,12 @@ class Entry:
     api_key: KeyPlace
     webhook_key: KeyPlace | None
 
+    @property
+    def key_places(self) -> Mapping[str, str]:
+        """Return what the manifest calls the places of the keys, by the settings' names."""
+        places = {"domain_api_key": self.api_key, "webhook_api_key": self.webhook_key}
+        return {name: place.name for name, place in places.items() if place is not None}
+
 
 def parse(content: bytes, file: str) -> tuple[Entry, ...]:
     """Read a manifest. Raises `ConfigurationError` for whatever is not as it should be."""

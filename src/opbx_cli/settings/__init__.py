@@ -124,9 +124,8 @@ class ActiveSettings:
         """Where the webhook key is given without a store; empty where the store has it."""
         if self.is_stored:
             return ""
-        if self.is_unsaved:
-            return "webhook_api_key_env in the manifest"
-        return self.origins.get("webhook_api_key", WEBHOOK_API_KEY)
+        place = "webhook_api_key_env of the manifest" if self.is_unsaved else WEBHOOK_API_KEY
+        return self.origins.get("webhook_api_key", place)
 
     def require_webhook_key(self) -> Secret:
         """Return the webhook key. Raises `ConfigurationError` with the way to set one."""
@@ -321,16 +320,20 @@ def stored_settings(
 
 
 def unsaved_settings(
-    settings: Settings, *, profile: str, api_key_place: str, environ: Environment
+    settings: Settings, *, profile: str, key_places: Mapping[str, str], environ: Environment
 ) -> ActiveSettings:
-    """Present what a manifest gives a profile, where nothing is stored."""
+    """Present what a manifest gives a profile, where nothing is stored.
+
+    `key_places` is what it calls the places of the keys, by the settings' names.
+    """
     sources = dict.fromkeys(SETTING_NAMES, f"profile {profile} of the manifest")
+    sources |= {name: f"{place} of the manifest" for name, place in key_places.items()}
     return ActiveSettings(
         settings,
         profile=profile,
         origins=origins_of(settings, sources),
         warnings=tuple(_ignored_warnings(environ, profile, "the manifest")),
-        api_key_place=api_key_place,
+        api_key_place=key_places["domain_api_key"],
         is_unsaved=True,
     )
 

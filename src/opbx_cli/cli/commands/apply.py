@@ -184,7 +184,7 @@ def _unsaved_tasks(
         refuse_key(entry.profile, ConfigurationError)
         found = default.plus(**given[entry.profile].values).settings
         active = settings.unsaved_settings(
-            found, profile=entry.profile, api_key_place=entry.api_key.name, environ=app.environ
+            found, profile=entry.profile, key_places=entry.key_places, environ=app.environ
         )
         task = task_of(app, active, choices, check=check)
         tasks[entry.profile] = replace(task, warnings=settings.key_warnings(found))

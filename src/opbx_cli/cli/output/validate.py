@@ -166,9 +166,10 @@ def key_warning(report: Report) -> str | None:
         how = f"`opbx instance push{option}` hands it over"
     elif report.webhook_key_place:
         how = f"give it the one of {report.webhook_key_place}"
+    proof = f", then prove it with `opbx webhook-url --check --with-key{option}`"
     return (
         f"a new webhook key ({key.label}) is in force, and OPBX refuses calls until it has "
-        f"that key too: {how}, then prove it with `opbx webhook-url --check --with-key{option}`"
+        f"that key too: {how}{'' if report.is_unsaved else proof}"
     )
 
 

@@ -84,6 +84,11 @@ class Report:
     wants_answer: ClassVar[ErrorCode] = ErrorCode.VALIDATE_WANTS_YES
 
     @property
+    def is_unsaved(self) -> bool:
+        """Tell whether a manifest's settings were validated, which no other command knows."""
+        return self.profile is not None and bool(self.webhook_key_place)
+
+    @property
     def failure(self) -> Step | None:
         return next((step for step in self.steps if step.status is Status.FAILED), None)
 
