@@ -435,7 +435,7 @@ def test_the_sandbox_still_refuses_what_is_no_command_of_it(opbx: Opbx) -> None:
     outcome = opbx("sandbox", "bogus")
     assert (outcome.code, outcome.stdout) == (2, "")
     assert outcome.stderr == (
-        "error: opbx sandbox: no such command: one of call\nhint: `opbx sandbox --help`\n"
+        "error: opbx sandbox: no such command: one of call, exec\nhint: `opbx sandbox --help`\n"
     )
 
 
