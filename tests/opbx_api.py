@@ -51,6 +51,7 @@ class OpbxApi:
     echoes: tuple[str, str] | None = None  # a field, and the secret that is shown in it
     seen_tokens: list[str] = field(default_factory=list)
     is_busy: bool = False  # with a write, which goes to Cloudonix too
+    writes: int = 0  # that were begun
     # Answers in place of its own, by method and path; the call is carried out before or not.
     instead: dict[tuple[str, str], bytes] = field(default_factory=dict)
     after: dict[tuple[str, str], bytes] = field(default_factory=dict)
@@ -172,6 +173,7 @@ class OpbxApi:
             if not (self.state == "july" and isinstance(value, str) and "***" in value)
         }
         self.is_busy = True
+        self.writes += 1
         self.settings = {**(self.settings or {}), **kept}
         content: dict[str, Any] = {"message": "Saved", "settings": self.shown, **self._urls}
         if self.refuses_cloudonix:
