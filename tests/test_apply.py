@@ -241,7 +241,7 @@ webhook_api_key_env = "KEY_OF_OPBX"
     outcome = opbx("apply", str(manifest), KEY_OF_CHARLIE="")
     assert (outcome.code, outcome.stdout) == (3, "")
     assert outcome.stderr == (
-        f"error: {manifest}: variables that shall hold keys are not set: "
+        f"error: {manifest}: these variables for keys are not set: "
         "KEY_OF_ALPHA, KEY_OF_CHARLIE (empty), KEY_OF_OPBX\n"
         "hint: nothing was changed; a CI system expands a missing secret to an empty text\n"
     )

@@ -144,7 +144,7 @@ def test_on_a_terminal_what_is_in_line_is_one_line(fleet: Opbx) -> None:
     assert "44 s" in shown
     assert shown.rstrip().splitlines()[-2:] == [
         "error: 1 of 3 profiles failed: alpha",
-        "hint: the reason stands with each profile",
+        "hint: the reason is given for each profile",
     ]
 
 
@@ -258,7 +258,21 @@ def test_a_rotation_that_is_cut_off_says_what_is_left(fleet: Opbx, three: Runnin
     assert keys_in_force(three) == stored_keys(fleet)
 
 
-def test_a_passphrase_opens_the_store_for_a_rotation_that_asks_nothing_else(fleet: Opbx) -> None:
+def test_a_terminal_is_asked_before_opbx_needs_many_keys_by_hand(
+    fleet: Opbx, three: RunningSandbox
+) -> None:
+    before = keys_in_force(three)
+    environ = fleet.process_environ()
+    with on_terminal("webhook-key", "rotate", "--all", environ=environ) as terminal:
+        asked = " ".join(terminal.expect("[y/N] ").split())
+        assert "until you give it the new key: delta, alpha, charlie" in asked, asked
+        terminal.send("")
+        terminal.finish()
+        assert terminal.exit_code == 2
+    assert keys_in_force(three) == before == stored_keys(fleet)
+
+
+def test_a_passphrase_opens_the_store_for_a_rotation_of_all(fleet: Opbx) -> None:
     environ = fleet.process_environ()
     phrase = "correct horse battery"
     with on_terminal("key", "add", "--kind", "passphrase", environ=environ) as terminal:
@@ -271,6 +285,8 @@ def test_a_passphrase_opens_the_store_for_a_rotation_that_asks_nothing_else(flee
     with on_terminal("webhook-key", "rotate", "--all", environ=environ) as terminal:
         terminal.expect("Passphrase of the store (typing stays hidden): ")
         terminal.send(phrase)
+        terminal.expect("[y/N] ")
+        terminal.send("y")
         shown = terminal.finish()
         assert terminal.exit_code == 0, shown
     assert shown.count("saved, and read back from Cloudonix") == 3

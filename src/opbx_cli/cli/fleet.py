@@ -90,7 +90,7 @@ class Fleet:
             self._has_shown = True
 
     def end(self) -> int:
-        """Repeat the failures, and end with them: what went well is no comfort to a script."""
+        """Repeat the failures, and raise them as one: a script has to see them."""
         if self._ui.is_report:
             self._ui.write(self._ui.reports([*self._bad, *self._good]))
         if not self._failures:
@@ -100,7 +100,7 @@ class Fleet:
                 self._ui.fail(error.about(name))
         raise PartialError(
             f"{len(self._failures)} of {len(self.shown)} profiles failed: {listed(self._failures)}",
-            hint="the reason stands with each profile",
+            hint="the reason is given for each profile",
             code=ErrorCode.PROFILE_SOME_FAILED,
         )
 

@@ -30,7 +30,7 @@ from opbx_cli.operations.stored_profile import StoredProfile
 from opbx_cli.operations.validate.key_ownership import KeyOwner
 from opbx_cli.operations.webhook_key import NOT_OURS, KeyRotation, RotatedKey
 from opbx_cli.settings import ActiveSettings
-from opbx_cli.values import parse_duration
+from opbx_cli.values import listed, parse_duration
 
 if TYPE_CHECKING:
     from opbx_cli.cloudonix import Client
@@ -58,7 +58,7 @@ def rotate_webhook_key(
     Saves it, sends it to Cloudonix and reads it back. From then on Cloudonix sends the new key, so
     OPBX has to be given it at once: `opbx webhook-key reveal` prints it, and
     `opbx webhook-url --check --with-key` proves that it arrived. With --all one profile follows the
-    other, and nothing is asked.
+    other; a terminal is asked once, before the first.
     """
     until = None
     if grace is not None:
@@ -75,8 +75,17 @@ def rotate_webhook_key(
 
 
 def _rotate_all(app: App, only: list[str] | None, until: datetime | None, *, yes: bool) -> int:
-    """Rotate one after the other, without asking, and go on where one fails."""
+    """Rotate one after the other, without asking in between, and go on where one fails."""
     contents, chosen = stored_profiles(app, only)
+    by_hand = [name for name, found in chosen.items() if found.instance_url is None]
+    if by_hand and app.may_ask:
+        app.confirm(
+            "No OPBX is linked to these, so each refuses its calls until you give it the new key: "
+            f"{listed(by_hand)}. Rotate all the same?",
+            yes=yes,
+            doing="rotating keys that have to be handed over by hand",
+            hint=None,
+        )
     app.may_ask = False  # from now on: a passphrase may have opened the store
     fleet = Fleet(app.ui, "opbx.webhook-key/1")
     for name, active in active_settings(app, contents, chosen).items():

@@ -52,7 +52,7 @@ class ManifestKeys:
         ]
         if missing:
             raise ConfigurationError(
-                f"{self._file}: variables that shall hold keys are not set: {', '.join(missing)}",
+                f"{self._file}: these variables for keys are not set: {', '.join(missing)}",
                 hint="nothing was changed; a CI system expands a missing secret to an empty text",
                 code=ErrorCode.CONFIGURATION_MANIFEST,
             )
