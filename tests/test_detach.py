@@ -112,7 +112,7 @@ def test_check_writes_nothing(attached: Opbx, sandbox: RunningSandbox) -> None:
     assert remote_domain(sandbox) == domain
     assert (attached.home / "store.toml").read_bytes() == store
     text = attached("detach", "--check")
-    assert "has 5 things of OPBX's; `opbx detach` takes OPBX out." in text.stdout
+    assert "\n5 changes would detach sandbox.cloudonix.net; run `opbx detach`.\n" in text.stdout
 
 
 def test_without_a_yes_nothing_is_done(attached: Opbx, sandbox: RunningSandbox) -> None:
@@ -218,7 +218,9 @@ def test_without_a_store_there_is_nothing_to_go_back_to(storeless: Opbx) -> None
     assert "without a store nothing is remembered" in outcome.stderr
 
 
-def test_who_had_the_calls_is_remembered_once(configured: Opbx, sandbox: RunningSandbox) -> None:
+def test_the_last_one_who_had_the_calls_is_remembered(
+    configured: Opbx, sandbox: RunningSandbox
+) -> None:
     ivr = add_ivr(sandbox)
     assert configured("validate").code == 9
     assert remembered(configured) is None  # nothing is taken without a yes
@@ -228,8 +230,36 @@ def test_who_had_the_calls_is_remembered_once(configured: Opbx, sandbox: Running
     assert configured("validate", "--replace-default").code == 0
     assert remembered(configured) == expected
     add_ivr(sandbox, "ivr-2020")
-    assert configured("validate", "--replace-default").code == 0
+    assert configured("validate").code == 9
     assert remembered(configured) == expected
+    assert configured("validate", "--replace-default").code == 0
+    assert remembered(configured)["name"] == "ivr-2020"
+    assert configured("detach", "--yes").code == 0
+    assert in_charge(sandbox) == "ivr-2020"
+
+
+@pytest.mark.parametrize("nobodys", [None, "built-in"])
+def test_calls_that_nobody_had_do_not_make_an_earlier_owner_forgotten(
+    configured: Opbx, sandbox: RunningSandbox, nobodys: str | None
+) -> None:
+    built_in = remote_domain(sandbox)["application"]["name"]
+    add_ivr(sandbox)
+    assert configured("validate", "--replace-default").code == 0
+    sandbox.state.set_default_application(nobodys and built_in)
+    assert configured("validate").code == 0
+    assert configured("detach", "--yes").code == 0
+    assert in_charge(sandbox) == "ivr-2019"
+
+
+def test_a_second_takeover_that_is_refused_leaves_what_is_remembered(
+    configured: Opbx, sandbox: RunningSandbox
+) -> None:
+    add_ivr(sandbox)
+    assert configured("validate", "--replace-default").code == 0
+    add_ivr(sandbox, "ivr-2020")
+    sandbox.set_faults("update-domain=400*9@1")
+    assert configured("validate", "--replace-default").code != 0
+    assert remembered(configured)["name"] == "ivr-2019"
 
 
 def test_that_nobody_had_the_calls_is_remembered_too(

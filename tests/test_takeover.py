@@ -105,14 +105,14 @@ def test_the_question_names_the_whole_way_back_in_lines_that_fit(
 
 
 def test_the_way_back_by_hand_is_named_where_detach_would_not_know_it(
-    configured: Opbx, sandbox: RunningSandbox
+    storeless: Opbx, sandbox: RunningSandbox
 ) -> None:
-    """Only the first takeover is remembered."""
-    assert configured("validate").code == 0
+    """Without a store nothing is remembered."""
+    assert storeless("validate").code == 0
     sandbox.state.add_application("ivr-2019", url="https://ivr.example.com/route")
     sandbox.state.set_default_application("ivr-2019")
     sandbox.state.set_profile_keys({CDR: "https://crm.example.net/calls"})
-    with on_terminal("validate", environ=configured.process_environ(NO_COLOR="1")) as terminal:
+    with on_terminal("validate", environ=storeless.process_environ(NO_COLOR="1")) as terminal:
         asked = terminal.expect("[y/p/N] ")
         terminal.send("n")
         terminal.finish()

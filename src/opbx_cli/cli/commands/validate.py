@@ -176,12 +176,9 @@ def _ask(app: App, validation: Validation, choices: Choices) -> Choices:
 
 
 def _way_back(app: App) -> str | None:
-    """Return the command that gives back the calls which a yes takes, if it is for the first time.
-
-    Only the first takeover is remembered, and nothing is without a store.
-    """
+    """Return the command that gives back the calls which a yes takes; none is without a store."""
     active = app.settings
-    if active.profile is None or active.settings.calls_before is not None:
+    if not active.is_stored:
         return None
     return f"opbx detach{active.profile_option}"
 

@@ -32,10 +32,8 @@ def _closing(report: Detached) -> str:
         return _good(report, name)
     if report.result is Result.DIFFERS:
         count = sum(len(step.changes) for step in report.steps if step.status is Status.DIFFERS)
-        things = "1 thing" if count == 1 else f"{count} things"
-        return (
-            f"{name} has {things} of OPBX's; `opbx detach{report.profile_option}` takes OPBX out."
-        )
+        changes = "1 change" if count == 1 else f"{count} changes"
+        return f"{changes} would detach {name}; run `opbx detach{report.profile_option}`."
     ending = ": this run was asked to end." if report.was_interrupted else "."
     if report.result is Result.PARTIAL:
         return f"{name} is only partly detached from OPBX{ending}"

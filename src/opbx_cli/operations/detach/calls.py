@@ -9,7 +9,7 @@ from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import NotFoundError, UsageError
 from opbx_cli.operations.detach.parts import Own, Part, Wanted, moved
 from opbx_cli.operations.validate.desired import Change
-from opbx_cli.operations.validate.takeover import CLOUDONIX_TYPE_PREFIX
+from opbx_cli.operations.validate.takeover import is_of_cloudonix
 from opbx_cli.remote import VoiceApplication
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Calls:
             return (url,) if url is not None and self.own.has_moved(self.application) else ()
         current, before = self.domain.default_application, self.own.calls_before
         is_expected = current in (None, before.id if before is not None else None)
-        if is_expected or _is_of_cloudonix(self.holder):
+        if is_expected or (self.holder is not None and is_of_cloudonix(self.holder.type)):
             return ()
         if self.wanted.to is not None and self._asked_for(self.wanted.to).id == current:
             return ()
@@ -77,7 +77,7 @@ class Calls:
         if before.id is None:
             return self._given_to(None)
         found = by_id(self.applications, before.id)
-        if found is None and (before.type or "").lower().startswith(CLOUDONIX_TYPE_PREFIX):
+        if found is None and is_of_cloudonix(before.type):
             found = VoiceApplication(before.id, before.name or str(before.id))
         if found is None:
             name = before.name or before.id
@@ -130,11 +130,6 @@ def by_id(
     applications: tuple[VoiceApplication, ...], identifier: RemoteId | None
 ) -> VoiceApplication | None:
     return next((one for one in applications if one.id == identifier), None)
-
-
-def _is_of_cloudonix(application: VoiceApplication | None) -> bool:
-    kind = "" if application is None else application.type or ""
-    return kind.lower().startswith(CLOUDONIX_TYPE_PREFIX)
 
 
 def _called(application: VoiceApplication | None, identifier: RemoteId | None = None) -> str:

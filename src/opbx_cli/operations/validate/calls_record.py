@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from opbx_cli.errors import OpbxError
 from opbx_cli.operations.validate.steps import is_in_doubt
+from opbx_cli.operations.validate.takeover import is_of_cloudonix
 
 if TYPE_CHECKING:
     from opbx_cli.models import CallsBefore
@@ -19,17 +20,25 @@ if TYPE_CHECKING:
 def remembering_calls(profile: StoredProfile | None, before: CallsBefore | None) -> Iterator[None]:
     """Save who has the calls before the block takes them, whatever happens then.
 
-    An earlier takeover stays the one that is remembered. A takeover that was refused is forgotten.
+    Where nobody has them now, an earlier takeover stays the one that is remembered. A takeover
+    that was refused is forgotten.
     """
-    is_noted = (
-        profile is not None
-        and before is not None
-        and profile.edit(lambda now: now if now.calls_before else replace(now, calls_before=before))
+    if profile is None or before is None:
+        yield
+        return
+    known = profile.now().calls_before
+    is_noted = (known is None or _is_somebodys(before)) and profile.edit(
+        lambda now: replace(now, calls_before=before)
     )
     try:
         yield
     except OpbxError as error:
-        if profile is not None and is_noted and not is_in_doubt(error):
-            with suppress(OpbxError):  # at worst a later takeover is not remembered
-                profile.edit(lambda now: replace(now, calls_before=None))
+        if is_noted and not is_in_doubt(error):
+            with suppress(OpbxError):  # at worst a takeover is remembered that did not happen
+                profile.edit(lambda now: replace(now, calls_before=known))
         raise
+
+
+def _is_somebodys(before: CallsBefore) -> bool:
+    """Tell whether somebody switched the calls there: they are not taken without a yes."""
+    return before.id is not None and not is_of_cloudonix(before.type)

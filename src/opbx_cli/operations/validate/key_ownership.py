@@ -215,10 +215,7 @@ def _owner_of_masked(
 def _owner_of_nothing_shown(key: Secret, memory: KeyMemory | None, domain: Domain) -> KeyOwner:
     if memory is None or memory.state is KeyState.GENERATED:
         return KeyOwner.HIDDEN if is_opbx_at_work(domain) else KeyOwner.NONE
-    if memory.state in (
-        KeyState.SHOWN,
-        KeyState.FOUND,
-    ):  # a domain that showed its key and shows none lost it
+    if memory.state in (KeyState.SHOWN, KeyState.FOUND):  # what showed its key, and no longer: lost
         return KeyOwner.NONE
     if memory.state is KeyState.SENT and memory.is_of(key):
         return KeyOwner.IN_FORCE

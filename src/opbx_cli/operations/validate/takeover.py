@@ -17,7 +17,7 @@ from opbx_cli.remote import DomainProfile, VoiceApplication
 from opbx_cli.values import is_public
 from opbx_cli.webhooks.endpoints import Endpoints
 
-CLOUDONIX_TYPE_PREFIX = "cloudonix:"  # such as `Cloudonix:built-in`
+_CLOUDONIX_TYPE_PREFIX = "cloudonix:"  # such as `Cloudonix:built-in`
 
 
 class Taken(StrEnum):
@@ -113,7 +113,7 @@ def default_takeover(
         return ()
     if holder is None:
         return (Takeover(Taken.DEFAULT_APPLICATION, None, wanted, None, current),)
-    if (holder.type or "").lower().startswith(CLOUDONIX_TYPE_PREFIX):
+    if is_of_cloudonix(holder.type):
         return ()
     if holder.name.startswith(OPBX_PREFIX) and not (
         holder.active is not False and holder.url and is_moved(holder.url, wanted, claim)
@@ -140,6 +140,11 @@ def calls_before(
     return CallsBefore(
         identifier, _storable(holder.uuid), _storable(holder.name), _storable(holder.type)
     )
+
+
+def is_of_cloudonix(kind: str | None) -> bool:
+    """Tell whether an application of this type is Cloudonix's own, and so nobody's."""
+    return (kind or "").lower().startswith(_CLOUDONIX_TYPE_PREFIX)
 
 
 def is_moved(url: str, wanted: str, claim: Claim) -> bool:
