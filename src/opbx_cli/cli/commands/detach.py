@@ -10,7 +10,7 @@ from opbx_cli.cli.app import App
 from opbx_cli.cli.command import command
 from opbx_cli.cli.input.choices import Check
 from opbx_cli.cli.input.options import EnvFilePath
-from opbx_cli.cli.output.text import change_line
+from opbx_cli.cli.output.text import change_for_people
 from opbx_cli.cli.reports import interrupted, show_report, show_step
 from opbx_cli.cli.tasks import remembered_calls, task_of
 from opbx_cli.errors import DIFFERS, OpbxError, UsageError
@@ -142,7 +142,7 @@ def _want_yes(app: App, detachment: Detachment) -> None:
         _looked(app, detachment)
     while (planned := detachment.plan) is not None and planned.changes:
         for change in planned.changes:
-            app.ui.notice(f"  {change_line(change)}")
+            app.ui.notice(f"  {' '.join(change_for_people(change, is_planned=True))}")
         app.confirm(
             "Detach the domain from OPBX?",
             yes=False,

@@ -44,10 +44,10 @@ def _closing(report: Detached) -> str:
 
 def _good(report: Detached, name: str) -> str:
     if report.written:
-        return f"Done: OPBX is out of {name}; {clean(report.calls_go_to or '')}"
+        return f"Done: OPBX is out of {name}; {clean(report.calls_go_to or '')}."
     if report.has_left:
         return f"Nothing to do: what is left in {name} is not this profile's, and stays."
-    return f"Nothing to do: {name} has nothing of OPBX's"
+    return f"Nothing to do: OPBX is not in {name}."
 
 
 def _next_after(report: Detached) -> tuple[str, ...]:

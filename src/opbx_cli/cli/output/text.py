@@ -10,6 +10,7 @@ from opbx_cli.values import clean, masked_tail
 
 DEFAULT_APPLICATION = "default_application"
 APPLICATION_NAME = "voice_application.name"
+NOWHERE = "nowhere"
 # What a PBX owner calls the settings, and what `validate` changes; the unit behind a number.
 LABELS = {
     **{row.name: (row.label, row.unit) for row in TABLE if row.label},
@@ -67,7 +68,8 @@ def change_for_people(change: Change, *, is_planned: bool = False) -> tuple[str,
     if change.path == APPLICATION_NAME:
         return label, f"{shown(change.after)} (new)"
     before = f"{'now' if is_planned else 'was'} {shown(change.before, unit)}"
-    return label, f"{_after(change, label, unit)} ({before})"
+    after = _after(change, label, unit)
+    return label.removesuffix(" to") if after == NOWHERE else label, f"{after} ({before})"
 
 
 def label_of(path: str) -> tuple[str, str]:
@@ -93,7 +95,7 @@ def change_words(change: Change) -> tuple[str, str]:
 
 def _after(change: Change, label: str, unit: str) -> str:
     """Return what will be there; what is removed goes nowhere, or is not set any more."""
-    return shown(change.after, unit, empty="nowhere" if label.endswith(" to") else "not set")
+    return shown(change.after, unit, empty=NOWHERE if label.endswith(" to") else "not set")
 
 
 def change_line(change: Change) -> str:
