@@ -13,7 +13,7 @@ from detaching import CDR, KEY, SESSION_UPDATE, add_ivr, callback_keys, in_charg
 from opbx_cli.sandbox.server import RunningSandbox
 from support import WEBHOOK_BASE_URL, Opbx
 from terminal import on_terminal
-from validation import StartSandbox, configure, remote_domain, statuses, step, writes
+from validation import StartSandbox, configure, ended_during, remote_domain, statuses, step, writes
 
 OTHER = "https://other-pbx.example.org"
 STEPS = ("default-application", "domain-profile", "voice-application")
@@ -97,23 +97,11 @@ def test_a_run_that_is_asked_to_end_says_what_it_had_done(
     attached: Opbx, sandbox: RunningSandbox, call: str, first: int, done: str
 ) -> None:
     sandbox.set_faults(f"{call}=hang@{first}")
-    with subprocess.Popen(
-        [sys.executable, "-m", "opbx_cli", "detach", "--yes"],
-        env=attached.process_environ(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        while process.poll() is None and not any(
-            request.call == call and request.ended is None for request in sandbox.requests
-        ):
-            os.sched_yield()
-        process.send_signal(signal.SIGTERM)
-        stdout, stderr = process.communicate(timeout=30)
-    assert process.returncode == 143
-    assert done in stderr
-    assert "`opbx detach` goes on from here" in stderr
-    assert "this run was asked to end." in stdout or "may or may not" in stdout
+    outcome = ended_during(attached, sandbox, "detach", "--yes", call=call, by=signal.SIGTERM)
+    assert outcome.code == 143
+    assert done in outcome.stderr
+    assert "`opbx detach` goes on from here" in outcome.stderr
+    assert "this run was asked to end." in outcome.stdout or "may or may not" in outcome.stdout
     sandbox.set_faults()
     assert attached("detach", "--yes").code == 0
     assert (in_charge(sandbox), callback_keys(sandbox)) == ("ivr-2019", {})
@@ -124,17 +112,7 @@ def test_a_run_that_is_killed_goes_on(
     attached: Opbx, sandbox: RunningSandbox, call: str, first: int
 ) -> None:
     sandbox.set_faults(f"{call}=hang@{first}")
-    with subprocess.Popen(
-        [sys.executable, "-m", "opbx_cli", "detach", "--yes"],
-        env=attached.process_environ(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
-        while process.poll() is None and not any(
-            request.call == call and request.ended is None for request in sandbox.requests
-        ):
-            os.sched_yield()
-        process.kill()
+    ended_during(attached, sandbox, "detach", "--yes", call=call, by=signal.SIGKILL)
     sandbox.set_faults()
     assert attached("detach", "--yes").code == 0
     assert (in_charge(sandbox), callback_keys(sandbox)) == ("ivr-2019", {})

@@ -11,6 +11,7 @@ import pytest
 
 from opbx_cli.sandbox.server import RunningSandbox
 from support import Opbx
+from validation import ended_during
 
 
 @pytest.mark.parametrize(
@@ -25,24 +26,12 @@ def test_validate_says_what_was_already_changed(
     configured: Opbx, sandbox: RunningSandbox, call: str, done: str
 ) -> None:
     sandbox.set_faults(f"{call}=hang")
-    with subprocess.Popen(
-        [sys.executable, "-m", "opbx_cli", "validate"],
-        env=configured.process_environ(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        while process.poll() is None and not any(
-            request.call == call and request.ended is None for request in sandbox.requests
-        ):
-            os.sched_yield()
-        process.send_signal(signal.SIGINT)
-        _stdout, stderr = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert stderr.startswith("error: interrupted; ")
-    assert done in stderr
-    assert "`opbx validate` goes on from here" in stderr
-    assert "Traceback" not in stderr
+    outcome = ended_during(configured, sandbox, "validate", call=call, by=signal.SIGINT)
+    assert outcome.code == 130
+    assert outcome.stderr.startswith("error: interrupted; ")
+    assert done in outcome.stderr
+    assert "`opbx validate` goes on from here" in outcome.stderr
+    assert "Traceback" not in outcome.stderr
     assert configured("profiles", "list").code == 0
     sandbox.set_faults()
     assert configured("validate").code == 0

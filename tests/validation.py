@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -34,6 +38,26 @@ def remote_applications(sandbox: RunningSandbox) -> Any:
 
 def writes(sandbox: RunningSandbox) -> list[str]:
     return [request.call for request in sandbox.requests if request.method != "GET"]
+
+
+def ended_during(
+    opbx: Opbx, sandbox: RunningSandbox, *argv: str, call: str, by: signal.Signals
+) -> Outcome:
+    """Send a command a signal while one of its calls has no answer yet."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "opbx_cli", *argv],
+        env=opbx.process_environ(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        while process.poll() is None and not any(
+            request.call == call and request.ended is None for request in sandbox.requests
+        ):
+            os.sched_yield()
+        process.send_signal(by)
+        stdout, stderr = process.communicate(timeout=30)
+    return Outcome(process.returncode, stdout, stderr)
 
 
 def storeless_run(
