@@ -82,6 +82,17 @@ class Terminal:
     def send(self, line: str, end: str = LINE_FEED) -> None:
         os.write(self._master, f"{line}{end}".encode())
 
+    def answer(self, answers: Mapping[str, str]) -> str:
+        """Answer each question with what stands beside it; return all that was shown."""
+        deadline = time.monotonic() + DEADLINE
+        everything = ""
+        while self._receive(deadline):
+            for question, answer in answers.items():
+                if self.shown.endswith(question):
+                    everything, self.shown = everything + self.shown, ""
+                    self.send(answer)
+        return everything + self.finish()
+
     def finish(self) -> str:
         """Wait for the end; return all that was shown since the last `expect`."""
         deadline = time.monotonic() + DEADLINE

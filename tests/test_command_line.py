@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
 from opbx_cli.cli.commands import COMMANDS
 from opbx_cli.cli.tree import Entry
 from opbx_cli.settings import KEYS
+from pages import PAGES
 from support import Opbx
 from terminal import on_terminal, shown_on_terminal
 
 UUID = "6b1f0c2e-0000-4000-8000-000000000001"
 KEY = "XI0123456789abcdefghijABCDEFGHIJKL"
-ROOT = Path(__file__).parent.parent
 
 
 def paths(entries: dict[str, Entry] | None = None, start: tuple[str, ...] = ()) -> list[str]:
@@ -61,10 +60,10 @@ def test_topics_are_short_texts_on_stdout(opbx: Opbx, topic: str, words: list[st
     assert f"{topic}" in " ".join(opbx("--help").stdout.split())
 
 
-def test_the_topic_about_variables_has_every_one_that_the_readme_has(opbx: Opbx) -> None:
+def test_the_topic_about_variables_has_every_one_that_the_pages_have(opbx: Opbx) -> None:
     shown = opbx("help", "environment").stdout
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"`(OPBX_[A-Z_]+|CLOUDONIX_API_[A-Z_]+)`", readme))
+    pages = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    named = set(re.findall(r"`(OPBX_[A-Z_]+|CLOUDONIX_API_[A-Z_]+)`", pages))
     left_out = {"OPBX_ALLOW_SHARED_KEY_FILE", "OPBX_ALLOW_SHARED_STORE"}
     assert {name for name in named if name not in shown} <= left_out
 

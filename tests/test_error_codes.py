@@ -32,6 +32,25 @@ Every error has a code, which `--json` shows (`error.code`); scripts may be writ
 message says on which thing something failed, the hint is the next step. `opbx COMMAND -v` shows the
 requests on stderr, keys masked, and `OPBX_DEBUG=1` where in the program an error came from.
 
+## When you do not know what is wrong
+
+<!-- run with: profile -->
+```sh
+opbx doctor
+opbx doctor --bundle for-support.json
+```
+
+`opbx doctor` looks at the versions, the store and who can read it, which key opens it, the
+profile, the audit trail, the way to the API (proxy, DNS, connection, certificate, this computer's
+clock by the server's), and at what Cloudonix and a linked OPBX answer. Each check says what it saw
+and what to do; the exit code is 1 if a check failed. `doctor` changes nothing and asks nothing, and
+skips what only a passphrase opens.
+
+`--bundle FILE` writes the same to a new file for whoever helps you. Names, paths and URLs are in
+it; keys, masks and fingerprints are not. `opbx doctor --read FILE` shows such a file.
+
+## Every error code
+
 """
 
 

@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 
 from opbx_cli.operations.manifest import parse
+from pages import ROOT, blocks_of
 from support import Opbx
 
-PAGE = Path(__file__).parent.parent / "docs/keys.md"
+PAGE = ROOT / "docs/keys.md"
+THIS_TEST = "tests/test_keys_page.py"
 API_KEY = "XI0123456789abcdefghijABCDEFGHIJKL"
 UUID = "6b1f0c2e-0000-4000-8000-000000000001"
 VAULT = """
@@ -46,8 +48,7 @@ PROGRAMS = {
 
 def recipes() -> dict[str, str]:
     """Return the lines of each recipe, by the name of the program that it begins with."""
-    blocks = re.findall(r"(?:^    .*\n)+", PAGE.read_text(), re.MULTILINE)
-    found = [block.replace("\n    ", "\n").strip() for block in blocks]
+    found = [block.body.strip() for block in blocks_of(PAGE) if block.told == THIS_TEST]
     named = {re.findall(r"COMMAND=\W?(?:sh -c ')?([a-z-]+)", one)[0]: one for one in found[1:]}
     assert found[0] == "opbx key add --kind external --to-file store.key"
     return named
