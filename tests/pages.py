@@ -11,6 +11,8 @@ the block needs:
 from __future__ import annotations
 
 import re
+import shlex
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,8 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # What is read, and not run. Every other language is one of commands.
 DATA = frozenset({"csv", "dockerfile", "ini", "json", "mermaid", "text", "toml", "xml", "yaml"})
+# What a shell finds under the name `opbx`.
+PROGRAM = f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m opbx_cli "$@"\n'
 WORDS = frozenset({"ci", "opbx", "profile", "terminal"})
 
 _FENCE = re.compile(r"( *)```([\w-]*)$")

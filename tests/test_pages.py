@@ -21,7 +21,7 @@ import pytest
 from opbx_cli.cli.main import EPILOG
 from opbx_cli.sandbox import OPBX_CREDENTIALS as OWNER
 from opbx_cli.sandbox.server import RunningSandbox
-from pages import PAGES, ROOT, WORDS, Block, anchors_of, blocks_of, name_of, prose_of
+from pages import PAGES, PROGRAM, ROOT, WORDS, Block, anchors_of, blocks_of, name_of, prose_of
 from support import WEBHOOK_BASE_URL, Opbx
 from terminal import on_terminal
 
@@ -32,9 +32,6 @@ LINKING = [*PAGES, ROOT / "SECURITY.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANG
 # Makes nothing here; the test below runs it in the checkout.
 MAKE_DEMO = "make demo\n"
 
-PROGRAM = f"""#!/bin/sh
-exec {shlex.quote(sys.executable)} -m opbx_cli "$@"
-"""
 # Stands in for pipx: what it does, without the network. The package is really built from the
 # checkout and installed; pip and the dependencies are lent by the environment that runs the tests.
 PIPX = f"""#!/bin/sh
