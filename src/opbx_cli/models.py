@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 # The keys of a domain's profile that OPBX sets, as Cloudonix spells them.
 CALL_TIMEOUT = "call-timeout"
@@ -108,8 +107,7 @@ class RecordingFormat(StrEnum):
 RemoteId = int | str
 
 
-@dataclass(frozen=True, slots=True)
-class ApplicationReference:
+class ApplicationReference(NamedTuple):
     """The voice application that `validate` put in charge of the domain's calls."""
 
     id: RemoteId
@@ -117,8 +115,7 @@ class ApplicationReference:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class CallsBefore:
+class CallsBefore(NamedTuple):
     """The application that had a domain's calls before `validate` took them over.
 
     Without an id, no application had them. `type` tells Cloudonix's own, which no list shows.
@@ -145,8 +142,7 @@ class KeyState(StrEnum):
         return self in (KeyState.SENT, KeyState.SHOWN, KeyState.FOUND)
 
 
-@dataclass(frozen=True, slots=True)
-class KeyMemory:
+class KeyMemory(NamedTuple):
     """What a profile remembers of the webhook key that this store sent last."""
 
     state: KeyState

@@ -10,7 +10,7 @@ import socket
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import astuple, replace
+from dataclasses import astuple
 from pathlib import Path
 
 import httpx
@@ -232,7 +232,7 @@ def read_signed_store(data: bytes) -> Iterator[str]:
         return
     for vault in VAULTS:
         _, mac_key = sealing._write_keys(vault, signed.document.salt)
-        forged = replace(signed, tag=crypto.authenticate(mac_key, signed.signed))
+        forged = signed._replace(tag=crypto.authenticate(mac_key, signed.signed))
         try:
             contents = sealing.open_contents(forged, vault)
             sealing.seal(contents, vault)

@@ -8,8 +8,7 @@ import copy
 import functools
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -27,8 +26,7 @@ _CONTEXT = inspect.Parameter(
 )
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Declared:
+class Declared(NamedTuple):
     """A function that takes the `App` first, and what else its command has."""
 
     function: Function

@@ -79,7 +79,7 @@ def with_webhook_key(settings: Settings, key: Secret) -> Settings:
         return replace(without, webhook_api_key=key, webhook_key_memory=None)
     given = replace(settings, webhook_api_key=key, webhook_api_key_previous_until=None)
     if memory.state is KeyState.ROTATING:  # cut off: either of both may be in force, and is ours
-        return replace(given, webhook_key_memory=replace(memory, state=KeyState.SENDING))
+        return replace(given, webhook_key_memory=memory._replace(state=KeyState.SENDING))
     return replace(given, webhook_api_key_previous=old) if memory.is_of(old) else given
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from opbx_cli.error_codes import ErrorCode
@@ -17,8 +17,7 @@ from opbx_cli.values import is_public
 from opbx_cli.webhooks.endpoints import Endpoints, endpoints
 
 
-@dataclass(frozen=True, slots=True)
-class WebhookUrl:
+class WebhookUrl(NamedTuple):
     """The resolved base URL with what is wrong about it, if it is not refused for that."""
 
     base_url: str

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from opbx_cli.errors import ConfigurationError, OpbxError, UsageError
 from opbx_cli.models import DEFAULT_API_BASE_URL, Secret
@@ -78,8 +78,7 @@ OPBX_VARIABLES = (*OPBX_WEBHOOK_VARIABLES, MODE, UNREAD_VARIABLE)
 ENV_FILE = "OPBX_ENV_FILE"
 
 
-@dataclass(frozen=True, slots=True)
-class InstanceLogin:
+class InstanceLogin(NamedTuple):
     """With what a run without a store signs in to OPBX."""
 
     email: str
@@ -137,8 +136,7 @@ class ActiveSettings:
         return self.settings.webhook_api_key
 
 
-@dataclass(frozen=True, slots=True)
-class WebhookBaseUrl:
+class WebhookBaseUrl(NamedTuple):
     """Where OPBX is reached from the internet, and who said so.
 
     `note` is what has to be said about how it was given.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
 
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError
@@ -64,8 +65,7 @@ class StoreContents:
         return "stored: " + ", ".join(self.profiles)
 
 
-@dataclass(frozen=True, slots=True)
-class SaveReport:
+class SaveReport(NamedTuple):
     contents: StoreContents
     created: bool
     key_file: Path | None  # written by this save, which created the store

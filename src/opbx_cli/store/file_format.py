@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.models import ApplicationReference, CallsBefore
@@ -68,16 +68,14 @@ _TAG_END = b'"\n'
 _SEALED_BYTES_MIN = crypto.NONCE_BYTES + crypto.TAG_BYTES
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class ProfileTables:
+class ProfileTables(NamedTuple):
     """One profile as it is written down."""
 
     plain: Table
     sealed: Mapping[str, bytes]  # nonce, ciphertext, tag
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Document:
+class Document(NamedTuple):
     """What the text of a store says; its secrets are still sealed."""
 
     store_id: bytes
@@ -88,8 +86,7 @@ class Document:
     profiles: Mapping[str, ProfileTables]
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class SignedDocument:
+class SignedDocument(NamedTuple):
     """A document that fits the schema; whether it is authentic is the next question."""
 
     document: Document

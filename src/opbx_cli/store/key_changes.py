@@ -262,7 +262,7 @@ def _proofs(
     transactions: Transactions, old: Opened, rest: Sequence[Slot]
 ) -> list[tuple[str, RawKey]]:
     """Return what opens the slots that stay, asking for a passphrase only if nothing else does."""
-    content = replace(old.document, slots=tuple(rest))
+    content = old.document._replace(slots=tuple(rest))
     found = list(transactions.available_keys.matches(content).items())
     if found:
         return found

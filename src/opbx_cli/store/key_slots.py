@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.store import crypto, strict_toml
@@ -44,8 +44,7 @@ class SlotKind(StrEnum):
     RECOVERY = "recovery"  # on paper
 
 
-@dataclass(frozen=True, slots=True)
-class Argon2:
+class Argon2(NamedTuple):
     """Argon2id, version 0x13 (RFC 9106)."""
 
     salt: bytes
@@ -72,8 +71,7 @@ class Argon2:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """One way to open the store: the data key, wrapped by a raw key."""
 
     id: str

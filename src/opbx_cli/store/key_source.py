@@ -9,9 +9,9 @@ from __future__ import annotations
 import shlex
 import threading
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from opbx_cli import file_permissions, private_files
 from opbx_cli.error_codes import ErrorCode
@@ -31,8 +31,7 @@ ALLOW_SHARED_VARIABLE = "OPBX_ALLOW_SHARED_KEY_FILE"
 _KEY_FILE_SIZE_MAX = 4096  # bytes; a key has 55 characters
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class KeySource:
+class KeySource(NamedTuple):
     """An explicit store key: the key itself, the file that holds it, or what prints it."""
 
     secret: Secret | None = None

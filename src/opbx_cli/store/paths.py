@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from opbx_cli import file_permissions
 from opbx_cli.errors import ConfigurationError
@@ -20,8 +19,7 @@ HOME_VARIABLE = "OPBX_HOME"
 _NOT_IN_A_PATH = frozenset({"Cc", "Zl", "Zp"})  # controls, and what ends a line
 
 
-@dataclass(frozen=True, slots=True)
-class StorePaths:
+class StorePaths(NamedTuple):
     """The files of one store."""
 
     config: Path  # the folder of the store

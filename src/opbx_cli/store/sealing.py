@@ -142,7 +142,7 @@ def seal(contents: StoreContents, vault: Vault) -> bytes:
         name: _seal_profile(_Place(unsealed, name, cipher=cipher), settings)
         for name, settings in contents.profiles.items()
     }
-    signed = file_format.to_bytes(replace(unsealed, profiles=sealed))
+    signed = file_format.to_bytes(unsealed._replace(profiles=sealed))
     return file_format.with_tag(signed, crypto.authenticate(mac_key, signed))
 
 

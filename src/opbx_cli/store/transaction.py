@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from opbx_cli import file_permissions, private_files
 from opbx_cli.errors import StoreError
@@ -128,8 +128,7 @@ class StoreFiles:
         return frozenset(found)
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Opened:
+class Opened(NamedTuple):
     """A store's bytes and all that they say, verified."""
 
     data: bytes
@@ -143,8 +142,7 @@ class Opened:
         return self.signed.document
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Backup:
+class Backup(NamedTuple):
     document: Document
     contents: StoreContents
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import StoreError, UsageError
@@ -32,8 +32,7 @@ PASSPHRASE_MAX = 1024
 ARGON2_MEMORY, ARGON2_PASSES, ARGON2_LANES = 65_536, 3, 4
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Match:
+class Match(NamedTuple):
     """A slot, and the raw key that opens it."""
 
     slot: Slot

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 VOICE = "voice"  # a call arrives: answered with CXML
 SESSION_UPDATE = "session-update"  # many for each call
@@ -16,8 +16,7 @@ PATHS = {
 HEALTH_PATH = "/api/voice/health"  # for anybody: GET answers JSON, and wants no token
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoints:
+class Endpoints(NamedTuple):
     """The URLs of the three callbacks."""
 
     voice: str

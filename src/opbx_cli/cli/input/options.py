@@ -4,8 +4,7 @@ Typer's root options stand before the subcommand (`opbx --json trunks list`); us
 them behind it, so each command carries them: `command` adds them, in one place.
 """
 
-from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -31,8 +30,7 @@ KeyFilePath = Annotated[
 ]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class SharedOptions:
+class SharedOptions(NamedTuple):
     """As given on the command line; None or False where not given."""
 
     profile: Annotated[  # a list, because of two the last one would count
@@ -55,4 +53,4 @@ class SharedOptions:
     ] = False
 
 
-SHARED_NAMES = tuple(SharedOptions.__dataclass_fields__)
+SHARED_NAMES = SharedOptions._fields
