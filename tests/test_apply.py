@@ -155,7 +155,7 @@ def test_text_names_the_settings(opbx: Opbx, manifest: Path) -> None:
         "alpha\tsettings\tdiffers\twould be saved as a new profile: Domain UUID"
     )
     assert "Ring time not set → 45 s" in first
-    assert "`opbx apply FILE` changes that." in checked.stdout
+    assert "`apply` without `--check` changes that." in checked.stdout
     assert checked.stdout.splitlines()[-1] == "2 profiles: 2 to be changed."
     done = opbx("apply", str(manifest))
     assert "A new store was made" in done.stderr

@@ -56,7 +56,7 @@ def test_the_commands_print_the_keys(opbx: Opbx, sandbox: RunningSandbox, printe
         f'{file}: profile."bravo".domain_api_key_command: '
         "a command is not run without --allow-commands"
     )
-    assert "`opbx apply FILE --allow-commands`" in refused.error["hint"]
+    assert "`--allow-commands`" in refused.error["hint"]
     assert not ran.exists()
     assert not opbx.home.exists()
     outcome = opbx("apply", file, "--allow-commands", "--json")

@@ -103,7 +103,7 @@ def test_somebodys_webhook_key_needs_a_yes(
     opbx.environ["WEBHOOK_ALPHA"] = "another-key-of-somebody-0123456789"
     checked = opbx("apply", str(manifest), "--no-store", "--check")
     assert checked.code == 8
-    assert "`opbx apply FILE --no-store` changes that." in checked.stdout
+    assert f"`opbx apply {manifest} --no-store --only alpha` changes that." in checked.stdout
     kept = opbx("apply", str(manifest), "--no-store", "--json")
     assert kept.code == 9
     assert key_in_force(fleet) == KEYS_OF_OPBX[0]
@@ -142,7 +142,9 @@ def test_what_is_somebody_elses_needs_a_yes_and_is_named(
     opbx.environ["CLOUDONIX_API_BASE_URL"] = sandbox.url
     outcome = opbx("apply", str(manifest), "--no-store", "-o", "markdown")
     assert outcome.code == 9
-    assert "opbx apply FILE --no-store --replace-default" in outcome.stdout
+    for name in ("alpha", "bravo"):  # a yes for one domain must not be one for all
+        command = f"opbx apply {manifest} --no-store --only {name} --replace-default"
+        assert command in outcome.stdout.replace("\\", "")
     assert "opbx validate" not in outcome.stdout
     assert "--profile" not in outcome.stdout
 

@@ -262,7 +262,7 @@ def test_another_origin_wants_another_api_key(validated: Opbx, argv: tuple[str, 
     assert (outcome.code, outcome.stdout) == (2, "")
     assert outcome.stderr == (
         "error: another API address needs its own API key: the stored one is not sent there\n"
-        "hint: give it with `--api-key-stdin`, `--api-key-file PATH` or `--api-key-env NAME`\n"
+        "hint: give it with `--api-key-stdin`, `--api-key-file` or `--api-key-env`\n"
     )
     assert shown(validated) == before
     assert validated("configure", *argv, "--api-key-stdin", stdin=KEY).code == 0
@@ -331,7 +331,7 @@ def test_without_a_terminal_it_names_every_way_and_never_asks(
         assert (outcome.code, outcome.stdout) == (2, "")
         error, hint = outcome.stderr.splitlines()
         assert error == f"error: {missing}"
-        ways = ["--domain-uuid"] if "UUID" in missing else ["stdin", "file PATH", "env NAME"]
+        ways = ["--domain-uuid"] if "UUID" in missing else ["stdin", "-file", "-env"]
         assert all(way in hint for way in ways)
     assert not opbx.home.exists()
 

@@ -362,7 +362,7 @@ def test_without_a_link_and_without_a_store_it_says_what_to_do(
     del configured.environ["OPBX_DOMAIN_API_KEY"]
     outcome = configured("instance", "pull", "--json", **environ)
     assert (outcome.code, outcome.error["code"]) == (3, "instance.not_linked")
-    assert outcome.error["hint"].startswith("`opbx instance connect URL")
+    assert outcome.error["hint"].startswith("`opbx instance connect https://pbx.example.com")
 
 
 @pytest.mark.parametrize("url", ["http://pbx.example.com", "ftp://x", "https://u:p@x.example", ""])

@@ -247,7 +247,7 @@ def test_a_new_home_wants_a_slash_where_its_name_may_be_a_key(
     monkeypatch.chdir(tmp_path)
     outcome = opbx(*NEW, stdin=GOOD_KEY, OPBX_HOME="opbx-home")
     assert outcome.code == 3
-    assert "`export OPBX_HOME=./NAME`" in outcome.stderr
+    assert "`export OPBX_HOME=./opbx`" in outcome.stderr
     assert "opbx-home" not in outcome.stderr
     assert opbx(*NEW, stdin=GOOD_KEY, OPBX_HOME="./opbx-home").code == 0
     assert opbx("profiles", "list", OPBX_HOME="opbx-home").code == 0

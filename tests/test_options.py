@@ -359,9 +359,17 @@ def test_every_command_in_a_hint_parses(line: str) -> None:
 
     In the command's place it is one of those that bring Cloudonix in line.
     """
-    for command in ("validate", "apply FILE --no-store"):
+    for command in ("validate", "apply domains.toml --no-store"):
         whole = line.replace("opbx VALUE", f"opbx {command}")
         assert parses(whole) or parses(whole.replace("VALUE", "")), suggested()[line]
+
+
+def test_commands_in_hints_can_be_pasted() -> None:
+    """No placeholder stands in one: what only the user knows has an example in its place."""
+    in_ticks = {one for text, _ in texts() for one in re.findall(r"`([^`]+)`", text)}
+    commands = {one for one in in_ticks if re.match(r"(opbx|export|unset|chmod|mv) ", one)}
+    placeholder = re.compile(r"(?<![$\w-])(?!VALUE)[A-Z]{3,}(?![\w=])|…|\.\.\.|<\w+>")
+    assert {one for one in commands if placeholder.search(one)} == set()
 
 
 def test_options_in_hints_exist() -> None:

@@ -196,7 +196,7 @@ def test_a_user_without_any_home_is_told_so(
         outcome = run_as_stranger(*argv, cwd=open_ground, environ=environ)
         assert (outcome.code, outcome.stdout) == (3, ""), outcome.stderr
         assert "error: no home folder is known" in outcome.stderr
-        assert "`export OPBX_HOME=PATH`" in outcome.stderr
+        assert "`export OPBX_HOME=/srv/opbx`" in outcome.stderr
     environ["OPBX_HOME"] = str(open_ground / "own")
     outcome = run_as_stranger("profiles", "list", cwd=open_ground, environ=environ)
     assert "not configured" in outcome.stderr

@@ -73,7 +73,7 @@ class ErrorCode(StrEnum):
     DOCTOR_NOT_WRITTEN = (
         "doctor.not_written",
         1,
-        "the file of `opbx doctor --bundle FILE` could not be written",
+        "the file of `opbx doctor --bundle doctor.json` could not be written",
         "make room, or give another path",
     )
     OUTPUT_NOT_DELIVERED = (
@@ -194,7 +194,8 @@ class ErrorCode(StrEnum):
         "configuration.webhook_url",
         3,
         "nothing says where OPBX is reached, or production mode refuses the address",
-        "`opbx configure --webhook-base-url URL`, or set OPBX_APPLICATION_WEBHOOK_BASEURL",
+        "`opbx configure --webhook-base-url https://pbx.example.com`,"
+        " or set OPBX_APPLICATION_WEBHOOK_BASEURL",
     )
     INSTANCE_MISSING_KEYS = (
         "instance.missing_keys",
@@ -212,7 +213,7 @@ class ErrorCode(StrEnum):
         "instance.not_linked",
         3,
         "no OPBX is linked to the profile, or named by the environment",
-        "`opbx instance connect URL` links one",
+        "`opbx instance connect https://pbx.example.com` links one",
     )
     PROFILE_MOVING = (
         "profile.moving",
@@ -224,7 +225,7 @@ class ErrorCode(StrEnum):
         "profile.no_default",
         3,
         "no profile was named, and none is the default one",
-        "`opbx profiles use NAME` makes one the default, or name it with `--profile`",
+        "`opbx profiles use acme` makes one the default, or name it with `--profile`",
     )
     PROFILE_NONE = (
         "profile.none",
@@ -296,7 +297,7 @@ class ErrorCode(StrEnum):
         "instance.signed_out",
         4,
         "OPBX's token has expired, or another computer signed in",
-        "`opbx instance connect URL` signs in again",
+        "`opbx instance connect https://pbx.example.com` signs in again",
     )
     APPLICATION_NOT_FOUND = (
         "application.not_found",
@@ -308,7 +309,7 @@ class ErrorCode(StrEnum):
         "domain.not_found",
         5,
         "the domain does not exist (404)",
-        "`opbx configure --domain-uuid UUID` corrects it; the Cockpit shows the UUID",
+        "`opbx configure` corrects its UUID; the Cockpit shows it",
     )
     NOT_FOUND = (
         "not_found",

@@ -229,7 +229,7 @@ def _place_of_our_own(words: str) -> str:
             status = candidate.stat()
             if status.st_uid == user() and not status.st_mode & WRITABLE_BY_OTHERS:
                 return f"{words}: `export OPBX_HOME={quoted(candidate / '.opbx')}`"
-    return f"{words}, outside of /tmp: `export OPBX_HOME=PATH`"
+    return f"{words}, outside of /tmp, as in `export OPBX_HOME=/srv/opbx`"
 
 
 def _home_by_the_system() -> Path | None:

@@ -198,7 +198,7 @@ class App:
             raise ConfigurationError(
                 "OPBX_HOME names no folder that is there, and may hold a key by mistake: "
                 "what it holds is not shown",
-                hint="for a new folder give a path with a slash, as in `export OPBX_HOME=./NAME`",
+                hint="for a new folder give a path with a slash, as in `export OPBX_HOME=./opbx`",
             )
         return home
 

@@ -77,7 +77,7 @@ def _reason(error: Exception, command: Any) -> str:
     if commands:
         return f"no such command: one of {', '.join(commands)}"
     is_about_profile = "--profile" in options and not hasattr(command, "commands")
-    more = "; `--profile NAME` names a profile" if is_about_profile else ""
+    more = "; `--profile` names a profile" if is_about_profile else ""
     return f"more arguments than it takes{more}"
 
 

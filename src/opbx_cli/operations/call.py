@@ -129,8 +129,8 @@ class CallResult:
         return (
             "OPBX of January 2026 wants a signature there, which Cloudonix does not send: its "
             "CLOUDONIX_VERIFY_SIGNATURE=false takes them without; `opbx sandbox call "
-            f"--sign-with-env NAME{self.profile_option}` signs them with OPBX's "
-            "CLOUDONIX_WEBHOOK_SECRET"
+            f"--sign-with-env CLOUDONIX_WEBHOOK_SECRET{self.profile_option}` signs them with "
+            "OPBX's own secret"
         )
 
     @property

@@ -102,13 +102,13 @@ def require_complete(settings: Settings, *, before: Settings | None = None) -> N
     if settings.domain_uuid is None:
         raise UsageError(
             "the domain UUID is missing",
-            hint="give it with `--domain-uuid UUID`",
+            hint="give it with `--domain-uuid`",
             code=ErrorCode.USAGE_MISSING,
         )
     if settings.domain_api_key is None:
         raise UsageError(
             _why_no_api_key(settings, before),
-            hint="give it with `--api-key-stdin`, `--api-key-file PATH` or `--api-key-env NAME`",
+            hint="give it with `--api-key-stdin`, `--api-key-file` or `--api-key-env`",
             code=ErrorCode.USAGE_MISSING,
         )
 

@@ -213,10 +213,10 @@ def api_check(domain: Domain) -> Check:
     return Check("cloudonix", Result.OK, f"the API key is accepted for {name}")
 
 
-def opbx_check(user: InstanceUser, profile_option: str) -> Check:
-    """Judge whom OPBX takes us for: only the owner may see or change the settings."""
+def opbx_check(user: InstanceUser, url: str, profile_option: str) -> Check:
+    """Judge whom the OPBX at `url` takes us for: only the owner may see or change the settings."""
     if not user.is_owner:
-        advice = f"sign in as the owner: `opbx instance connect URL{profile_option}`"
+        advice = f"sign in as the owner: `opbx instance connect {url}{profile_option}`"
         return Check("opbx", Result.FAILED, "the token is not the owner's", advice)
     return Check("opbx", Result.OK, f"takes the token, for {user.organization or 'its owner'}")
 

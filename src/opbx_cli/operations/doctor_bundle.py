@@ -59,7 +59,7 @@ def read_bundle(path: Path) -> Diagnosis:
         return _parsed(json.loads(_content(path)))
     except (ValueError, RecursionError):  # no JSON, no UTF-8, or not what a bundle has
         raise UsageError(
-            "--read: this is no file of `opbx doctor --bundle FILE`, or not a whole one"
+            "--read: this is no file of `opbx doctor --bundle doctor.json`, or not a whole one"
         ) from None
 
 

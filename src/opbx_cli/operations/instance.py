@@ -213,9 +213,10 @@ def require_link(active: ActiveSettings) -> str:
             code=ErrorCode.INSTANCE_NOT_LINKED,
         )
     if url is None:
+        base = active.settings.webhook_base_url or "https://pbx.example.com"
         raise ConfigurationError(
             "this profile is not linked to an OPBX",
-            hint=f"`opbx instance connect URL{active.profile_option}` links it",
+            hint=f"`opbx instance connect {base}{active.profile_option}` links it",
             code=ErrorCode.INSTANCE_NOT_LINKED,
         )
     return url

@@ -96,7 +96,7 @@ def refuse_commands(entries: Iterable[Entry], file: str) -> None:
     for key in keys:
         if key is not None and key.command is not None:
             error = refused(file, key.name, "a command is not run without --allow-commands")
-            error.hint = "look at the manifest's commands, then `opbx apply FILE --allow-commands`"
+            error.hint = "look at the manifest's commands; `--allow-commands` lets them run"
             raise error
 
 

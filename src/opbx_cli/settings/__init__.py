@@ -7,6 +7,7 @@ own, because OPBX itself names it in its environment.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -91,7 +92,7 @@ class ActiveSettings:
 
     `profile` is None when they came from the environment alone. `origins` names the
     source of each setting: `profile NAME`, a variable, or `default`. `api_key_place` is where a
-    manifest says that the API key is; `is_unsaved` that only the manifest has these settings.
+    manifest says that the API key is; `manifest` is that file, where no store has these settings.
     `instance_login` stands in for a token of OPBX's.
     """
 
@@ -101,8 +102,12 @@ class ActiveSettings:
     origins: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     api_key_place: str | None = None
-    is_unsaved: bool = False
+    manifest: str | None = None
     instance_login: InstanceLogin | None = None
+
+    @property
+    def is_unsaved(self) -> bool:
+        return self.manifest is not None
 
     @property
     def is_stored(self) -> bool:
@@ -116,7 +121,10 @@ class ActiveSettings:
     @property
     def command(self) -> str:
         """The command that brings Cloudonix in line with these settings."""
-        return "apply FILE --no-store" if self.is_unsaved else "validate"
+        if self.manifest is None:
+            return "validate"
+        only = f" --only {shlex.quote(self.profile)}" if self.profile else ""
+        return f"apply {shlex.quote(self.manifest)} --no-store{only}"
 
     @property
     def webhook_key_place(self) -> str:
@@ -318,9 +326,14 @@ def stored_settings(
 
 
 def unsaved_settings(
-    settings: Settings, *, profile: str, key_places: Mapping[str, str], environ: Environment
+    settings: Settings,
+    *,
+    profile: str,
+    manifest: str,
+    key_places: Mapping[str, str],
+    environ: Environment,
 ) -> ActiveSettings:
-    """Present what a manifest gives a profile, where nothing is stored.
+    """Present what the file `manifest` gives a profile, where nothing is stored.
 
     `key_places` is what it calls the places of the keys, by the settings' names.
     """
@@ -332,7 +345,7 @@ def unsaved_settings(
         origins=origins_of(settings, sources),
         warnings=tuple(_ignored_warnings(environ, profile, "the manifest")),
         api_key_place=key_places["domain_api_key"],
-        is_unsaved=True,
+        manifest=manifest,
     )
 
 

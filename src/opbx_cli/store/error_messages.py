@@ -19,7 +19,7 @@ NOTHING_SAVED = "nothing was saved"
 UNCHANGED = "nothing was changed"
 OTHER_WAYS = "see the other ways to open the store with `opbx key status`"
 
-_GIVE_KEY = f"or name the file it is in: `export {KEY_FILE_VARIABLE}=PATH`"
+_GIVE_KEY = f"or name the file it is in, as in `export {KEY_FILE_VARIABLE}=./store.key`"
 _WORDS = {
     ErrorCode.STORE_ALTERED: "was altered or damaged",
     ErrorCode.STORE_INCOMPLETE: "is not a complete store",
@@ -189,8 +189,8 @@ def no_other_key(paths: StorePaths, others: list[str]) -> StoreError:
     return StoreError(
         f"none of the keys that would be left ({', '.join(others)}) is at hand to show that it"
         f" opens {paths.store}; {UNCHANGED}",
-        hint=f"name one of them: `export {KEY_FILE_VARIABLE}=PATH`, or add another one:"
-        " `opbx key add --kind keyfile`",
+        hint=f"name one of them, as in `export {KEY_FILE_VARIABLE}=./store.key`, or add another"
+        " one: `opbx key add --kind keyfile`",
         code=ErrorCode.STORE_LAST_KEY,
     )
 
@@ -209,8 +209,8 @@ def keys_not_at_hand(slots: list[tuple[str, str]]) -> StoreError:
     drops = " ".join(f"--drop {slot_id}" for slot_id, _ in slots)
     return StoreError(
         f"these keys are not at hand, and would open the store no more: {words}; {UNCHANGED}",
-        hint=f"name the key with `export {KEY_FILE_VARIABLE}=PATH`, or leave them out on purpose:"
-        f" `opbx key rotate {drops}`",
+        hint=f"name the key, as in `export {KEY_FILE_VARIABLE}=./store.key`, or leave them out on"
+        f" purpose: `opbx key rotate {drops}`",
         code=ErrorCode.STORE_KEY_NOT_AT_HAND,
     )
 

@@ -226,7 +226,8 @@ def _refused(error: StoreError) -> StoreError:
     hint = error.hint or ""
     if "OPBX_HOME" in hint:  # which moves the store, and not this file
         hint = (
-            f"put it in a folder of your own and name it there: `export {KEY_FILE_VARIABLE}=PATH`"
+            "put it in a folder of your own and name it there, as in "
+            f"`export {KEY_FILE_VARIABLE}=./store.key`"
         )
     return StoreError(error.message, hint=f"{hint}, {mounted}", code=error.code)
 

@@ -91,7 +91,7 @@ def named_folder(text: str) -> Path:
     if any(unicodedata.category(character) in _NOT_IN_A_PATH for character in text):
         raise ConfigurationError(
             f"{HOME_VARIABLE} has a line end or another control character in it",
-            hint=f"name the folder anew: `export {HOME_VARIABLE}=PATH`",
+            hint=f"name the folder anew: `export {HOME_VARIABLE}=./opbx`",
         )
     path = Path(text)
     if text.startswith("~"):
@@ -101,13 +101,13 @@ def named_folder(text: str) -> Path:
     except FileNotFoundError:
         raise ConfigurationError(
             f"{HOME_VARIABLE} is relative to the current folder, which was removed",
-            hint=f"write it in full: `export {HOME_VARIABLE}=PATH`",
+            hint=f"write it in full, as in `export {HOME_VARIABLE}=/srv/opbx`",
         ) from None
 
 
 def system_folder(find: Callable[[], Path]) -> Path:
     """Return a folder at home, say; no home is made where there is none."""
-    hint = f"name a folder of your own: `export {HOME_VARIABLE}=PATH`"
+    hint = f"name a folder of your own, as in `export {HOME_VARIABLE}=/srv/opbx`"
     try:
         path = find()
     except RuntimeError:  # what pathlib and platformdirs raise

@@ -98,7 +98,7 @@ def apply(
     again = f"opbx apply {shlex.quote(file)}{only_words(only)}"
     if no_store:
         app.protect_memory()
-        tasks = _unsaved_tasks(app, entries, keys.given(), choices, check=check)
+        tasks = _unsaved_tasks(app, entries, keys.given(), choices, manifest=file, check=check)
         return validate_batch(app, tasks, None, command="apply", again=f"{again} --no-store")
     # The store comes first: memory is protected before the first key is read into it.
     saving = GroupSave(app.store, create=True)
@@ -175,6 +175,7 @@ def _unsaved_tasks(
     given: Mapping[str, GivenSettings],
     choices: Choices,
     *,
+    manifest: str,
     check: bool,
 ) -> dict[str, Task]:
     """Return the validations of what the manifest alone says, which is saved nowhere."""
@@ -184,7 +185,11 @@ def _unsaved_tasks(
         refuse_key(entry.profile, ConfigurationError)
         found = default.plus(**given[entry.profile].values).settings
         active = settings.unsaved_settings(
-            found, profile=entry.profile, key_places=entry.key_places, environ=app.environ
+            found,
+            profile=entry.profile,
+            manifest=manifest,
+            key_places=entry.key_places,
+            environ=app.environ,
         )
         task = task_of(app, active, choices, check=check)
         tasks[entry.profile] = replace(task, warnings=settings.key_warnings(found))

@@ -196,12 +196,13 @@ def _cloudonix(app: App, active: ActiveSettings | None) -> Look | Check:
 def _opbx(app: App, active: ActiveSettings | None) -> Look | Check:
     if active is None or active.settings.instance_url is None:
         return skipped("opbx", "no OPBX is linked")
+    url = active.settings.instance_url
     if active.instance_login is not None:
-        return partial(health_check, active.settings.instance_url, observe=app.ui.trace)
+        return partial(health_check, url, observe=app.ui.trace)
 
     def ask() -> Check:
         with app.open_instance(active) as instance:
-            return checks.opbx_check(instance.who_am_i(), active.profile_option)
+            return checks.opbx_check(instance.who_am_i(), url, active.profile_option)
 
     return ask
 
@@ -210,7 +211,7 @@ def _bundle_path(text: str) -> Path:
     if path_may_be_key(text):
         raise UsageError(
             "--bundle: this may be a key by mistake: expected the path of a new file",
-            hint="give it an ending or a slash, as in `opbx doctor --bundle ./NAME.json`",
+            hint="give it an ending or a slash, as in `opbx doctor --bundle ./doctor.json`",
         )
     return Path(text)
 

@@ -149,7 +149,7 @@ def _signed_in(
     if password is None:
         raise UsageError(
             "the password is missing",
-            hint="give it with `--password-stdin`, `--password-file PATH` or `--password-env NAME`",
+            hint="give it with `--password-stdin`, `--password-file` or `--password-env`",
             code=ErrorCode.USAGE_MISSING,
         )
     return client.sign_in(address, password)

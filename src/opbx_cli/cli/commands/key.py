@@ -79,7 +79,7 @@ def generate_key(app: App, *, to_file: KeyFilePath = None) -> None:
     if path_may_be_key(to_file):
         raise UsageError(
             "--to-file: this may be a key: expected the path of a new file",
-            hint="give it with a slash, as in `opbx key generate --to-file ./NAME`",
+            hint="give it with a slash, as in `opbx key generate --to-file ./store.key`",
         )
     file = ToFile(app.ui, to_file)
     file.hand_out(generated_key())

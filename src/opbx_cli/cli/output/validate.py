@@ -123,8 +123,10 @@ def closing(report: Report) -> str:
         count = sum(len(step.changes) for step in report.steps if step.status is Status.DIFFERS)
         things = "1 thing" if count == 1 else f"{count} things"
         is_applied = any(step.id is StepId.SETTINGS for step in report.steps)
-        how = "apply FILE" if is_applied else f"{report.command}{report.profile_option}"
-        return f"{name} differs from the settings in {things}; `opbx {how}` changes that."
+        how = f"`opbx {report.command}{report.profile_option}`"
+        if is_applied:  # by a command that is longer than this line
+            how = "`apply` without `--check`"
+        return f"{name} differs from the settings in {things}; {how} changes that."
     if report.result is Result.PARTIAL:
         if report.was_interrupted:
             return f"{name} is only partly in line with the settings: this run was asked to end."

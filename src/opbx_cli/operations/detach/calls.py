@@ -91,7 +91,7 @@ class Calls:
         return Part(
             f"{why}; calls still go to OPBX",
             wants=f"`opbx detach --to-none{option}` lets no application have the calls, "
-            f"`opbx detach --to NAME{option}` that one",
+            "`--to` names another one",
         )
 
     def _given_to(self, target: VoiceApplication | None) -> Part:
