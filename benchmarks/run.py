@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from opbx_cli.sandbox import Options
@@ -37,6 +38,19 @@ def second(number: int = 1) -> None:
 app()
 """
 
+ONE_GET = """
+import os
+import httpx
+
+domain, key = os.environ["OPBX_DOMAIN_UUID"], os.environ["OPBX_DOMAIN_API_KEY"]
+url = f"{os.environ['CLOUDONIX_API_BASE_URL']}/customers/self/domains/{domain}/trunks"
+with httpx.Client(headers={"Authorization": f"Bearer {key}"}) as client:
+    answer = client.get(url)
+    answer.raise_for_status()
+    for trunk in answer.json():
+        print(trunk["name"])
+"""
+
 
 class Bench:
     """A home, a sandbox, and rows of results."""
@@ -45,6 +59,8 @@ class Bench:
         self.sandbox = sandbox
         self.minimal = home / "two_commands.py"
         self.minimal.write_text(TWO_COMMANDS)
+        self.one_get = home / "one_get.py"
+        self.one_get.write_text(ONE_GET)
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         self.environ = {**kept, "OPBX_HOME": str(home / "opbx")}
         self.rows: list[tuple[str, str, str, bool]] = []
@@ -80,14 +96,24 @@ class Bench:
         self.rows.append((what, measured, bound, holds))
 
     def start_up(self, words: list[str], base_words: list[str], bound: float) -> None:
+        """Compare a command with a two-command Typer app."""
+        self._compare(words, [self.minimal, *base_words], "a two-command app", bound)
+
+    def one_request(self, words: list[str], bound: float) -> None:
+        """Compare a command that sends one request with a script that sends the same."""
+        self._compare(words, [self.one_get], "a script with httpx alone", bound)
+
+    def _compare(
+        self, words: list[str], script: Sequence[str | Path], than: str, bound: float
+    ) -> None:
         base, ours = [], []
         for _ in range(RUNS):
-            base.append(self.run([sys.executable, str(self.minimal), *base_words]))
+            base.append(self.run([sys.executable, *map(str, script)]))
             ours.append(self.run([*self.opbx, *words]))
         ratio = statistics.median(ours) / statistics.median(base)
         self.row(
             f"opbx {' '.join(words)}",
-            f"{statistics.median(ours) * 1000:.0f} ms, {ratio:.2f}x of a two-command app's "
+            f"{statistics.median(ours) * 1000:.0f} ms, {ratio:.2f}x of {than}'s "
             f"{statistics.median(base) * 1000:.0f} ms",
             f"{bound}x",
             holds=ratio <= bound,
@@ -143,6 +169,13 @@ def main() -> None:
         bench.round_trips(["validate"], 2)
         bench.round_trips(["trunks", "list"], 1)
         many_trunks(bench)
+        with running(Options.parse(rate_limit=False)) as quick:
+            bench.environ |= {
+                "CLOUDONIX_API_BASE_URL": quick.url,
+                "OPBX_DOMAIN_UUID": quick.domains[0].uuid,
+                "OPBX_DOMAIN_API_KEY": quick.domains[0].api_key,
+            }
+            bench.one_request(["trunks", "list"], 1.25)
     width = max(len(row[0]) for row in bench.rows)
     for what, measured, bound, holds in bench.rows:
         print(f"{what:{width}}  {measured} (bound {bound}){'' if holds else '  <-- over'}")
