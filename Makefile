@@ -56,11 +56,11 @@ optimized: $(VENV)/.installed
 # Feeds every parser of what others wrote with inputs that are nearly right, in bounded memory.
 SECONDS ?= 60
 fuzz: $(VENV)/.installed
-	PYTHONPATH=tests $(BIN)/python -m fuzz $(SECONDS)
+	PYTHONPATH=tests:tests/helpers $(BIN)/python -m fuzz $(SECONDS)
 
 # Publishes how a manifest looks, from the table of settings; a test compares both.
 schema: $(VENV)/.installed
-	PYTHONPATH=tests $(BIN)/python -m manifest_schema
+	PYTHONPATH=tests/helpers $(BIN)/python -m manifest_schema
 
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/run.py

@@ -15,7 +15,7 @@ HERE = Path(__file__).parent
 def run(*argv: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *argv],
-        env={**os.environ, "PYTHONPATH": str(HERE)},
+        env={**os.environ, "PYTHONPATH": f"{HERE}:{HERE / 'helpers'}"},
         capture_output=True,
         text=True,
         check=False,

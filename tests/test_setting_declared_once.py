@@ -20,6 +20,7 @@ from opbx_cli.sandbox.server import RunningSandbox
 from support import WEBHOOK_BASE_URL, Opbx
 from terminal import on_terminal
 
+HELPERS = Path(__file__).parent / "helpers"
 BEHIND = "    api_base_url: Annotated["
 FIELD = """\
     ring_tone: Annotated[
@@ -147,7 +148,7 @@ def test_a_manifest_has_it(other: Opbx, copy: Path, sandbox: RunningSandbox) -> 
     assert document(other, "profiles", "show")["ring_tone"] == 880
     made = subprocess.run(
         [sys.executable, "-c", "import manifest_schema; print(manifest_schema.text())"],
-        env={**other.process_environ(), "PYTHONPATH": f"{copy}:{Path(__file__).parent}"},
+        env={**other.process_environ(), "PYTHONPATH": f"{copy}:{HELPERS}"},
         capture_output=True,
         check=True,
     )

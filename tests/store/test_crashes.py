@@ -253,7 +253,7 @@ def test_a_first_save_that_fails_at_any_call_leaves_no_store_or_a_whole_one(
 
 @pytest.mark.parametrize("case", ["create", "update", "restore", "rotate", "add", "remove"])
 def test_a_kill_at_any_call_leaves_the_old_store_or_the_new_one(tmp_path: Path, case: str) -> None:
-    script = Path(__file__).with_name("kill_at_every_call.py")
+    script = Path(__file__).parents[1] / "helpers/kill_at_every_call.py"
     done = subprocess.run(
         [sys.executable, str(script), str(tmp_path), case],
         capture_output=True,

@@ -45,7 +45,7 @@ class Outcome:
 
 # What makes a process measure its coverage, for those that no test inside this process covers;
 # measuring all of them would double the suite's time.
-PROJECT = Path(__file__).parents[1]
+PROJECT = Path(__file__).parents[2]
 MEASURED = (
     {
         "COVERAGE_PROCESS_START": str(PROJECT / "pyproject.toml"),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 CONTRACT: dict[str, Any] = tomllib.loads(
-    (Path(__file__).parent / "contract" / "cloudonix.toml").read_text()
+    (Path(__file__).parents[1] / "contract" / "cloudonix.toml").read_text()
 )
 URL_MAX = 255  # characters; OPBX's limit
 

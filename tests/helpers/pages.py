@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # What is read, and not run. Every other language is one of commands.
 DATA = frozenset({"csv", "dockerfile", "ini", "json", "mermaid", "text", "toml", "xml", "yaml"})
