@@ -149,7 +149,7 @@ def test_a_wrong_option_is_answered_with_the_right_one(
 def test_a_profile_as_an_argument_is_told_how_it_is_named(opbx: Opbx) -> None:
     outcome = opbx("validate", "acme")
     assert outcome.code == 2
-    assert "more arguments than it takes; `--profile NAME` names a profile" in outcome.stderr
+    assert "more arguments than it takes; `--profile` names a profile" in outcome.stderr
 
 
 def test_a_key_on_the_command_line_is_said_to_be_in_the_history_now(opbx: Opbx) -> None:
