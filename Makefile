@@ -23,7 +23,7 @@ QUICK := $(filter-out tests/test_hardening.py tests/test_webhook_key.py,$(WITHOU
 	tests/test_reports.py tests/test_retries.py tests/test_secret.py tests/test_status.py \
 	tests/test_takeover.py tests/test_trunk_data.py tests/test_validate.py tests/test_values.py
 
-.PHONY: demo test check format lint unit optimized fuzz schema bench clean
+.PHONY: demo test check format lint unit optimized fuzz schema pictures bench clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/opbx demo
@@ -61,6 +61,10 @@ fuzz: $(VENV)/.installed
 # Publishes how a manifest looks, from the table of settings; a test compares both.
 schema: $(VENV)/.installed
 	PYTHONPATH=tests/helpers $(BIN)/python -m manifest_schema
+
+# Runs opbx on a terminal and draws what it shows; a test says when the pictures are old.
+pictures: $(VENV)/.installed
+	PYTHONPATH=tests $(BIN)/python -m pictures
 
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/run.py
