@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SITE_VENV := .venv-site
 
 # Where a shell forbids Python to keep what it compiled, each of the hundreds of processes that
 # the tests start would compile opbx anew.
@@ -23,7 +24,7 @@ QUICK := $(filter-out tests/test_hardening.py tests/test_webhook_key.py,$(WITHOU
 	tests/test_reports.py tests/test_retries.py tests/test_secret.py tests/test_status.py \
 	tests/test_takeover.py tests/test_trunk_data.py tests/test_validate.py tests/test_values.py
 
-.PHONY: demo test check format lint unit optimized fuzz schema pictures bench clean
+.PHONY: demo test check format lint unit optimized fuzz schema pictures site bench clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/opbx demo
@@ -35,12 +36,12 @@ check: lint
 	$(BIN)/pytest -q -n 2 --dist worksteal --no-cov $(QUICK)
 
 format: $(VENV)/.installed
-	$(BIN)/ruff check --fix src tests benchmarks
-	$(BIN)/ruff format src tests benchmarks
+	$(BIN)/ruff check --fix src tests benchmarks docs
+	$(BIN)/ruff format src tests benchmarks docs
 
 lint: $(VENV)/.installed
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks docs
+	$(BIN)/ruff format --check src tests benchmarks docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
@@ -66,6 +67,14 @@ schema: $(VENV)/.installed
 pictures: $(VENV)/.installed
 	PYTHONPATH=tests $(BIN)/python -m pictures
 
+# The documentation as a site, in site/: a warning is an error, and so is a request to elsewhere.
+site: $(SITE_VENV)/.installed
+	rm -rf site
+	$(SITE_VENV)/bin/sphinx-build --quiet --fail-on-warning --keep-going \
+	  -c docs -d $(SITE_VENV)/doctrees . site
+	cp site/README.html site/index.html
+	$(SITE_VENV)/bin/python tests/site_check.py site
+
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/store.py
@@ -73,7 +82,7 @@ bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/callbacks.py
 
 clean:
-	rm -rf $(VENV) .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(SITE_VENV) site .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 # Installed again when what it depends on has changed; otherwise this costs nothing.
 $(VENV)/.installed: pyproject.toml Makefile
@@ -81,4 +90,11 @@ $(VENV)/.installed: pyproject.toml Makefile
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[keyring,sandbox]" --group dev
+	@touch $@
+
+# Apart, so that whoever works on opbx alone does without.
+$(SITE_VENV)/.installed: pyproject.toml Makefile
+	$(PYTHON) -m venv $(SITE_VENV)
+	$(SITE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	$(SITE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --group site
 	@touch $@
