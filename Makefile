@@ -65,7 +65,7 @@ schema: $(VENV)/.installed
 
 # Runs opbx on a terminal and draws what it shows; a test says when the pictures are old.
 pictures: $(VENV)/.installed
-	PYTHONPATH=tests $(BIN)/python -m pictures
+	PYTHONPATH=tests/helpers $(BIN)/python -m pictures
 
 # The documentation as a site, in site/: a warning is an error, and so is a request to elsewhere.
 site: $(SITE_VENV)/.installed
@@ -73,7 +73,7 @@ site: $(SITE_VENV)/.installed
 	$(SITE_VENV)/bin/sphinx-build --quiet --fail-on-warning --keep-going \
 	  -c docs -d $(SITE_VENV)/doctrees . site
 	cp site/README.html site/index.html
-	$(SITE_VENV)/bin/python tests/site_check.py site
+	$(SITE_VENV)/bin/python tests/helpers/site_check.py site
 
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/run.py

@@ -21,7 +21,7 @@ from opbx_cli.sandbox.server import RunningSandbox, running
 from support import WEBHOOK_BASE_URL, Opbx
 from terminal import on_terminal, shown_on_terminal
 
-FOLDER = Path(__file__).parent.parent / "docs/pictures"
+FOLDER = Path(__file__).parents[2] / "docs/pictures"
 COLUMNS = 102  # the longest address in `validate`, and what is said about it, fit into one line
 TERMINAL = {"TERM": "xterm-256color"}  # whatever `make` was started on
 WEBHOOK_KEY = Secret("picture-webhook-key-0123456789ab")
