@@ -44,13 +44,13 @@ class ErrorCode(StrEnum):
         "call.unreachable",
         1,
         "nobody answered a callback of the sandbox",
-        "start what is to answer at the webhook base URL",
+        "start the server of the webhook base URL",
     )
     CALL_WRONG_KEY_TAKEN = (
         "call.wrong_key_taken",
         1,
         "a callback with a made-up key was taken",
-        "see that OPBX answers there, and checks callbacks",
+        "make sure that OPBX answers there, and that it checks callbacks",
     )
     CALLBACK_NOT_SAVED = (
         "callback.not_saved",
@@ -80,7 +80,7 @@ class ErrorCode(StrEnum):
         "output.not_delivered",
         1,
         "a key that was to be handed out did not arrive",
-        "run the command again with room on the disk and somebody who reads",
+        "free space on the disk, keep the output open, and run the command again",
     )
     UNEXPECTED = (
         "unexpected",
@@ -122,7 +122,7 @@ class ErrorCode(StrEnum):
         "usage.declined",
         2,
         "a question was answered with no",
-        "run the command again when it may go on",
+        "run the command again, and answer yes",
     )
     USAGE_END_OF_INPUT = (
         "usage.end_of_input",
@@ -134,12 +134,12 @@ class ErrorCode(StrEnum):
         "usage.file_exists",
         2,
         "a file that was to be made is there already",
-        "name another one: nothing is overwritten",
+        "name another file: opbx overwrites none",
     )
     USAGE_MISSING = (
         "usage.missing",
         2,
-        "a value is missing, and nobody may be asked for it",
+        "a value is missing, and opbx cannot ask for it",
         "give it by the option or variable that the message names",
     )
     USAGE_PASSPHRASE = (
@@ -151,8 +151,8 @@ class ErrorCode(StrEnum):
     USAGE_WANTS_YES = (
         "usage.wants_yes",
         2,
-        "the command changes something that needs a yes, and nobody may be asked",
-        "say it with the option that the hint names",
+        "the command changes something that needs a yes, and it cannot ask",
+        "give the option that the hint names",
     )
     CONFIGURATION = (
         "configuration",
@@ -200,7 +200,7 @@ class ErrorCode(StrEnum):
     INSTANCE_MISSING_KEYS = (
         "instance.missing_keys",
         (3, 9),
-        "OPBX shows a key masked, and nobody gave it",
+        "OPBX masks a key, and nobody gave it",
         "`opbx configure` saves it",
     )
     INSTANCE_NO_DOMAIN_NAME = (
@@ -218,8 +218,8 @@ class ErrorCode(StrEnum):
     PROFILE_MOVING = (
         "profile.moving",
         3,
-        "somebody else changes the profile again and again",
-        "run the same command again when nobody else is at work on it",
+        "another command changes the profile again and again",
+        "run the same command again once the other command has ended",
     )
     PROFILE_NO_DEFAULT = (
         "profile.no_default",
@@ -243,7 +243,7 @@ class ErrorCode(StrEnum):
         "store.no_backup",
         3,
         "there is no previous save to go back to",
-        "it is written by the second save",
+        "wait for the second save, which makes one",
     )
     WEBHOOK_KEY_CONFLICT = (
         "webhook_key.conflict",
@@ -279,7 +279,7 @@ class ErrorCode(StrEnum):
         "instance.inactive",
         4,
         "the user or the organisation is not active in OPBX",
-        "activate it there",
+        "activate the user or the organisation in OPBX",
     )
     INSTANCE_NOT_OWNER = (
         "instance.not_owner",
@@ -291,7 +291,7 @@ class ErrorCode(StrEnum):
         "instance.rejected",
         4,
         "OPBX does not know the e-mail address with this password",
-        "check both; five sign-ins in a minute are allowed",
+        "check both; OPBX allows five sign-ins a minute",
     )
     INSTANCE_SIGNED_OUT = (
         "instance.signed_out",
@@ -333,12 +333,12 @@ class ErrorCode(StrEnum):
         "instance.invalid",
         6,
         "OPBX does not take a value (422)",
-        "correct what its sentence names",
+        "correct the value that the message names",
     )
     INSTANCE_NOT_APPLIED = (
         "instance.not_applied",
         6,
-        "OPBX took the settings and kept others",
+        "OPBX accepted the settings, but has others",
         "look at the settings page of OPBX",
     )
     INSTANCE_REFUSED = (
@@ -356,38 +356,38 @@ class ErrorCode(StrEnum):
     INSTANCE_UNINTELLIGIBLE = (
         "instance.unintelligible",
         6,
-        "an answer is not OPBX's",
-        "check the URL, and what stands between",
+        "an answer does not come from OPBX",
+        "check the URL, and any proxy on the way",
     )
     REMOTE_NOT_APPLIED = (
         "remote.not_applied",
         6,
-        "Cloudonix accepted a change and did not make it",
-        "run the same command again; if it stays so, make the change in the Cockpit",
+        "Cloudonix accepted a change, but did not make it",
+        "run the same command again; if that does not help, make the change in the Cockpit",
     )
     REMOTE_NOT_SHOWN = (
         "remote.not_shown",
         6,
-        "Cloudonix accepted something and does not show it",
+        "Cloudonix accepted something, but does not show it",
         "run the same command again: it looks first",
     )
     REMOTE_REDIRECT = (
         "remote.redirect",
         6,
-        "the API answered with a redirect, which is not followed: the key must not go elsewhere",
+        "the API answered with a redirect; opbx follows none: the key must stay here",
         "correct `--api-base-url`",
     )
     REMOTE_REFUSED = (
         "remote.refused",
         6,
         "Cloudonix refused a request",
-        "its own words are in the message",
+        "the message has Cloudonix's own words",
     )
     REMOTE_UNINTELLIGIBLE = (
         "remote.unintelligible",
         6,
-        "an answer is not what the API is documented to give",
-        "check the address, and what stands between",
+        "an answer is not as the API's documentation describes it",
+        "check the address, and any proxy on the way",
     )
     WEBHOOK_KEY_REPLACED = (
         "webhook_key.replaced",
@@ -404,13 +404,13 @@ class ErrorCode(StrEnum):
     INSTANCE_TROUBLE = (
         "instance.trouble",
         7,
-        "OPBX has trouble of its own (5xx)",
-        "run the same command again in a minute; OPBX's log says what it is",
+        "OPBX failed by itself (5xx)",
+        "run the same command again in a minute; OPBX's log says more",
     )
     NETWORK_DNS = (
         "network.dns",
         7,
-        "the host's name is not known",
+        "nobody knows the host's name",
         "check the name, and the network's DNS",
     )
     NETWORK_LOST = (
@@ -429,7 +429,7 @@ class ErrorCode(StrEnum):
         "network.refused",
         7,
         "the host refuses the connection",
-        "check the address, and that something listens there",
+        "check the address, and whether a server listens there",
     )
     NETWORK_TIMEOUT = (
         "network.timeout",
@@ -441,7 +441,7 @@ class ErrorCode(StrEnum):
         "network.tls",
         7,
         "the server's certificate is not trusted",
-        "for a private certificate authority set SSL_CERT_FILE",
+        "for a private certificate authority, set SSL_CERT_FILE",
     )
     NETWORK_UNREACHABLE = (
         "network.unreachable",
@@ -452,7 +452,7 @@ class ErrorCode(StrEnum):
     REMOTE_OVERLOADED = (
         "remote.overloaded",
         7,
-        "Cloudonix has trouble of its own (5xx)",
+        "Cloudonix failed by itself (5xx)",
         "run the same command again in a minute",
     )
     REMOTE_RATE_LIMITED = (
@@ -476,8 +476,8 @@ class ErrorCode(StrEnum):
     DETACH_WANTS_CHOICE = (
         "detach.wants_choice",
         9,
-        "a step was left out, because it is not known what is right",
-        "the hint says what to choose",
+        "opbx left a step out, because it cannot know which choice is right",
+        "the hint names the choices",
     )
     VALIDATE_PARTIAL = (
         "validate.partial",
@@ -489,24 +489,24 @@ class ErrorCode(StrEnum):
         "validate.some_failed",
         9,
         "some of many profiles could not be brought in line",
-        "each says its own; run the same command again when that is mended",
+        "each profile says why; mend that, and run the same command again",
     )
     PROFILE_SOME_FAILED = (
         "profile.some_failed",
         9,
         "a command about many profiles failed for some of them",
-        "each says its own; run the same command again when that is mended",
+        "each profile says why; mend that, and run the same command again",
     )
     VALIDATE_WANTS_YES = (
         "validate.wants_yes",
         9,
-        "a step was left out, because it takes something from somebody",
+        "opbx left a step out, because it takes something from somebody",
         "the hint names the option that allows it",
     )
     WEBHOOK_KEY_PARTIAL = (
         "webhook_key.partial",
         9,
-        "a rotation of the webhook key ended half way",
+        "a rotation of the webhook key stopped half way",
         "`opbx validate` ends it with the key that is in force",
     )
     STORE = (
@@ -525,7 +525,7 @@ class ErrorCode(StrEnum):
         "store.history",
         10,
         "the audit trail could not be read or written",
-        "see that its folder is yours, and has room",
+        "make sure that its folder is yours, and that the disk has room",
     )
     STORE_INCOMPLETE = (
         "store.incomplete",
@@ -542,8 +542,8 @@ class ErrorCode(StrEnum):
     STORE_KEY_NOT_AT_HAND = (
         "store.key_not_at_hand",
         10,
-        "keys that would open nothing any more are not at hand",
-        "bring them, or name them in the command",
+        "the rotation needs keys that opbx cannot find",
+        "name the key, or leave it out with `--drop`, as the hint says",
     )
     STORE_KEY_RING = (
         "store.key_ring",
@@ -554,20 +554,20 @@ class ErrorCode(StrEnum):
     STORE_KEY_SOURCE = (
         "store.key_source",
         10,
-        "what names the store's key is wrong",
+        "a variable or file that names the store's key is wrong",
         "correct the variable or file that the message names",
     )
     STORE_LAST_KEY = (
         "store.last_key",
         10,
-        "nothing would open the store any more",
+        "no key would open the store any more",
         "add another key first",
     )
     STORE_LOCKED = (
         "store.locked",
         10,
-        "another opbx is at work on the store",
-        "run the same command again when it has ended",
+        "another opbx command is using the store",
+        "run the same command again once it has ended",
     )
     STORE_LINE_ENDS = (
         "store.line_ends",
@@ -591,7 +591,7 @@ class ErrorCode(StrEnum):
     STORE_NO_KEY = (
         "store.no_key",
         10,
-        "no key for the store is at hand",
+        "no key for the store was found",
         "bring the key file, or set OPBX_STORE_KEY",
     )
     STORE_NOT_OWNER = (
@@ -603,13 +603,13 @@ class ErrorCode(StrEnum):
     STORE_NOT_SAVED = (
         "store.not_saved",
         10,
-        "a save did not happen; what was stored is intact",
-        "make room, or mend the folder, and run the same command again",
+        "a save failed; the store is as it was",
+        "free space, or mend the folder, and run the same command again",
     )
     STORE_TOO_MANY_KEYS = (
         "store.too_many_keys",
         10,
-        "the store has as many keys as it may have",
+        "the store has the most keys that it can have",
         "remove one first",
     )
     STORE_TOO_OPEN = (
@@ -622,13 +622,13 @@ class ErrorCode(StrEnum):
         "store.unreadable",
         10,
         "a file cannot be read",
-        "see what it is, and whose",
+        "check what it is, and who owns it",
     )
     STORE_WRONG_KEY = (
         "store.wrong_key",
         10,
         "a key does not open the store",
-        "bring the store's own key",
+        "give the key of this store",
     )
     EXEC_NOT_RUNNABLE = (
         "exec.not_runnable",
