@@ -239,3 +239,20 @@ def test_hints_name_the_profile_that_failed(configured: Opbx, sandbox: RunningSa
     assert error["hint"].startswith("`opbx validate --replace-default --profile second` sends")
     planned = configured("validate", "-p", "second", "--check").stdout
     assert planned.endswith("; `opbx validate --profile second` changes that.\n")
+
+
+@pytest.mark.parametrize("name", ["domain_uuid", "domain_api_key"])
+def test_a_store_that_somebody_altered_reaches_no_server(
+    configured: Opbx, sandbox: RunningSandbox, name: str
+) -> None:
+    """One character of a plain value or of an encrypted one: nothing is sent, not even the name."""
+    sandbox.forget_requests()
+    store = configured.home / "store.toml"
+    text = store.read_text()
+    place = text.index('"\n', text.index(f"\n{name} = ")) - 1
+    other = "0" if text[place] != "0" else "1"
+    store.write_text(text[:place] + other + text[place + 1 :])
+    outcome = configured("validate", "--json")
+    assert (outcome.code, outcome.stdout) == (10, "")
+    assert outcome.error["code"] == "store.altered"
+    assert sandbox.requests == ()
