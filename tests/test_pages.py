@@ -1,7 +1,7 @@
 """The pages for users: their command blocks run as printed, and their links lead somewhere.
 
-The blocks of a page run in the page's order, in one home, against a sandbox. `tests/pages.py` says
-how a page marks a block, and `Scene` what the words of a mark stand for.
+The blocks of a page run in the page's order, in one home, against a sandbox. How a page marks a
+block is in `tests/helpers/pages.py`, and what the words of a mark stand for in `Scene`.
 """
 
 from __future__ import annotations
