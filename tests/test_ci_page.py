@@ -174,6 +174,15 @@ def test_a_fleet_and_its_drift(runner: Runner, sandbox: RunningSandbox) -> None:
     assert not (runner.root / "nobody").exists()
 
 
+def test_without_its_keys_a_fleet_names_the_variables_and_prints_none(runner: Runner) -> None:
+    runner.secrets["SOMETHING_ELSE"] = "a-secret-of-another-job"
+    runner.groups = {}
+    for job in run(runner, "fleet"):
+        assert job.code == 3
+        assert "WEBHOOK_API_KEY_" in job.output
+        assert "declare -x" not in job.output
+
+
 def test_a_store_in_the_repository(runner: Runner, sandbox: RunningSandbox) -> None:
     sandbox.state.set_profile_keys({"call-timeout": 20})
     (job,) = run(runner, "store")
