@@ -61,7 +61,7 @@ fuzz: $(VENV)/.installed
 
 # Publishes how a manifest looks, from the table of settings; a test compares both.
 schema: $(VENV)/.installed
-	PYTHONPATH=tests/helpers $(BIN)/python -m manifest_schema
+	$(BIN)/opbx help manifest > docs/manifest.schema.json
 
 # Runs opbx on a terminal and draws what it shows; a test says when the pictures are old.
 pictures: $(VENV)/.installed

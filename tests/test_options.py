@@ -15,6 +15,7 @@ import typer
 import opbx_cli
 from opbx_cli.cli.commands import COMMANDS
 from opbx_cli.cli.main import root
+from opbx_cli.cli.topics import TOPICS
 from opbx_cli.cli.usage_errors import Misuse
 from support import Opbx
 
@@ -344,6 +345,8 @@ def parses(line: str) -> bool:
     words = [word for word in shlex.split(line)[1:] if word not in ("…", "...")]
     known = (n for n in range(len(words), -1, -1) if tuple(words[:n]) in TREE)
     path, rest = tuple(words[: (n := next(known))]), words[n:]
+    if words[:1] == ["help"]:
+        return words[1:] in [[topic] for topic in TOPICS]
     if path not in LEAVES:
         return rest in ([], ["--help"])
     try:

@@ -97,16 +97,6 @@ def test_a_port_in_use_is_said_with_the_way_out(opbx: Opbx) -> None:
     assert "opbx sandbox --port 0" in outcome.stderr
 
 
-def test_without_the_extra_the_install_command_is_named(opbx: Opbx, tmp_path: Path) -> None:
-    # A module that cannot be imported stands before the installed one.
-    (tmp_path / "h11.py").write_text("raise ModuleNotFoundError('h11')\n")
-    for command in (["sandbox"], ["demo"]):
-        outcome = opbx.process(*command, "--json", PYTHONPATH=str(tmp_path))
-        assert outcome.code == 3
-        assert outcome.error["code"] == "configuration.sandbox"
-        assert "opbx-cli[sandbox]" in outcome.error["hint"]
-
-
 def test_demo_shows_the_triangle_and_leaves_nothing(opbx: Opbx, tmp_path: Path) -> None:
     temporary = tmp_path / "temporary"
     temporary.mkdir()

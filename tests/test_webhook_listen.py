@@ -443,14 +443,6 @@ def test_without_a_key_it_says_how_to_get_one(opbx: Opbx, keyed: Opbx) -> None:
     assert opbx("webhook", "listen", "--port", "0").code == 3
 
 
-def test_without_the_extra_the_install_command_is_named(keyed: Opbx, tmp_path: Path) -> None:
-    (tmp_path / "h11.py").write_text("raise ModuleNotFoundError('h11')\n")
-    outcome = keyed.process("webhook", "listen", "--json", PYTHONPATH=str(tmp_path))
-    assert outcome.code == 3
-    assert outcome.error["code"] == "configuration.sandbox"
-    assert "opbx-cli[sandbox]" in outcome.error["hint"]
-
-
 def test_being_open_to_other_computers_is_a_warning(keyed: Opbx) -> None:
     with listener(keyed, "--host", "0.0.0.0", "-q") as running:
         line = running.stderr.readline()

@@ -164,7 +164,7 @@ class ErrorCode(StrEnum):
         "configuration.manifest",
         3,
         "a manifest is not as it has to be",
-        "correct the place that the message names; `docs/manifest.schema.json` describes it",
+        "correct the place that the message names; `opbx help manifest` describes it",
     )
     CONFIGURATION_NO_SANDBOX = (
         "configuration.no_sandbox",
@@ -177,12 +177,6 @@ class ErrorCode(StrEnum):
         3,
         "a proxy variable names no proxy that opbx can use",
         "set it to http://host:port or https://host:port",
-    )
-    CONFIGURATION_SANDBOX = (
-        "configuration.sandbox",
-        3,
-        "an optional part is not installed",
-        "install opbx with the extra that the message names",
     )
     CONFIGURATION_TLS = (
         "configuration.tls",

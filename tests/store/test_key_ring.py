@@ -13,6 +13,7 @@ from typing import Protocol
 import pytest
 
 from opbx_cli.errors import StoreError
+from opbx_cli.installation import installation
 from opbx_cli.models import Secret
 from opbx_cli.store import OsKeyring, SlotKind, Store, StorePaths, crypto
 
@@ -217,7 +218,8 @@ def test_without_the_package_the_message_names_the_command(
     monkeypatch.setitem(sys.modules, "keyring.errors", None)
     error = refusal(lambda: Store(paths).keys.add(SlotKind.KEYRING))
     assert error.code == "store.key_ring"
-    assert error.hint == "install it with `pip install 'opbx-cli[keyring]'`"
+    assert error.message.startswith("the key ring needs the extra 'keyring'")
+    assert error.hint == installation().adding("keyring")
 
 
 BACKEND = """

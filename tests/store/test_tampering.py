@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from opbx_cli.errors import StoreError
+from opbx_cli.installation import installation
 from opbx_cli.settings.table import Settings
 from opbx_cli.store import KeySource, Store, StoreContents, StorePaths, crypto, file_format, sealing
 from opbx_cli.store.strict_toml import UnfitStore
@@ -294,7 +295,7 @@ def test_a_newer_format_is_told_before_its_unknown_keys(
     change_text(pattern, new)
     error = refusal(saved.read)
     assert error.code == "store.newer"
-    assert "`pip install --upgrade opbx-cli`" in (error.hint or "")
+    assert error.hint == installation().upgrading()
 
 
 def test_a_sealed_value_moves_neither_to_another_field_nor_profile(

@@ -6,13 +6,13 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from opbx_cli.cli.output.results import SandboxAddress
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError
+from opbx_cli.installation import own_program
 from opbx_cli.sandbox import DomainCredentials, OpbxCredentials
 
 
@@ -46,10 +46,6 @@ def _started(argv: list[str]) -> subprocess.Popen[str]:
         )
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def own_program() -> list[str]:
-    return [sys.executable, "-m", "opbx_cli"]
 
 
 def plain_environment() -> dict[str, str]:

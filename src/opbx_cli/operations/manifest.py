@@ -1,6 +1,6 @@
 """The manifest of `apply`: profiles in TOML, with the places of their keys and never the keys.
 
-`docs/manifest.schema.json` describes the same for editors and CI; a test holds both together.
+`manifest_schema` describes the same for editors and CI; a test holds both together.
 Every refusal names the file and where in it, and repeats no value: it may be a key.
 """
 
@@ -85,7 +85,7 @@ def refused(file: str, where: str, why: str) -> ConfigurationError:
     """Return the error for something that a manifest says, named by its place in it."""
     return ConfigurationError(
         f"{file}: {where}: {why}",
-        hint="nothing was changed; docs/manifest.schema.json describes a manifest",
+        hint="nothing was changed; `opbx help manifest` describes a manifest",
         code=ErrorCode.CONFIGURATION_MANIFEST,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from opbx_cli import file_permissions
 from opbx_cli.error_codes import ErrorCode
@@ -13,6 +14,9 @@ from opbx_cli.store.key_slots import SlotKind
 from opbx_cli.store.key_source import KEY_FILE_VARIABLE, KEY_VARIABLE, KeySource
 from opbx_cli.store.paths import StorePaths
 from opbx_cli.store.strict_toml import UnfitStore
+
+if TYPE_CHECKING:
+    from opbx_cli.installation import Installation
 
 INTACT = "the previous store is intact"
 NOTHING_SAVED = "nothing was saved"
@@ -235,6 +239,14 @@ def _restoring(paths: StorePaths) -> str:
     return f"cp -p {file_permissions.quoted(paths.backup)} {file_permissions.quoted(paths.store)}"
 
 
+def installed() -> Installation:
+    """Look how opbx was installed, for a hint."""
+    # 20 ms that no store costs which can be read.
+    from opbx_cli.installation import installation  # noqa: PLC0415
+
+    return installation()
+
+
 def _unfit_hint(paths: StorePaths, path: Path, code: ErrorCode) -> str:
     if code == ErrorCode.STORE_LINE_ENDS:
         file, kept = map(file_permissions.quoted, (path, path.with_name(f"{path.name}.crlf")))
@@ -243,7 +255,7 @@ def _unfit_hint(paths: StorePaths, path: Path, code: ErrorCode) -> str:
             f"back; in a git repository, a line `{path.name} -text` in .gitattributes keeps them"
         )
     if code == ErrorCode.STORE_NEWER:
-        return "bring opbx up to date with `pip install --upgrade opbx-cli`"
+        return installed().upgrading()
     if os.path.lexists(paths.backup):
         return f"go back to the save before with `{_restoring(paths)}`"
     aside = paths.store.with_name(paths.store.name + ".damaged")

@@ -15,6 +15,7 @@ from typing import Protocol, TypeVar
 
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import StoreError
+from opbx_cli.store import error_messages
 
 SERVICE = "opbx"
 LOCATION = "key ring of the operating system"
@@ -113,8 +114,8 @@ def _system_backend() -> Backend:
         import_module("keyring.errors")  # an extra: is it installed?
     except ImportError:
         raise StoreError(
-            f"the key ring needs a package that is not installed; {_STATE}",
-            hint="install it with `pip install 'opbx-cli[keyring]'`",
+            f"the key ring needs the extra 'keyring', which is not installed; {_STATE}",
+            hint=error_messages.installed().adding("keyring"),
             code=ErrorCode.STORE_KEY_RING,
         ) from None
     for module, name in _BACKENDS.get(sys.platform, _FREE_DESKTOP):

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 
 from opbx_cli.cli.output.results import Demonstration, SandboxAddress, Shown
 from opbx_cli.cli.output.ui import Ui
-from opbx_cli.cli.running_sandbox import own_program, plain_environment, running_sandbox
+from opbx_cli.cli.running_sandbox import plain_environment, running_sandbox
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import OpbxError
+from opbx_cli.installation import own_program
 
 LISTEN = ["webhook", "listen", "--port", "0"]
 ABOUT_LISTENING = "Stand in for OPBX, beside the other commands."

@@ -6,10 +6,10 @@ import typer
 
 from opbx_cli.cli.app import App
 from opbx_cli.cli.command import command
-from opbx_cli.cli.extras import require_sandbox_extra
 from opbx_cli.cli.output.results import SandboxAddress
 from opbx_cli.errors import ConfigurationError, UsageError
 from opbx_cli.sandbox import OPBX_CREDENTIALS, DomainCredentials, Options
+from opbx_cli.sandbox.server import serve
 
 DEFAULT_PORT = 8765
 
@@ -48,10 +48,6 @@ def sandbox(
     send what Cloudonix sends for a call. With --opbx it also plays an OPBX that works on the
     first domain, and prints how to sign in; --variant opbx=january or july says which.
     """
-    require_sandbox_extra("the sandbox")
-    # It may not be installed: only now is it known to be.
-    from opbx_cli.sandbox.server import serve  # noqa: PLC0415
-
     try:
         options = Options.parse(
             port=port,

@@ -8,7 +8,6 @@ from opbx_cli import settings
 from opbx_cli.cli.app import App
 from opbx_cli.cli.child import KEPT_BACK, run_beside
 from opbx_cli.cli.command import command
-from opbx_cli.cli.extras import require_sandbox_extra
 from opbx_cli.cli.running_sandbox import running_sandbox
 
 # What is somebody's own is not for a trial: a real OPBX, say, to which it could be handed.
@@ -36,7 +35,6 @@ def execute_in_sandbox(
     environment, and it ends with the command. Exit code and signals are the command's own; 127
     means that it was not found, 126 that it cannot be run.
     """
-    require_sandbox_extra("the sandbox")
     app.ui.flush()
     with running_sandbox(plays_opbx=opbx) as sandbox:
         environ = {name: text for name, text in app.environ.items() if name not in LEFT_OUT}

@@ -7,7 +7,7 @@ import typer
 
 from opbx_cli.cli.app import App
 from opbx_cli.cli.command import command
-from opbx_cli.cli.extras import require_sandbox_extra
+from opbx_cli.cli.commands.listener import serve
 from opbx_cli.errors import UsageError
 from opbx_cli.key_shapes import path_looks_like_key
 from opbx_cli.settings import checked
@@ -68,10 +68,6 @@ def listen(
     limit = _save_limit(save, save_limit)
     if save is not None and path_looks_like_key(save):
         raise UsageError("--save: this looks like a key: expected the path of a folder")
-    require_sandbox_extra("the receiver")
-    # It may not be installed: only now is it known to be.
-    from opbx_cli.cli.commands.listener import serve  # noqa: PLC0415
-
     return serve(app, host, port, state=State(played_as), folder=save, limit=limit)
 
 

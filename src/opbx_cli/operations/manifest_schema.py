@@ -1,16 +1,18 @@
-"""The JSON Schema of a manifest, made from the table of settings: `make schema` publishes it."""
+"""The JSON Schema of a manifest, from the table of settings: `opbx help manifest` prints it."""
 
 from __future__ import annotations
 
 import json
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 from opbx_cli.operations.manifest import PLACES
 from opbx_cli.settings.table import KEY_OPTIONS, PLAIN_OPTIONS, Setting
 
+<<<<<<<< HEAD:tests/helpers/manifest_schema.py
 PATH = Path(__file__).parents[2] / "docs/manifest.schema.json"
+========
+>>>>>>>> 354653e (Say how to get an extra by the tool that installed opbx, and have the sandbox in every installation):src/opbx_cli/operations/manifest_schema.py
 ABOUT = (
     "The profiles that `opbx apply FILE` saves and validates; the file itself is TOML. Beyond this "
     "schema, no two profiles may have the same domain, and URLs and files are looked at more "
@@ -31,7 +33,12 @@ KEY_PLACES = {
 NOT_A_KEY = {"not": {"$ref": "#/$defs/key"}}
 
 
-def schema() -> dict[str, Any]:
+def text() -> str:
+    """Return the schema as the JSON that editors and CI read."""
+    return json.dumps(_schema(), indent=2) + "\n"
+
+
+def _schema() -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Manifest of opbx apply",
@@ -105,11 +112,3 @@ def _plain(row: Setting) -> dict[str, Any]:
     kind = "integer" if row.kind is int else "string"
     choices = {"enum": list(row.choices)} if row.choices else {}
     return {"description": row.help, "type": kind, **(row.schema or {}), **choices}
-
-
-def text() -> str:
-    return json.dumps(schema(), indent=2) + "\n"
-
-
-if __name__ == "__main__":
-    PATH.write_text(text())
