@@ -36,12 +36,12 @@ check: lint
 	$(BIN)/pytest -q -n 2 --dist worksteal --no-cov $(QUICK)
 
 format: $(VENV)/.installed
-	$(BIN)/ruff check --fix src tests benchmarks docs
-	$(BIN)/ruff format src tests benchmarks docs
+	$(BIN)/ruff check --fix src tests benchmarks docs tools
+	$(BIN)/ruff format src tests benchmarks docs tools
 
 lint: $(VENV)/.installed
-	$(BIN)/ruff check src tests benchmarks docs
-	$(BIN)/ruff format --check src tests benchmarks docs
+	$(BIN)/ruff check src tests benchmarks docs tools
+	$(BIN)/ruff format --check src tests benchmarks docs tools
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
@@ -89,7 +89,7 @@ $(VENV)/.installed: pyproject.toml Makefile
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "opbx needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[keyring,sandbox]" --group dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[keyring]" --group dev
 	@touch $@
 
 # Apart, so that whoever works on opbx alone does without.

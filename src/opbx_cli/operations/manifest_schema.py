@@ -9,10 +9,6 @@ from typing import Any
 from opbx_cli.operations.manifest import PLACES
 from opbx_cli.settings.table import KEY_OPTIONS, PLAIN_OPTIONS, Setting
 
-<<<<<<<< HEAD:tests/helpers/manifest_schema.py
-PATH = Path(__file__).parents[2] / "docs/manifest.schema.json"
-========
->>>>>>>> 354653e (Say how to get an extra by the tool that installed opbx, and have the sandbox in every installation):src/opbx_cli/operations/manifest_schema.py
 ABOUT = (
     "The profiles that `opbx apply FILE` saves and validates; the file itself is TOML. Beyond this "
     "schema, no two profiles may have the same domain, and URLs and files are looked at more "

@@ -1,0 +1,134 @@
+"""What is published: the same bytes each time, and in them what belongs there and nothing else.
+
+`make packages` installs them with every tool, and shows that opbx works there.
+"""
+
+from __future__ import annotations
+
+import configparser
+import email
+import email.message
+import os
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import opbx_cli
+
+ROOT = Path(__file__).parent.parent
+NOT_PUBLISHED = (".ci/",)  # for this repository alone
+METADATA = f"opbx_cli-{opbx_cli.__version__}.dist-info"
+
+
+class Built(NamedTuple):
+    wheel: Path
+    sdist: Path
+
+
+def build(source: Path, folder: Path, *, umask: int, zone: str) -> Built:
+    environ = {name: text for name, text in os.environ.items() if name != "SOURCE_DATE_EPOCH"}
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "--directory", str(folder)],
+        cwd=source,
+        env={**environ, "TZ": zone, "PYTHONPATH": ""},
+        umask=umask,
+        check=True,
+        capture_output=True,
+    )
+    (wheel,), (sdist,) = folder.glob("*.whl"), folder.glob("*.tar.gz")
+    return Built(wheel, sdist)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    return build(ROOT, tmp_path_factory.mktemp("built"), umask=0o022, zone="UTC")
+
+
+@pytest.fixture(scope="module")
+def metadata(built: Built) -> email.message.Message:
+    with zipfile.ZipFile(built.wheel) as wheel:
+        return email.message_from_bytes(wheel.read(f"{METADATA}/METADATA"))
+
+
+def published(sdist: Path) -> dict[str, bytes]:
+    """The files of the source distribution by their paths in it."""
+    with tarfile.open(sdist) as archive:
+        return {
+            entry.name.partition("/")[2]: file.read()
+            for entry in archive
+            if (file := archive.extractfile(entry)) is not None
+        }
+
+
+def test_the_same_bytes_come_from_a_checkout_and_from_what_was_published(
+    built: Built, tmp_path: Path
+) -> None:
+    source = tmp_path / "other"
+    for name, content in published(built.sdist).items():
+        path = source / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    again = build(source, tmp_path / "again", umask=0o077, zone="Asia/Tokyo")
+    assert again.wheel.name == built.wheel.name
+    assert again.wheel.read_bytes() == built.wheel.read_bytes()
+    assert again.sdist.read_bytes() == built.sdist.read_bytes()
+
+
+def test_the_wheel_has_the_package_and_nothing_else(built: Built) -> None:
+    source = ROOT / "src"
+    package = {str(path.relative_to(source)) for path in source.glob("opbx_cli/**/*.py")}
+    about = {"METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE"}
+    with zipfile.ZipFile(built.wheel) as wheel:
+        assert set(wheel.namelist()) == package | {f"{METADATA}/{name}" for name in about}
+        commands = configparser.ConfigParser()
+        commands.read_string(wheel.read(f"{METADATA}/entry_points.txt").decode())
+    main = "opbx_cli.__main__:main"
+    assert dict(commands["console_scripts"]) == {"opbx": main, "opbx-cli": main}
+
+
+def test_the_source_distribution_has_what_git_has(built: Built) -> None:
+    if not (ROOT / ".git").exists():
+        pytest.skip("this is no checkout: nothing to compare with")
+    listed = subprocess.run(
+        ["git", "-C", str(ROOT), "-c", f"safe.directory={ROOT}", "ls-files"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    files = {name for name in listed.stdout.splitlines() if not name.startswith(NOT_PUBLISHED)}
+    missing = files - published(built.sdist).keys()
+    assert missing == set(), "name them in pyproject.toml, in [tool.hatch.build.targets.sdist]"
+
+
+def test_the_page_of_an_index_has_no_link_that_leads_nowhere(
+    metadata: email.message.Message,
+) -> None:
+    text = metadata.get_payload()
+    assert isinstance(text, str)
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    assert text.count("](") == text.count("](https://")
+    assert "](" in text  # and what leads somewhere is still there
+
+
+def test_the_metadata_say_what_was_tested_and_promise_no_library(
+    metadata: email.message.Message,
+) -> None:
+    classifiers = metadata.get_all("Classifier") or []
+    pythons = [one.rpartition(" ")[2] for one in classifiers if ":: Python :: 3." in one]
+    assert pythons == ["3.11", "3.12", "3.13", "3.14"]
+    assert "Typing :: Typed" not in classifiers
+    assert not list((ROOT / "src").rglob("py.typed"))
+    assert "private" in (opbx_cli.__doc__ or "")
+
+
+def test_the_extras_are_those_that_bring_something_and_an_empty_one(
+    metadata: email.message.Message,
+) -> None:
+    behind = [one for one in metadata.get_all("Requires-Dist") or [] if "extra ==" in one]
+    assert behind == ["keyring>=25; extra == 'keyring'"]
+    assert metadata.get_all("Provides-Extra") == ["keyring", "sandbox"]
