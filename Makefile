@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SITE_VENV := .venv-site
+PACKAGING := .venv-packages
 
 # Where a shell forbids Python to keep what it compiled, each of the hundreds of processes that
 # the tests start would compile opbx anew.
@@ -24,7 +25,8 @@ QUICK := $(filter-out tests/test_hardening.py tests/test_webhook_key.py,$(WITHOU
 	tests/test_reports.py tests/test_retries.py tests/test_secret.py tests/test_status.py \
 	tests/test_takeover.py tests/test_trunk_data.py tests/test_validate.py tests/test_values.py
 
-.PHONY: demo test check format lint unit optimized fuzz schema pictures site bench clean
+.PHONY: demo test check format lint unit optimized fuzz schema pictures site bench packages \
+	zipapp constraints clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/opbx demo
@@ -81,8 +83,26 @@ bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/many_domains.py
 	$(BIN)/python benchmarks/callbacks.py
 
+# Builds what is published into dist/, twice, and installs it in every way that docs/install.md names,
+# for each of these interpreters: make packages PYTHONS="python3.11 python3.14".
+PYTHONS ?= $(PYTHON)
+packages: $(VENV)/.installed $(PACKAGING)/.installed
+	$(PACKAGING)/bin/python tools/try_packages.py $(PYTHONS)
+
+# One file for this system, with everything in it: dist/opbx.pyz.
+zipapp: $(PACKAGING)/.installed
+	rm -rf dist
+	$(PACKAGING)/bin/python -m hatchling build --target wheel --directory dist
+	$(PACKAGING)/bin/python tools/build_zipapp.py dist/*.whl dist/opbx.pyz
+
+# The newest versions that pyproject.toml allows, on every system and Python, with their hashes.
+constraints: $(PACKAGING)/.installed
+	$(PACKAGING)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra keyring \
+	  --generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
+	  --custom-compile-command "make constraints" --output-file constraints.txt pyproject.toml
+
 clean:
-	rm -rf $(VENV) $(SITE_VENV) site .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(SITE_VENV) $(PACKAGING) site dist .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 # Installed again when what it depends on has changed; otherwise this costs nothing.
 $(VENV)/.installed: pyproject.toml Makefile
@@ -97,4 +117,11 @@ $(SITE_VENV)/.installed: pyproject.toml Makefile
 	$(PYTHON) -m venv $(SITE_VENV)
 	$(SITE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
 	$(SITE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --group site
+	@touch $@
+
+# What publishes and installs: not the suite's, which does without and has other versions to agree on.
+$(PACKAGING)/.installed: pyproject.toml Makefile
+	$(PYTHON) -m venv $(PACKAGING)
+	$(PACKAGING)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	$(PACKAGING)/bin/python -m pip install --quiet --disable-pip-version-check --group packages
 	@touch $@
