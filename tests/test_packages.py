@@ -8,7 +8,9 @@ from __future__ import annotations
 import configparser
 import email
 import email.message
+import importlib.metadata
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -17,10 +19,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import opbx_cli
 
 ROOT = Path(__file__).parent.parent
+CONSTRAINTS = ROOT / "constraints.txt"
 NOT_PUBLISHED = (".ci/",)  # for this repository alone
 METADATA = f"opbx_cli-{opbx_cli.__version__}.dist-info"
 
@@ -132,3 +137,33 @@ def test_the_extras_are_those_that_bring_something_and_an_empty_one(
     behind = [one for one in metadata.get_all("Requires-Dist") or [] if "extra ==" in one]
     assert behind == ["keyring>=25; extra == 'keyring'"]
     assert metadata.get_all("Provides-Extra") == ["keyring", "sandbox"]
+
+
+def pinned() -> dict[str, str]:
+    """The version of each package in `constraints.txt`."""
+    blocks = re.split(r"^(?=[\w.-]+==)", CONSTRAINTS.read_text(), flags=re.MULTILINE)[1:]
+    assert all("--hash=sha256:" in block for block in blocks)
+    return {block.partition("==")[0]: re.split(r"==|[ \\]", block)[1] for block in blocks}
+
+
+def test_the_constraints_have_each_package_with_hashes_and_name_no_host() -> None:
+    assert "://" not in CONSTRAINTS.read_text()
+    assert not re.search(r"^--", CONSTRAINTS.read_text(), re.MULTILINE)
+    waiting, seen = ["opbx-cli"], {"opbx-cli"}
+    while waiting:
+        for line in importlib.metadata.requires(waiting.pop()) or []:
+            needed = Requirement(line)
+            name = canonicalize_name(needed.name)
+            marker = needed.marker
+            if name not in seen and (marker is None or marker.evaluate({"extra": "keyring"})):
+                seen.add(name)
+                waiting.append(name)
+    assert seen - {"opbx-cli"} <= pinned().keys(), "run `make constraints`"
+
+
+def test_the_constraints_are_within_what_the_package_allows(
+    metadata: email.message.Message,
+) -> None:
+    wanted = [Requirement(line) for line in metadata.get_all("Requires-Dist") or []]
+    unfit = [one for one in wanted if not one.specifier.contains(pinned()[one.name])]
+    assert unfit == [], "run `make constraints`"
