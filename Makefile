@@ -87,6 +87,7 @@ bench: $(VENV)/.installed
 # for each of these interpreters: make packages PYTHONS="python3.11 python3.14".
 PYTHONS ?= $(PYTHON)
 packages: $(VENV)/.installed $(PACKAGING)/.installed
+	$(PACKAGING)/bin/hadolint Containerfile
 	$(PACKAGING)/bin/python tools/try_packages.py $(PYTHONS)
 
 # One file for this system, with everything in it: dist/opbx.pyz.

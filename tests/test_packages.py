@@ -23,6 +23,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import opbx_cli
+from opbx_cli.cli.commands.webhook import DEFAULT_PORT
+from opbx_cli.webhooks.endpoints import HEALTH_PATH
 
 ROOT = Path(__file__).parent.parent
 CONSTRAINTS = ROOT / "constraints.txt"
@@ -167,3 +169,41 @@ def test_the_constraints_are_within_what_the_package_allows(
     wanted = [Requirement(line) for line in metadata.get_all("Requires-Dist") or []]
     unfit = [one for one in wanted if not one.specifier.contains(pinned()[one.name])]
     assert unfit == [], "run `make constraints`"
+
+
+def instructions() -> list[tuple[str, str]]:
+    """The instructions of the Containerfile, each with its words."""
+    text = (ROOT / "Containerfile").read_text().replace("\\\n", " ")
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    return [(line.split()[0], line.partition(" ")[2].strip()) for line in lines]
+
+
+def test_the_image_runs_as_nobody_in_particular_and_installs_what_has_a_known_hash() -> None:
+    found = instructions()
+    last = max(number for number, (name, _) in enumerate(found) if name == "FROM")
+    users = [words for name, words in found[last:] if name == "USER"]
+    assert users == ["10001:10001"]  # a number, which Kubernetes can tell from root
+    installing = [words for name, words in found if name == "RUN" and " -m pip " in words]
+    assert len(installing) == 2
+    assert "--require-hashes" in installing[0]
+    assert "--no-deps" in installing[1]
+    assert ("ENTRYPOINT", '["opbx"]') in found[last:]
+
+
+def test_the_image_is_healthy_while_the_listener_answers() -> None:
+    (check,) = [words for name, words in instructions() if name == "HEALTHCHECK"]
+    assert f"'http://127.0.0.1:{DEFAULT_PORT}{HEALTH_PATH}'" in check
+
+
+def test_a_builder_is_sent_what_is_copied_and_nothing_else(built: Built) -> None:
+    copied = {
+        path
+        for name, words in instructions()
+        if name == "COPY" and not words.startswith("--from")
+        for path in words.split()[:-1]
+    }
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    assert ignored[1] == "*"
+    assert {line[1:] for line in ignored if line.startswith("!")} == copied
+    files = published(built.sdist)
+    assert [path for path in copied if not any(file.startswith(path) for file in files)] == []
