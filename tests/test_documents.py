@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from pathlib import Path
 
 import pytest
 
+import opbx_cli
 from pages import PAGES, ROOT, name_of
 
 DOCUMENTS = [*PAGES, ROOT / "SECURITY.md", ROOT / "CHANGELOG.md"]
@@ -29,6 +31,9 @@ def test_every_module_that_is_named_is_there(path: Path) -> None:
     assert [name for name in named if not any((start / name).exists() for start in starts)] == []
 
 
-def test_the_version_has_a_place_in_the_changelog() -> None:
+def test_the_changelog_has_the_version_at_work_below_what_is_to_come() -> None:
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    assert re.search(r"^## \[Unreleased\]$", text, re.MULTILINE)
+    headings = re.findall(r"^## \[(.+?)\](?: - (.+))?$", text, re.MULTILINE)
+    assert headings[0] == ("Unreleased", "")
+    assert headings[1][0] == opbx_cli.__version__
+    assert all(datetime.date.fromisoformat(day) for _version, day in headings[1:])

@@ -5,4 +5,4 @@ change with any version, without a word in the changelog. Scripts run the comman
 JSON and exit codes: these are promised.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
