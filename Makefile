@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SITE_VENV := .venv-site
 PACKAGING := .venv-packages
+CODE := src tests benchmarks tools docs
 
 # Where a shell forbids Python to keep what it compiled, each of the hundreds of processes that
 # the tests start would compile opbx anew.
@@ -26,7 +27,7 @@ QUICK := $(filter-out tests/test_hardening.py tests/test_webhook_key.py,$(WITHOU
 	tests/test_takeover.py tests/test_trunk_data.py tests/test_validate.py tests/test_values.py
 
 .PHONY: demo test check format lint unit optimized fuzz schema pictures site bench packages \
-	zipapp constraints clean
+	zipapp constraints release sbom clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/opbx demo
@@ -38,14 +39,15 @@ check: lint
 	$(BIN)/pytest -q -n 2 --dist worksteal --no-cov $(QUICK)
 
 format: $(VENV)/.installed
-	$(BIN)/ruff check --fix src tests benchmarks docs tools
-	$(BIN)/ruff format src tests benchmarks docs tools
+	$(BIN)/ruff check --fix $(CODE)
+	$(BIN)/ruff format $(CODE)
 
 lint: $(VENV)/.installed
-	$(BIN)/ruff check src tests benchmarks docs tools
-	$(BIN)/ruff format --check src tests benchmarks docs tools
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/zizmor --offline --quiet --pedantic .github
 
 unit: $(VENV)/.installed
 	$(BIN)/coverage erase
@@ -102,8 +104,26 @@ constraints: $(PACKAGING)/.installed
 	  --generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
 	  --custom-compile-command "make constraints" --output-file constraints.txt pyproject.toml
 
+# `make release VERSION=x.y.z` checks everything and builds; with TAG=1 it also tags.
+# docs/releasing.md has the steps around it.
+release: $(VENV)/.installed
+	$(BIN)/python tools/release.py check $(VERSION)
+	$(MAKE) test
+	$(BIN)/python tools/release.py build $(VERSION)
+	$(if $(TAG),$(BIN)/python tools/release.py tag $(VERSION))
+
+# Lists what a fresh installation of the built wheel brings with it, as CycloneDX.
+sbom:
+	$(PYTHON) -m venv --clear --without-pip .sbom/installed
+	$(PYTHON) -m venv --clear .sbom/tool
+	.sbom/tool/bin/python -m pip install --quiet --disable-pip-version-check "cyclonedx-bom>=7,<8"
+	.sbom/tool/bin/python -m pip --python .sbom/installed install --quiet \
+	  --disable-pip-version-check "$$(ls dist/*.whl)[keyring]"
+	.sbom/tool/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+	  --output-file dist/opbx-cli.cdx.json .sbom/installed
+
 clean:
-	rm -rf $(VENV) $(SITE_VENV) $(PACKAGING) site dist .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(SITE_VENV) $(PACKAGING) site dist .sbom .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 # Installed again when what it depends on has changed; otherwise this costs nothing.
 $(VENV)/.installed: pyproject.toml Makefile
