@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import email.utils
+import ssl
 from dataclasses import dataclass, field
 
 import httpx
@@ -88,6 +89,15 @@ def test_a_method_that_may_have_been_done_is_sent_once(status: int) -> None:
         tries = Tries([status])
         assert tries.send(method).status_code == status
         assert tries.waits == []
+
+
+def test_a_certificate_that_is_not_trusted_will_not_be_trusted_in_a_second() -> None:
+    error = httpx.ConnectError("x")
+    error.__cause__ = ssl.SSLCertVerificationError("certificate has expired")
+    tries = Tries([error])
+    with pytest.raises(httpx.ConnectError):
+        tries.send()
+    assert tries.waits == []
 
 
 @pytest.mark.parametrize(
