@@ -116,5 +116,4 @@ class Fleet:
         differs = getattr(outcome, "differs", False)
         self._differs = self._differs or differs
         view = view_of(outcome)
-        document = {"schema": self._schema, "profile": name, **view.document}
-        return replace(view, title=name, document=document), not differs and problem is None
+        return replace(view, title=name), not differs and problem is None

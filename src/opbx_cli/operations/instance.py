@@ -50,6 +50,8 @@ class Compared:
     direction: str  # `pull` or `push`
     result: str  # `unchanged`, `differs`, `updated`
     changes: tuple[Change, ...]
+    organization: str | None = None
+    expires: int | None = None  # epoch seconds, of OPBX's token
     warnings: tuple[str, ...] = ()
     profile_option: str = ""
     is_in_line: bool = False  # Cloudonix, looked at again after a push

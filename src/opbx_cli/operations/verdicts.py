@@ -54,6 +54,7 @@ class WebhookCheck:
     source: str
     checks: tuple[Check, ...]
     warnings: tuple[str, ...] = ()
+    profile: str | None = None  # whose URL it is; None for the environment's
 
     @property
     def is_well(self) -> bool:

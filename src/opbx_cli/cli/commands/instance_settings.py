@@ -161,6 +161,8 @@ def _compared(
         direction,
         result,
         changes,
+        organization=active.settings.instance_organization,
+        expires=active.settings.instance_token_expires,
         profile_option=active.profile_option,
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from opbx_cli.cli.app import App
@@ -29,7 +30,7 @@ def check_url(app: App, url: WebhookUrl, active: ActiveSettings | None, *, with_
     if key is not None:
         _announce(app, key, url.endpoints.voice)
     with app.ui.working(f"Checking {url.base_url}"):
-        result = check_webhook(url, key, domain=_domain(active), observe=app.ui.trace)
+        result = _checked(app, url, active, key)
     app.ui.show(result)
     problem = _problem_of(result)
     if problem is not None:
@@ -42,11 +43,11 @@ def check_urls(app: App, only: list[str] | None, *, with_key: bool) -> int:
     def look(active: ActiveSettings, _warn: Warn) -> WebhookCheck:
         url = app.webhook_url_of(active)
         if not with_key:
-            return check_webhook(url, domain=_domain(active), observe=app.ui.trace)
+            return _checked(app, url, active)
         with closing(app.client_for(active)) as client:
             key = _real_key(active, lambda: client)
             _announce(app, key, url.endpoints.voice)
-            return check_webhook(url, key, domain=_domain(active), observe=app.ui.trace)
+            return _checked(app, url, active, key)
 
     return look_at_all(
         app,
@@ -56,6 +57,13 @@ def check_urls(app: App, only: list[str] | None, *, with_key: bool) -> int:
         problem_of=_problem_of,
         workers=WORKERS,
     )
+
+
+def _checked(
+    app: App, url: WebhookUrl, active: ActiveSettings | None, key: RealKey | None = None
+) -> WebhookCheck:
+    result = check_webhook(url, key, domain=_domain(active), observe=app.ui.trace)
+    return replace(result, profile=None if active is None else active.profile)
 
 
 def _problem_of(result: WebhookCheck) -> OpbxError | None:

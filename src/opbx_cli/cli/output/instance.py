@@ -2,46 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from opbx_cli.cli.output.parts import Sentences, View
+from opbx_cli.cli.output.parts import Json, Sentences, View
 from opbx_cli.cli.output.text import change_line, change_object
 from opbx_cli.operations.instance import Compared, Linked
+from opbx_cli.operations.validate.desired import Change
 from opbx_cli.values import clean
 
 
 def linked_view(result: Linked) -> View:
-    expires = None if result.expires is None else datetime.fromtimestamp(result.expires, UTC)
-    return View(
-        {
-            "schema": "opbx.instance/1",
-            "profile": result.profile,
-            "url": result.url,
-            "organization": result.organization,
-            "token_expires": None if expires is None else f"{expires:%Y-%m-%dT%H:%M:%SZ}",
-            "result": "linked",
-            "changes": [],
-        },
-        (Sentences(_linked_lines(result, expires)),),
-    )
+    return View(_document(result, result="linked"), (Sentences(_linked_lines(result)),))
 
 
 def compared_view(result: Compared) -> View:
-    return View(
-        {
-            "schema": "opbx.instance/1",
-            "profile": result.profile,
-            "url": result.url,
-            "direction": result.direction,
-            "result": result.result,
-            "changes": [change_object(change) for change in result.changes],
-        },
-        (Sentences(tuple(_compared_lines(result))),),
+    document = _document(
+        result, result=result.result, direction=result.direction, changes=result.changes
     )
+    return View(document, (Sentences(tuple(_compared_lines(result))),))
 
 
-def _linked_lines(result: Linked, expires: datetime | None) -> tuple[str, ...]:
+def _document(
+    link: Linked | Compared,
+    *,
+    result: str,
+    direction: str | None = None,
+    changes: Sequence[Change] = (),
+) -> Json:
+    """Return the link, and what went which way over it; null where nothing did."""
+    expires = _moment(link.expires)
+    return {
+        "schema": "opbx.instance/1",
+        "profile": link.profile,
+        "url": link.url,
+        "organization": link.organization,
+        "token_expires": None if expires is None else f"{expires:%Y-%m-%dT%H:%M:%SZ}",
+        "direction": direction,
+        "result": result,
+        "changes": [change_object(change) for change in changes],
+    }
+
+
+def _moment(expires: int | None) -> datetime | None:
+    return None if expires is None else datetime.fromtimestamp(expires, UTC)
+
+
+def _linked_lines(result: Linked) -> tuple[str, ...]:
     """Say what is linked, for how long, and what to run next."""
+    expires = _moment(result.expires)
     whose = f", organisation {clean(result.organization)}" if result.organization else ""
     until = "" if expires is None else f" The token lasts until {expires:%Y-%m-%d %H:%M} UTC."
     new = "New profile" if result.is_new_profile else "Profile"

@@ -46,6 +46,7 @@ def check_view(result: WebhookCheck) -> View:
     return View(
         {
             "schema": "opbx.webhook-check/1",
+            "profile": result.profile,
             "base_url": result.base_url,
             "source": result.source,
             "result": "failed" if result.failed else "ok",
