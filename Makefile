@@ -26,7 +26,7 @@ QUICK := $(filter-out tests/test_hardening.py tests/test_webhook_key.py,$(WITHOU
 	tests/test_reports.py tests/test_retries.py tests/test_secret.py tests/test_status.py \
 	tests/test_takeover.py tests/test_trunk_data.py tests/test_validate.py tests/test_values.py
 
-.PHONY: demo test check format lint unit optimized fuzz schema pictures site bench packages \
+.PHONY: demo test check format lint unit optimized fuzz reference pictures site bench packages \
 	zipapp constraints release sbom clean
 
 demo: $(VENV)/.installed
@@ -63,9 +63,9 @@ SECONDS ?= 60
 fuzz: $(VENV)/.installed
 	PYTHONPATH=tests:tests/helpers $(BIN)/python -m fuzz $(SECONDS)
 
-# Publishes how a manifest looks, from the table of settings; a test compares both.
-schema: $(VENV)/.installed
-	$(BIN)/opbx help manifest > docs/manifest.schema.json
+# Makes the reference from the program: pages, manual and schemas; a test compares both.
+reference: $(VENV)/.installed
+	PYTHONPATH=tests:tests/helpers $(BIN)/python -m reference
 
 # Runs opbx on a terminal and draws what it shows; a test says when the pictures are old.
 pictures: $(VENV)/.installed

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
 import pytest
 
+from declared import parsed
 from opbx_cli.sandbox.server import RunningSandbox
 from support import WEBHOOK_BASE_URL, Opbx
 from terminal import BACKSPACE, CTRL_C, CTRL_D, HOME, LEFT, UP, Terminal, on_terminal
@@ -467,7 +467,7 @@ def test_questions_go_to_stderr_so_that_stdout_may_be_a_file(
             terminal.send("")
         assert terminal.finish() == "\n"  # where the answer goes to a file nothing follows it
         assert terminal.exit_code == 0
-    document = json.loads(answer.read_text())
+    document = parsed(answer.read_text())
     assert (document["schema"], document["domain_uuid"]) == ("opbx.profile/1", UUID)
 
 

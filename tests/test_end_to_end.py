@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import http.client
-import json
 import os
 import shutil
 import socket
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from declared import parsed
 from pbx import SESSION_UPDATE
 from receiving import BEARER, DEADLINE, KEY, as_json, listener
 from servers import Authority, authority
@@ -224,7 +224,7 @@ def test_a_call_goes_from_cloudonix_through_the_proxy_to_the_listener(
             refused = configured("sandbox", "call", "--wrong-key", "--json")
         _code, stdout, _stderr = running.stopped(15)
     assert (done.code, refused.code) == (0, 0), (done, refused)
-    shown = [json.loads(line) for line in stdout.splitlines()]
+    shown = [parsed(line) for line in stdout.splitlines()]
     token = done.document["call"]
     assert {one["result"] for one in shown if one["call"] == token} == {"accepted"}
     assert [one["endpoint"] for one in shown if one["call"] == token] == [

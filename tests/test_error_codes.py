@@ -1,13 +1,9 @@
-"""The table of error codes: complete, true, and what the page about troubleshooting is made from.
-
-`UPDATE_REFERENCE=1 pytest tests/test_error_codes.py` renews the page.
-"""
+"""The table of error codes: complete and true."""
 
 from __future__ import annotations
 
 import ast
 import inspect
-import os
 import re
 from pathlib import Path
 
@@ -19,54 +15,12 @@ from opbx_cli.error_codes import ErrorCode
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "opbx_cli"
-PAGE = ROOT / "docs" / "troubleshooting.md"
 CLASSES = {
     name: kind
     for module in (errors, child)
     for name, kind in inspect.getmembers(module, inspect.isclass)
     if issubclass(kind, errors.OpbxError)
 }
-HEAD = """# Troubleshooting
-
-Every error has a code, which `--json` shows (`error.code`); scripts may be written against it. The
-message says on which thing something failed, the hint is the next step. `opbx COMMAND -v` shows the
-requests on stderr, keys masked, and `OPBX_DEBUG=1` where in the program an error came from.
-
-## When you do not know what is wrong
-
-<!-- run with: profile -->
-```sh
-opbx doctor
-opbx doctor --bundle for-support.json
-```
-
-`opbx doctor` looks at the versions, the store and who can read it, which key opens it, the
-profile, the audit trail, the way to the API (proxy, DNS, connection, certificate, this computer's
-clock by the server's), and at what Cloudonix and a linked OPBX answer. Each check says what it saw
-and what to do; the exit code is 1 if a check failed. `doctor` changes nothing and asks nothing, and
-skips what only a passphrase opens.
-
-`--bundle FILE` writes the same to a new file for whoever helps you. Names, paths and URLs are in
-it; keys, masks and fingerprints are not. `opbx doctor --read FILE` shows such a file.
-
-## Every error code
-
-"""
-
-
-def page() -> str:
-    """Return what `docs/troubleshooting.md` has to be."""
-    rows = ["| code | exit | what it means | what cures it |", "| --- | --- | --- | --- |"]
-    for code in ErrorCode:
-        exits = ", ".join(map(str, code.exit_codes))
-        rows.append(f"| `{code.value}` | {exits} | {code.meaning} | {code.cure} |")
-    return HEAD + "\n".join(rows) + "\n"
-
-
-def test_the_page_is_made_from_the_table() -> None:
-    if os.environ.get("UPDATE_REFERENCE"):
-        PAGE.write_text(page(), encoding="utf-8")
-    assert PAGE.read_text(encoding="utf-8") == page()
 
 
 def mentions() -> dict[str, list[str]]:

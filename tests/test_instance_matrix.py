@@ -6,7 +6,6 @@ runs bring store, Cloudonix and OPBX to one truth.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -19,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from declared import parsed
 from opbx_api import EMAIL, FAULTS, PASSWORD, OpbxApi, running_api
 from opbx_cli.models import Secret
 from opbx_cli.sandbox.server import RunningSandbox
@@ -271,7 +271,7 @@ def test_asked_to_end_while_opbx_writes(
         stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[by], stderr
     assert "Traceback" not in stderr
-    assert json.loads(stdout)["schema"].startswith("opbx."), stderr
+    assert parsed(stdout)["schema"].startswith("opbx."), stderr
     entry = owner("profiles", "history", "--json").document["entries"][-1]
     named = {"push": "instance push", "validate-push": "validate", "rotate": "webhook-key rotate"}
     assert entry["command"] == named[command]

@@ -182,7 +182,7 @@ def _plain(text: str) -> Any:
 def test_the_published_schema_is_the_one_of_the_table_of_settings(opbx: Opbx) -> None:
     shown = opbx("help", "manifest")
     assert shown.code == 0
-    assert SCHEMA_FILE.read_text() == shown.stdout, "run `make schema`"
+    assert SCHEMA_FILE.read_text() == shown.stdout, "run `make reference`"
 
 
 def test_the_schema_knows_the_settings_that_the_parser_knows() -> None:

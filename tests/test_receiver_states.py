@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from declared import parsed
 from opbx_cli.models import Secret
 from opbx_cli.sandbox.server import RunningSandbox
 from opbx_cli.webhooks.receiver.opbx import Organization, Played, Signatures, State
@@ -210,7 +211,7 @@ def test_the_command_reads_opbxs_own_variables_and_warns_of_what_it_takes_from_a
     content = json.dumps(UPDATE).encode()
     with listener(keyed, "--as", "january", "--json", **environ) as running:
         port = running.port
-        listening = json.loads(running.notices[0])
+        listening = parsed(running.notices[0])
         assert asked(port, SESSION_UPDATE, content, **signed(content)).status == status
         code, stdout, stderr = running.stopped(signal.SIGINT)
     assert (code, listening["as"]) == (0, "january")
@@ -232,7 +233,7 @@ def test_july_is_the_default_and_takes_nothing_from_anybody(
 ) -> None:
     with listener(keyed, "--json", **environ) as running:
         port = running.port
-        listening = json.loads(running.notices[0])
+        listening = parsed(running.notices[0])
         for path, body in ((VOICE, CALL), (SESSION_UPDATE, UPDATE), (CDR, RECORD)):
             assert asked(port, path, json.dumps(body).encode()).status == 401
     assert (listening["as"], listening["warnings"]) == ("july", [])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from declared import parsed
 from opbx_cli.models import Secret
 from opbx_cli.sandbox.server import RunningSandbox
 from support import Opbx
@@ -136,7 +136,7 @@ def test_an_answer_is_lost_at_any_request(
         assert stored_key(opbx) == in_force
     elif stored_key(opbx) != in_force:
         # Which side has which key is said, by fingerprint.
-        message = json.loads(outcome.stderr.splitlines()[-1])["error"]["message"]
+        message = parsed(outcome.stderr.splitlines()[-1])["error"]["message"]
         assert Secret(in_force).fingerprint in message
         assert Secret(stored_key(opbx)).fingerprint in message
     check_one_truth(opbx, sandbox)
@@ -178,7 +178,7 @@ def test_a_key_that_is_given_while_a_cut_off_rotation_is_ended(
             os.sched_yield()
         assert opbx(*words(opbx, sandbox, "configure")).code == 0
         stdout, stderr = validating.communicate(timeout=60)
-    assert (validating.returncode, json.loads(stdout)["result"]) == (0, "ok"), stderr
+    assert (validating.returncode, parsed(stdout)["result"]) == (0, "ok"), stderr
     assert stored_key(opbx) == remote_key(sandbox) == OTHER_KEY
     check_one_truth(opbx, sandbox)
 

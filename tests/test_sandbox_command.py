@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from declared import parsed
 from support import MEASURED, Opbx
 
 
@@ -47,7 +47,7 @@ def test_json_has_every_domain(opbx: Opbx) -> None:
         assert process.stdout is not None
         text = "".join(iter(process.stdout.readline, "}\n")) + "}"
         process.terminate()
-        document = json.loads(text)
+        document = parsed(text)
         assert document["schema"] == "opbx.sandbox/1"
         assert len({entry["uuid"] for entry in document["domains"]}) == 3
         assert document["opbx"] is None
@@ -58,7 +58,7 @@ def test_json_has_what_signs_in_to_opbx(opbx: Opbx) -> None:
         assert process.stdout is not None
         text = "".join(iter(process.stdout.readline, "}\n")) + "}"
         process.terminate()
-        document = json.loads(text)
+        document = parsed(text)
         assert document["opbx"]["url"] == document["url"]
         assert set(document["opbx"]) == {"url", "email", "password", "token", "signature_secret"}
 
@@ -89,7 +89,7 @@ def test_bad_options_are_usage_errors(opbx: Opbx, argv: list[str], expected: str
 def test_a_port_in_use_is_said_with_the_way_out(opbx: Opbx) -> None:
     with start(opbx, "--json") as process:
         assert process.stdout is not None
-        document = json.loads("".join(iter(process.stdout.readline, "}\n")) + "}")
+        document = parsed("".join(iter(process.stdout.readline, "}\n")) + "}")
         port = document["url"].rpartition(":")[2]
         outcome = opbx("sandbox", "--port", port)
         process.terminate()

@@ -59,6 +59,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def other(opbx: Opbx, copy: Path, sandbox: RunningSandbox) -> Opbx:
     """That opbx, with a profile that has the setting."""
     opbx.environ["PYTHONPATH"] = str(copy)
+    opbx.is_ours = False  # its documents have a setting more than the schemas
     domain = sandbox.domains[0]
     saved = opbx.process(
         *("configure", "--domain-uuid", domain.uuid, "--api-key-stdin", "--ring-tone", "550"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import signal
 import subprocess
@@ -16,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from declared import parsed
 from opbx_cli.sandbox.server import RunningSandbox
 from support import Opbx
 from terminal import on_terminal
@@ -70,8 +70,8 @@ def test_validate_finishes_the_write_under_way_and_says_what_it_did(
     configured = opbx
     code, stdout, stderr, _call = ended_at(configured, sandbox, number, by, "validate", "--json")
     assert code == SIGNALS[by], stderr
-    document = json.loads(stdout)
-    error = json.loads(stderr.splitlines()[-1])["error"]
+    document = parsed(stdout)
+    error = parsed(stderr.splitlines()[-1])["error"]
     assert (error["code"], error["exit_code"]) == ("interrupted", SIGNALS[by])
     assert "`opbx validate` goes on from here" in error["hint"]
     check_told(document, error, configured, sandbox)
@@ -115,7 +115,7 @@ def test_a_rotation_that_is_cut_off_knows_both_keys(
         configured, sandbox, number, by, "webhook-key", "rotate", "--json"
     )
     assert (code, stdout) == (SIGNALS[by], "")
-    error = json.loads(stderr.splitlines()[-1])["error"]
+    error = parsed(stderr.splitlines()[-1])["error"]
     assert error["exit_code"] == SIGNALS[by]
     sandbox.set_faults()
     in_force = remote_key(sandbox)
@@ -215,7 +215,7 @@ def test_a_validate_that_is_ended_while_it_waits_for_another_one_prints_its_docu
         process.send_signal(by)
         stdout, stderr = process.communicate(timeout=ENDED_IN)
     assert process.returncode == SIGNALS.get(by, 130)
-    assert {one["status"] for one in json.loads(stdout)["steps"]} == {"skipped"}
+    assert {one["status"] for one in parsed(stdout)["steps"]} == {"skipped"}
     assert "no step had changed anything" in stderr
 
 
@@ -232,7 +232,7 @@ def test_a_terminal_that_goes_away_at_a_question_ends_the_run_as_a_hang_up(
         terminal.hang_up()
         assert terminal.exit_code == 129
     if argv == ("validate",):
-        assert json.loads(answer.read_text())["result"] == "failed"
+        assert parsed(answer.read_text())["result"] == "failed"
     assert configured("validate", "--keep-webhook-key").code == 0  # the lock is free
 
 
@@ -252,7 +252,7 @@ def test_apply_prints_what_it_was_about(
     sandbox.set_faults("update-domain=hang")
     code, stdout, stderr, _call = ended_at(opbx, sandbox, 4, by, "apply", str(manifest), "--json")
     assert code == SIGNALS[by], stderr
-    document = json.loads(stdout)
+    document = parsed(stdout)
     assert document["profile"] == "acme"
     statuses = {one["id"]: one["status"] for one in document["steps"]}
     assert statuses["settings"] == "created"
@@ -281,7 +281,7 @@ def test_what_was_ignored_at_the_start_stays_ignored(
         process.send_signal(signal.SIGHUP)
         stdout, _stderr = process.communicate(timeout=ENDED_IN)
     assert process.returncode == 0
-    assert json.loads(stdout)["result"] == "ok"
+    assert parsed(stdout)["result"] == "ok"
 
 
 def test_the_demo_leaves_no_server_behind(opbx: Opbx, tmp_path: Path) -> None:

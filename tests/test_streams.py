@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -12,6 +11,7 @@ from typing import IO
 
 import pytest
 
+from declared import parsed
 from opbx_cli.sandbox.server import RunningSandbox
 from support import Opbx, Outcome
 from terminal import on_terminal, shown_on_terminal
@@ -171,7 +171,7 @@ def test_a_full_disk_is_one_clear_error(stored: Opbx, argv: tuple[str, ...]) -> 
     assert process.returncode == 1
     message = "the output could not be written: No space left on device"
     if "--json" in argv:
-        assert json.loads(stderr)["error"]["message"] == message
+        assert parsed(stderr)["error"]["message"] == message
     else:
         assert stderr.decode() == f"error: {message}\n"
 

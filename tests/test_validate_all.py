@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from declared import parsed
 from opbx_cli.errors import ConfigurationError
 from opbx_cli.operations.batch import Batch
 from opbx_cli.operations.group_save import GroupSave
@@ -344,11 +345,11 @@ def test_ctrl_c_says_what_was_done_and_the_next_run_goes_on(
         process.send_signal(signal.SIGINT)
         stdout, stderr = process.communicate(timeout=30)
     assert process.returncode == 130
-    error = json.loads(stderr.splitlines()[-1])["error"]
+    error = parsed(stderr.splitlines()[-1])["error"]
     assert error["message"].startswith("interrupted; finished before that: 2 of 4 profiles; ")
     assert "was under way (no step done)" in error["message"]
     assert error["hint"] == "`opbx validate --all` goes on from here"
-    told = [json.loads(line) for line in stdout.splitlines()]
+    told = [parsed(line) for line in stdout.splitlines()]
     assert sorted(entry["result"] for entry in told) == ["failed", "failed", "ok", "ok"]
     for entry in told:
         if entry["result"] == "failed":

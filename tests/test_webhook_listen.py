@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from declared import parsed
 from opbx_cli.sandbox.server import RunningSandbox
 from pbx import CDR, SESSION_UPDATE, VOICE
 from receiving import (
@@ -84,7 +85,7 @@ def test_json_is_one_document_a_line(keyed: Opbx) -> None:
         asked(port, CDR, as_json({"owner": {"domain": {"uuid": UUID}}, "to": "\x1b[1m"}))
         asked(port, "/else", method="GET")
         code, stdout, stderr = running.stopped(signal.SIGTERM)
-    first, second, third = map(json.loads, stdout.splitlines())
+    first, second, third = map(parsed, stdout.splitlines())
     assert first.pop("received").endswith("Z")
     assert first == {
         "schema": "opbx.callback/1",
@@ -106,10 +107,10 @@ def test_json_is_one_document_a_line(keyed: Opbx) -> None:
     assert (second["domain"], second["to"]) == (UUID, "[1m")
     assert (second["result"], second["http_status"], second["key"]) == ("refused", 401, None)
     assert (third["endpoint"], third["reason"]) == (None, "unknown path")
-    listening = json.loads(running.notices[0])
+    listening = parsed(running.notices[0])
     assert listening["schema"] == "opbx.listening/1"
     assert listening["endpoints"]["voice"] == f"http://127.0.0.1:{port}{VOICE}"
-    received = json.loads(stderr)
+    received = parsed(stderr)
     assert (received["schema"], received["callbacks"]) == ("opbx.received/1", 3)
     assert (code, received["refused"], received["warnings"]) == (143, 2, [])
 
@@ -380,7 +381,7 @@ def test_output_that_nobody_reads_holds_callbacks_back_and_loses_none(keyed: Opb
         client.send(request(SESSION_UPDATE, body, **BEARER) * count)
         until_it_is_stuck(running)
         lines = [running.stdout.readline() for _ in range(count)]
-        assert {json.loads(line)["call"] for line in lines} == {"t" * 128}
+        assert {parsed(line)["call"] for line in lines} == {"t" * 128}
         code, stdout, _stderr = running.stopped(signal.SIGINT)
     assert (code, stdout) == (0, "")
 
@@ -453,9 +454,9 @@ def test_being_open_to_other_computers_is_a_warning(keyed: Opbx) -> None:
 
 def test_in_json_a_warning_is_told_once(keyed: Opbx) -> None:
     with listener(keyed, "--host", "0.0.0.0", "--json") as running:
-        listening = json.loads(running.stderr.readline())
+        listening = parsed(running.stderr.readline())
         asked(int(listening["url"].rpartition(":")[2]), CDR, RECORD, **BEARER)
-        assert json.loads(running.stdout.readline())["warnings"] == []
+        assert parsed(running.stdout.readline())["warnings"] == []
     (warning,) = listening["warnings"]
     assert warning.startswith("other computers can reach this receiver")
 

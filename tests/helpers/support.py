@@ -15,6 +15,7 @@ from typing import Any
 
 import coverage
 
+import declared
 from opbx_cli.cli.main import run
 
 WEBHOOK_BASE_URL = "https://pbx.example.com"
@@ -64,13 +65,15 @@ class Opbx:
 
     Called, it runs inside this process, through the same boundary as the real command and
     without waiting between retries: `waits` has what it would have waited, and `sleep` is
-    told, so that a sandbox can let the time pass. `process` runs the installed program.
+    told, so that a sandbox can let the time pass. `process` runs the installed program. Every
+    exit code and JSON document is compared with the reference, unless the opbx is not ours.
     """
 
     home: Path
     environ: dict[str, str] = field(default_factory=dict)
     waits: list[float] = field(default_factory=list)
     sleep: Callable[[float], None] = lambda _seconds: None
+    is_ours: bool = True
 
     def __call__(self, *argv: str, stdin: str = "", **variables: str) -> Outcome:
         stdout, stderr = io.StringIO(), io.StringIO()
@@ -81,7 +84,7 @@ class Opbx:
                 code = run(list(argv), environ, sleep=self._wait)
         finally:
             sys.stdin = before
-        return Outcome(code, stdout.getvalue(), stderr.getvalue())
+        return self._checked(argv, Outcome(code, stdout.getvalue(), stderr.getvalue()))
 
     def _wait(self, seconds: float) -> None:
         self.waits.append(seconds)
@@ -98,7 +101,12 @@ class Opbx:
             check=False,
             timeout=60,
         )
-        return Outcome(done.returncode, done.stdout, done.stderr)
+        return self._checked(argv, Outcome(done.returncode, done.stdout, done.stderr))
+
+    def _checked(self, argv: tuple[str, ...], outcome: Outcome) -> Outcome:
+        if self.is_ours:
+            declared.check(argv, outcome.code, outcome.stdout, outcome.stderr)
+        return outcome
 
     def process_environ(self, **variables: str) -> dict[str, str]:
         """The environment for a process: the machine's, without anything about opbx."""

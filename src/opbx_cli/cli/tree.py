@@ -22,6 +22,9 @@ class Entry(NamedTuple):
     place: str | None = None  # module:function, in this package
     commands: Mapping[str, "Entry"] = {}  # those behind it
     examples: tuple[str, ...] = ()  # command lines that work
+    # For the reference; tests compare them with how commands end and what they print.
+    exit_codes: tuple[int, ...] = ()  # besides those that every command may end with
+    documents: tuple[str, ...] = ()  # the schemas of what it prints with --json
 
 
 class LazyGroup(TyperGroup):

@@ -6,6 +6,9 @@ when its command runs.
 
 from opbx_cli.cli.tree import Entry
 
+STORED = (3, 10)  # a profile of the store, or settings in the environment
+REMOTE = (*STORED, 4, 5, 6, 7)  # the same, and a server is asked
+
 COMMANDS = {
     "configure": Entry(
         "Save the settings of a domain.",
@@ -14,6 +17,8 @@ COMMANDS = {
             "opbx configure",
             'opbx configure --domain-uuid "$UUID" --api-key-file key.txt',
         ),
+        exit_codes=STORED,
+        documents=("opbx.profile/1",),
     ),
     "validate": Entry(
         "Bring the Cloudonix domain in line.",
@@ -22,6 +27,8 @@ COMMANDS = {
             "opbx validate",
             "opbx validate --check --json",
         ),
+        exit_codes=(*REMOTE, 8, 9),
+        documents=("opbx.validate/1",),
     ),
     "apply": Entry(
         "Save and validate all profiles of a manifest.",
@@ -30,6 +37,8 @@ COMMANDS = {
             "opbx apply domains.toml --check",
             "opbx apply domains.toml",
         ),
+        exit_codes=(*REMOTE, 8, 9),
+        documents=("opbx.validate/1",),
     ),
     "detach": Entry(
         "Give the calls back, and take OPBX out of the domain.",
@@ -38,6 +47,8 @@ COMMANDS = {
             "opbx detach --check",
             "opbx detach --to-none --yes",
         ),
+        exit_codes=(*REMOTE, 8, 9),
+        documents=("opbx.detach/1",),
     ),
     "status": Entry(
         "Compare the settings here, in Cloudonix and in OPBX.",
@@ -46,6 +57,8 @@ COMMANDS = {
             "opbx status",
             "opbx status --all --json",
         ),
+        exit_codes=(*REMOTE, 8, 9),
+        documents=("opbx.status/1",),
     ),
     "doctor": Entry(
         "Find out what is wrong with this installation.",
@@ -54,6 +67,7 @@ COMMANDS = {
             "opbx doctor",
             "opbx doctor --bundle for-support.json",
         ),
+        documents=("opbx.doctor/1",),
     ),
     "webhook-url": Entry(
         "Show where Cloudonix sends calls.",
@@ -61,6 +75,11 @@ COMMANDS = {
         examples=(
             "opbx webhook-url --endpoint voice",
             "opbx webhook-url --check --with-key",
+        ),
+        exit_codes=(*REMOTE, 9),
+        documents=(
+            "opbx.webhook-url/1",
+            "opbx.webhook-check/1",
         ),
     ),
     "exec": Entry(
@@ -70,6 +89,7 @@ COMMANDS = {
             "opbx exec -- ./provision.sh",
             "opbx exec --profile acme -- env",
         ),
+        exit_codes=(*STORED, 126, 127),
     ),
     "demo": Entry(
         "Show opbx at work.",
@@ -78,6 +98,7 @@ COMMANDS = {
             "opbx demo",
             "opbx demo --webhooks",
         ),
+        documents=("opbx.demo/1",),
     ),
     "trunks": Entry(
         "Show the domain's voice trunks.",
@@ -89,11 +110,15 @@ COMMANDS = {
                     "opbx trunks list --search carrier",
                     "opbx trunks list --direction all --output csv",
                 ),
+                exit_codes=(*REMOTE, 9),
+                documents=("opbx.trunks/1",),
             ),
             "show": Entry(
                 "Show one trunk in full, its password masked.",
                 "trunks:show_trunk",
                 examples=("opbx trunks show carrier-main",),
+                exit_codes=REMOTE,
+                documents=("opbx.trunk/1",),
             ),
         },
     ),
@@ -101,7 +126,11 @@ COMMANDS = {
         "Show and manage stored profiles.",
         commands={
             "list": Entry(
-                "List the profiles.", "profiles:list_profiles", examples=("opbx profiles list",)
+                "List the profiles.",
+                "profiles:list_profiles",
+                examples=("opbx profiles list",),
+                exit_codes=STORED,
+                documents=("opbx.profiles/1",),
             ),
             "show": Entry(
                 "Show one profile, its keys masked.",
@@ -110,16 +139,22 @@ COMMANDS = {
                     "opbx profiles show",
                     "opbx profiles show acme --origin",
                 ),
+                exit_codes=STORED,
+                documents=("opbx.profile/1",),
             ),
             "use": Entry(
                 "Make a profile the default one.",
                 "profiles:use_profile",
                 examples=("opbx profiles use acme",),
+                exit_codes=STORED,
+                documents=("opbx.profiles/1",),
             ),
             "rename": Entry(
                 "Give a profile another name.",
                 "profiles:rename_profile",
                 examples=("opbx profiles rename default acme",),
+                exit_codes=STORED,
+                documents=("opbx.profiles/1",),
             ),
             "remove": Entry(
                 "Remove a profile and its keys from the store.",
@@ -128,11 +163,15 @@ COMMANDS = {
                     "opbx profiles remove acme",
                     "opbx profiles remove acme --yes",
                 ),
+                exit_codes=STORED,
+                documents=("opbx.profiles/1",),
             ),
             "restore": Entry(
                 "Bring back what was stored before the last save.",
                 "profiles:restore_profiles",
                 examples=("opbx profiles restore",),
+                exit_codes=STORED,
+                documents=("opbx.profiles/1",),
             ),
             "export": Entry(
                 "Print a manifest of the profiles, without their keys.",
@@ -141,6 +180,8 @@ COMMANDS = {
                     "opbx profiles export",
                     "opbx profiles export --profile acme --to-file acme.toml",
                 ),
+                exit_codes=STORED,
+                documents=("opbx.manifest/1",),
             ),
             "history": Entry(
                 "Show what was changed on this computer, and when.",
@@ -149,6 +190,8 @@ COMMANDS = {
                     "opbx profiles history",
                     "opbx profiles history --json",
                 ),
+                exit_codes=STORED,
+                documents=("opbx.history/1",),
             ),
         },
     ),
@@ -161,6 +204,12 @@ COMMANDS = {
                 examples=(
                     "opbx webhook listen",
                     "opbx webhook listen --port 8766 --save callbacks",
+                ),
+                exit_codes=STORED,
+                documents=(
+                    "opbx.callback/1",
+                    "opbx.listening/1",
+                    "opbx.received/1",
                 ),
             )
         },
@@ -175,6 +224,8 @@ COMMANDS = {
                     "opbx webhook-key rotate",
                     "opbx webhook-key rotate --grace 15m",
                 ),
+                exit_codes=(*REMOTE, 9),
+                documents=("opbx.webhook-key/1",),
             ),
             "reveal": Entry(
                 "Print the webhook key, alone: OPBX needs it.",
@@ -183,6 +234,8 @@ COMMANDS = {
                     "opbx webhook-key reveal",
                     "opbx webhook-key reveal --to-file webhook.key",
                 ),
+                exit_codes=STORED,
+                documents=("opbx.key-file/1",),
             ),
         },
     ),
@@ -196,6 +249,8 @@ COMMANDS = {
                     "opbx instance connect https://pbx.example.com",
                     "opbx instance connect https://pbx.example.com --token-env TOKEN",
                 ),
+                exit_codes=REMOTE,
+                documents=("opbx.instance/1",),
             ),
             "pull": Entry(
                 "Take over the settings that OPBX has.",
@@ -204,6 +259,8 @@ COMMANDS = {
                     "opbx instance pull --check",
                     "opbx instance pull",
                 ),
+                exit_codes=(*REMOTE, 8, 9),
+                documents=("opbx.instance/1",),
             ),
             "push": Entry(
                 "Hand this profile's settings to OPBX.",
@@ -212,11 +269,15 @@ COMMANDS = {
                     "opbx instance push --check",
                     "opbx instance push",
                 ),
+                exit_codes=(*REMOTE, 8, 9),
+                documents=("opbx.instance/1",),
             ),
             "disconnect": Entry(
                 "Sign out of OPBX, and forget the link.",
                 "instance:disconnect",
                 examples=("opbx instance disconnect",),
+                exit_codes=STORED,
+                documents=("opbx.profiles/1",),
             ),
         },
     ),
@@ -227,6 +288,8 @@ COMMANDS = {
                 "Show the ways to open the store.",
                 "key:show_key_status",
                 examples=("opbx key status",),
+                exit_codes=STORED,
+                documents=("opbx.keys/1",),
             ),
             "add": Entry(
                 "Add a way to open the store.",
@@ -235,6 +298,8 @@ COMMANDS = {
                     "opbx key add --kind passphrase",
                     "opbx key add --kind external --to-file store.key",
                 ),
+                exit_codes=STORED,
+                documents=("opbx.keys/1",),
             ),
             "generate": Entry(
                 "Make a key for a store that is still to be made.",
@@ -243,14 +308,21 @@ COMMANDS = {
                     "opbx key generate",
                     "opbx key generate --to-file store.key",
                 ),
+                documents=("opbx.key-file/1",),
             ),
             "remove": Entry(
                 "Remove a way to open the store.",
                 "key:remove_key",
                 examples=("opbx key remove k1",),
+                exit_codes=STORED,
+                documents=("opbx.keys/1",),
             ),
             "rotate": Entry(
-                "Encrypt everything anew.", "key:rotate_keys", examples=("opbx key rotate",)
+                "Encrypt everything anew.",
+                "key:rotate_keys",
+                examples=("opbx key rotate",),
+                exit_codes=STORED,
+                documents=("opbx.key-rotation/1",),
             ),
             "export-recovery": Entry(
                 "Make a recovery key, shown once.",
@@ -259,6 +331,8 @@ COMMANDS = {
                     "opbx key export-recovery",
                     "opbx key export-recovery --to-file recovery.txt",
                 ),
+                exit_codes=STORED,
+                documents=("opbx.keys/1",),
             ),
         },
     ),
@@ -269,6 +343,7 @@ COMMANDS = {
             "opbx sandbox",
             "opbx sandbox --opbx --variant opbx=january",
         ),
+        documents=("opbx.sandbox/1",),
         commands={
             "call": Entry(
                 "Place a call in a running sandbox.",
@@ -277,6 +352,8 @@ COMMANDS = {
                     "opbx sandbox call",
                     "opbx sandbox call --wrong-key",
                 ),
+                exit_codes=REMOTE,
+                documents=("opbx.call/1",),
             ),
             "exec": Entry(
                 "Run a command with a sandbox of its own.",
@@ -285,6 +362,7 @@ COMMANDS = {
                     "opbx sandbox exec -- opbx trunks list",
                     "opbx sandbox exec --opbx -- ./test.sh",
                 ),
+                exit_codes=(126, 127),
             ),
         },
     ),
