@@ -96,7 +96,7 @@ def test_a_schema_is_one(name: str, schema: dict[str, Any]) -> None:
         {"schema": "opbx.key-file/1", "file": None, "warnings": []},
         {"schema": "opbx.key-file/1", "file": "/x"},
         {"schema": "opbx.trunks/1", "profile": "a", "warnings": []},
-        {"error": {"code": "made.up", "message": "", "hint": None, "exit_code": 1}},
+        {"error": {"code": "usage", "message": "", "hint": None, "exit_code": 2}},
     ],
 )
 def test_a_document_of_another_shape_fails_the_test_that_sees_it(document: Any) -> None:

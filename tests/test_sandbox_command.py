@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,14 +15,19 @@ from declared import parsed
 from support import MEASURED, Opbx
 
 
-def start(opbx: Opbx, *argv: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+@contextmanager
+def start(opbx: Opbx, *argv: str) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
         [sys.executable, "-m", "opbx_cli", "sandbox", "--port", "0", *argv],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=opbx.process_environ(**MEASURED),
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()  # of a test that failed before it ended the process
 
 
 def test_it_prints_variables_that_make_opbx_work(opbx: Opbx) -> None:

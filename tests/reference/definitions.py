@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from opbx_cli.error_codes import ErrorCode
 from opbx_cli.models import ApplicationReference
 from opbx_cli.operations.validate import steps
 from opbx_cli.operations.verdicts import Result as CheckResult
@@ -54,8 +53,9 @@ def _value(row: Setting) -> Schema:
 SETTINGS = {row.name: _value(row) for row in TABLE if row.label}
 ORIGINS = record(
     "Where each value comes from; with `--origin` alone.",
-    {row.name: maybe(text()) for row in TABLE if row.label},
+    {row.name: maybe(text(f"The source of `{row.name}`.")) for row in TABLE if row.label},
 )
+CELL = one_of("", {"type": ["string", "integer", "null"]}, {"$ref": "#/$defs/secret"})
 VALUE = one_of(
     "",
     {"type": ["string", "integer", "boolean", "null"]},
@@ -67,7 +67,7 @@ SHARED: dict[str, Schema] = {
     "secret": record(
         "A key, never shown.",
         {
-            "set": {"const": True},
+            "set": {"const": True, "description": "Always so: null stands for no key."},
             "mask": text("Asterisks, and the last four characters of a long key."),
             "fingerprint": maybe(
                 text("Tells two long keys apart; null for one that may be guessed.")
@@ -89,9 +89,7 @@ SHARED: dict[str, Schema] = {
     "error": record(
         "What went wrong.",
         {
-            "code": text(
-                "A stable name for scripts; the page about troubleshooting has them all.", ErrorCode
-            ),
+            "code": text("A stable name for scripts; docs/troubleshooting.md has them all."),
             "message": text("What failed, on which thing."),
             "hint": maybe(text("The one next step.")),
             "exit_code": number("What a command that fails with this ends with."),

@@ -12,6 +12,7 @@ from opbx_cli.remote import DeliveryResult
 from opbx_cli.webhooks.endpoints import PATHS
 from opbx_cli.webhooks.receiver.opbx import State
 from reference.definitions import (
+    CELL,
     CHECKED,
     CHECKS,
     DOMAIN_UUID,
@@ -21,7 +22,6 @@ from reference.definitions import (
     SETTINGS,
     SHARED,
     STORED_PROFILE,
-    VALUE,
     WARNINGS,
 )
 from reference.vocabulary import (
@@ -226,7 +226,7 @@ FIELDS: dict[str, dict[str, Schema]] = {
             record(
                 "One profile.",
                 {
-                    "profile": PROFILE,
+                    "profile": STORED_PROFILE,
                     "is_default": flag("Whether it is the default one."),
                     "domain_uuid": maybe(text("Its domain.")),
                     "domain_name": maybe(text("Its domain's name.")),
@@ -275,9 +275,9 @@ FIELDS: dict[str, dict[str, Schema]] = {
                 "One setting.",
                 {
                     "name": text("Its name."),
-                    "here": {"description": "The value here.", **VALUE},
-                    "cloudonix": {"description": "The value in Cloudonix.", **VALUE},
-                    "opbx": {"description": "The value in OPBX.", **VALUE},
+                    "here": {"description": "The value here.", **CELL},
+                    "cloudonix": {"description": "The value in Cloudonix.", **CELL},
+                    "opbx": {"description": "The value in OPBX.", **CELL},
                     "differs": flag("Whether one is not as it should be."),
                 },
             ),

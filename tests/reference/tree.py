@@ -16,7 +16,7 @@ from opbx_cli.cli.main import _tree
 from opbx_cli.cli.topics import ENVIRONMENT, EXIT_CODES
 from opbx_cli.cli.tree import Entry
 
-EVERYDAY = (0, 1, 2, 130)  # how every command may end; 143 and 129 stand with 130
+EVERYDAY = (0, 1, 2, 3, 130)  # how every command may end; 143 and 129 stand with 130
 KINDS = {"INT": "NUMBER", "FLOAT": "NUMBER", "STRING": "TEXT"}  # of a value without a name
 FORMATS = re.compile(r"^((?:\w+ or )+\w+)\.")
 MARKS = re.compile(r"\s*\[env: (\w+)\]")
@@ -146,7 +146,7 @@ def _parameter(made: Any) -> Parameter:
 
 def _default(made: Any) -> str:
     """The value of an option that is not given, where it is one."""
-    if made.default in (None, False, "", []) or made.multiple:
+    if made.default is None or made.default is False or made.required:
         return ""
     return f" Default: {made.opts[0] if made.is_flag else made.default}."
 

@@ -6,8 +6,8 @@ when its command runs.
 
 from opbx_cli.cli.tree import Entry
 
-STORED = (3, 10)  # a profile of the store, or settings in the environment
-REMOTE = (*STORED, 4, 5, 6, 7)  # the same, and a server is asked
+STORED = (10,)  # it opens the store
+REMOTE = (4, 5, 6, 7, 10)  # it asks a server, too
 
 COMMANDS = {
     "configure": Entry(
@@ -89,7 +89,7 @@ COMMANDS = {
             "opbx exec -- ./provision.sh",
             "opbx exec --profile acme -- env",
         ),
-        exit_codes=(*STORED, 126, 127),
+        exit_codes=(10, 126, 127),
     ),
     "demo": Entry(
         "Show opbx at work.",
