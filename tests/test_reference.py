@@ -120,19 +120,9 @@ def test_the_documents_of_a_stream_are_found() -> None:
 
 
 @pytest.mark.parametrize("page", MARKDOWN, ids=lambda page: page.name)
-def test_links_lead_to_headings_and_rows_have_the_cells_of_their_table(page: Path) -> None:
-    text = page.read_text(encoding="utf-8")
-    for file, anchor in re.findall(r"\]\(([^)#]*)#?([^)]*)\)", text):
-        target = (page.parent / file) if file else page
-        assert target.exists(), file
-        assert not anchor or anchor in _anchors(target), f"{file}#{anchor}"
-    for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+def test_each_row_has_the_cells_of_its_table(page: Path) -> None:
+    for table in re.findall(r"(?:^\|.*\n)+", page.read_text(encoding="utf-8"), re.MULTILINE):
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1, table
-
-
-def _anchors(page: Path) -> set[str]:
-    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
-    return {re.sub(r"[^a-z0-9 -]", "", one.lower()).replace(" ", "-") for one in headings}
 
 
 def test_man_reads_every_page_without_a_warning() -> None:
