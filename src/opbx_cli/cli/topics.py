@@ -36,7 +36,7 @@ ENVIRONMENT = {
     "OPBX_RECORDING_FORMAT": "without a store: wav or mp3",
     "OPBX_INSTANCE_URL": "without a store: where OPBX is",
     "OPBX_INSTANCE_TOKEN": "without a store: OPBX's token",
-    "OPBX_INSTANCE_EMAIL": "or the owner's e-mail address, as for `instance connect`,",
+    "OPBX_INSTANCE_EMAIL": "or the owner's e-mail address, as for `instance connect`",
     "OPBX_INSTANCE_PASSWORD": "and the owner's password",
     "OPBX_APPLICATION_WEBHOOK_BASEURL": "OPBX's own: where the internet reaches it",
     "APP_URL": "OPBX's own: the same, where the other one is not set",
