@@ -86,12 +86,18 @@ def test_the_same_bytes_come_from_a_checkout_and_from_what_was_published(
     assert again.sdist.read_bytes() == built.sdist.read_bytes()
 
 
-def test_the_wheel_has_the_package_and_nothing_else(built: Built) -> None:
+def test_the_wheel_has_the_package_its_manual_and_nothing_else(built: Built) -> None:
     source = ROOT / "src"
     package = {str(path.relative_to(source)) for path in source.glob("opbx_cli/**/*.py")}
     about = {"METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE"}
+    manual = {path.name for path in (ROOT / "docs/man").iterdir()}
+    share = METADATA.replace(".dist-info", ".data/data/share")
     with zipfile.ZipFile(built.wheel) as wheel:
-        assert set(wheel.namelist()) == package | {f"{METADATA}/{name}" for name in about}
+        assert set(wheel.namelist()) == {
+            *package,
+            *(f"{METADATA}/{name}" for name in about),
+            *(f"{share}/man/man1/{name}" for name in manual),
+        }
         commands = configparser.ConfigParser()
         commands.read_string(wheel.read(f"{METADATA}/entry_points.txt").decode())
     main = "opbx_cli.__main__:main"
