@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from opbx_cli.models import Secret
 from opbx_cli.store import KeySource, Store, StorePaths, store_paths
-from opbx_cli.store.paths import history_path
+from opbx_cli.store_paths import history_path
 
 if TYPE_CHECKING:  # only a type: see below
     from opbx_cli.operations.audit_event import AuditTrail

@@ -14,8 +14,8 @@ from opbx_cli.store.contents import SaveReport, StoreContents
 from opbx_cli.store.key_slots import SlotKind
 from opbx_cli.store.key_source import KeySource
 from opbx_cli.store.os_keyring import OsKeyring
-from opbx_cli.store.paths import StorePaths, store_paths
 from opbx_cli.store.store import Store
+from opbx_cli.store_paths import StorePaths, store_paths
 
 __all__ = [
     "KeySource",

@@ -12,8 +12,8 @@ from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError, StoreError
 from opbx_cli.store.key_slots import SlotKind
 from opbx_cli.store.key_source import KEY_FILE_VARIABLE, KEY_VARIABLE, KeySource
-from opbx_cli.store.paths import StorePaths
 from opbx_cli.store.strict_toml import UnfitStore
+from opbx_cli.store_paths import StorePaths
 
 if TYPE_CHECKING:
     from opbx_cli.installation import Installation

@@ -18,10 +18,10 @@ from opbx_cli.models import Secret
 from opbx_cli.store import crypto, error_messages, key_source, sealing, unlock
 from opbx_cli.store.file_format import Document
 from opbx_cli.store.key_slots import PASSPHRASES_MAX, SLOTS_MAX, Slot, SlotKind
-from opbx_cli.store.paths import StorePaths
 from opbx_cli.store.sealing import RawKey, Vault
 from opbx_cli.store.transaction import Backup, Opened, Transactions, as_saved
 from opbx_cli.store.unlock import AvailableKeys
+from opbx_cli.store_paths import StorePaths
 
 # Their keys are ours to make anew; the other kinds are in somebody's hands.
 OWN_KINDS = frozenset({SlotKind.KEYFILE, SlotKind.KEYRING})

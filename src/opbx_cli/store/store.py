@@ -14,10 +14,10 @@ from opbx_cli.store.key_slots import SlotKind
 from opbx_cli.store.key_source import KeySource
 from opbx_cli.store.lock import domain_locked
 from opbx_cli.store.os_keyring import OsKeyring
-from opbx_cli.store.paths import StorePaths
 from opbx_cli.store.sealing import RawKey, Vault
 from opbx_cli.store.transaction import Transactions, as_saved
 from opbx_cli.store.unlock import AskPassphrase, AvailableKeys
+from opbx_cli.store_paths import StorePaths
 
 if TYPE_CHECKING:
     from opbx_cli.store.key_changes import KeyAdministration

@@ -17,10 +17,10 @@ from opbx_cli.store.contents import StoreContents
 from opbx_cli.store.file_format import Document, SignedDocument
 from opbx_cli.store.key_slots import Slot, is_slot_id
 from opbx_cli.store.lock import locked
-from opbx_cli.store.paths import StorePaths
 from opbx_cli.store.sealing import RawKey, Vault
 from opbx_cli.store.strict_toml import UnfitStore
 from opbx_cli.store.unlock import AvailableKeys, Match
+from opbx_cli.store_paths import StorePaths
 
 # A reader holds no lock: the store, and the key file it names, may be replaced while it reads.
 _READ_ATTEMPTS = 10

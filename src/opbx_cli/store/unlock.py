@@ -21,8 +21,8 @@ from opbx_cli.store.file_format import Document
 from opbx_cli.store.key_slots import ARGON2_SALT_BYTES, Argon2, Slot, SlotKind
 from opbx_cli.store.key_source import KeySource
 from opbx_cli.store.os_keyring import LOCATION, OsKeyring
-from opbx_cli.store.paths import StorePaths
 from opbx_cli.store.sealing import RawKey
+from opbx_cli.store_paths import StorePaths
 
 AskPassphrase = Callable[[], Secret]
 

@@ -78,7 +78,7 @@ def history_path(home: str | None) -> Path:
 
 def _system_folders() -> PlatformDirs:
     # 3 ms that OPBX_HOME saves.
-    from platformdirs import PlatformDirs  # noqa: PLC0415
+    from platformdirs import PlatformDirs
 
     return PlatformDirs("opbx", appauthor=False)
 
