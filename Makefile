@@ -26,8 +26,8 @@ QUICK := $(filter-out tests/test_hardening.py tests/test_webhook_key.py,$(WITHOU
 	tests/test_reports.py tests/test_retries.py tests/test_secret.py tests/test_status.py \
 	tests/test_takeover.py tests/test_trunk_data.py tests/test_validate.py tests/test_values.py
 
-.PHONY: demo test check format lint unit optimized fuzz reference pictures site bench packages \
-	zipapp constraints release sbom clean
+.PHONY: demo test check format lint unit optimized fuzz reference completion pictures site bench \
+	packages zipapp constraints release sbom clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/opbx demo
@@ -64,7 +64,7 @@ fuzz: $(VENV)/.installed
 	PYTHONPATH=tests:tests/helpers $(BIN)/python -m fuzz $(SECONDS)
 
 # Makes the reference from the program: pages, manual and schemas; a test compares both.
-reference: $(VENV)/.installed
+reference: completion
 	PYTHONPATH=tests:tests/helpers $(BIN)/python -m reference
 
 # Runs opbx on a terminal and draws what it shows; a test says when the pictures are old.
@@ -78,6 +78,11 @@ site: $(SITE_VENV)/.installed
 	  -c docs -d $(SITE_VENV)/doctrees . site
 	cp site/README.html site/index.html
 	$(SITE_VENV)/bin/python tests/helpers/site_check.py site
+
+# Writes what completion offers, from the tree of commands; a test compares both.
+completion: $(VENV)/.installed
+	PYTHONPATH=tests/helpers $(BIN)/python -m command_words
+	$(BIN)/ruff format --quiet src/opbx_cli/completion/command_words.py
 
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/run.py

@@ -119,6 +119,13 @@ class Bench:
             holds=ratio <= bound,
         )
 
+    def tab(self, line: str, bound: float) -> None:
+        """Press Tab behind a line, as bash does; `bound` is in milliseconds."""
+        argv = [*self.opbx, "__complete", "bash"]
+        seconds = [self.run(argv, stdin=f" =:\0{line}\0") for _ in range(RUNS)]
+        took = statistics.median(seconds) * 1000
+        self.row(f"Tab behind `{line}`", f"{took:.0f} ms", f"{bound:.0f} ms", holds=took <= bound)
+
     def round_trips(self, words: list[str], bound: int) -> None:
         """Count the calls that had to wait for one another, from the sandbox's record."""
         self.sandbox.forget_requests()
@@ -165,6 +172,8 @@ def main() -> None:
         bench.start_up(["--version"], ["first"], 1.1)
         bench.start_up(["webhook-url", "--endpoint", "base"], ["first"], 1.4)
         bench.start_up(["--help"], ["--help"], 0.5)
+        bench.tab("opbx trunks list --direction ", 100)
+        bench.tab("opbx validate --profile ", 100)
         bench.round_trips(["validate"], 5)
         bench.round_trips(["validate"], 2)
         bench.round_trips(["trunks", "list"], 1)

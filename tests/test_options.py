@@ -173,9 +173,9 @@ def test_an_unknown_format_is_refused(opbx: Opbx, path: tuple[str, ...]) -> None
 
 @every_command
 def test_help_names_the_formats_of_each_command(opbx: Opbx, path: tuple[str, ...]) -> None:
-    formats = "text or json" + MORE_FORMATS.get(path, "")
+    formats = ("text or json" + MORE_FORMATS.get(path, "")).replace(" or ", "|")
     told = " ".join(opbx(*path, "--help").stdout.split())
-    assert f"FORMAT {formats}. [env: OPBX_OUTPUT]" in told
+    assert f"--output {formats} How to answer. [env: OPBX_OUTPUT]" in told
 
 
 def _required_options(path: tuple[str, ...]) -> list[str]:
@@ -342,7 +342,8 @@ def _text(node: ast.AST) -> str:
 
 
 def parses(line: str) -> bool:
-    words = [word for word in shlex.split(line)[1:] if word not in ("…", "...")]
+    command = line.partition(" | ")[0]
+    words = [word for word in shlex.split(command)[1:] if word not in ("…", "...")]
     known = (n for n in range(len(words), -1, -1) if tuple(words[:n]) in TREE)
     path, rest = tuple(words[: (n := next(known))]), words[n:]
     if words[:1] == ["help"]:

@@ -69,11 +69,22 @@ def history_path(home: str | None) -> Path:
 
     Raises `ConfigurationError` as `store_paths` does.
     """
-    name = "history.jsonl"
+    return _state_folder(home) / "history.jsonl"
+
+
+def trunk_names_folder(home: str | None) -> Path:
+    """Return the folder of the trunks' names that completion offers, beside the audit trail.
+
+    Raises `ConfigurationError` as `store_paths` does.
+    """
+    return _state_folder(home) / "trunk-names"
+
+
+def _state_folder(home: str | None) -> Path:
     if home:
-        return named_folder(home) / name
+        return named_folder(home)
     folders = _system_folders()
-    return system_folder(lambda: folders.user_state_path) / name
+    return system_folder(lambda: folders.user_state_path)
 
 
 def _system_folders() -> PlatformDirs:

@@ -36,12 +36,16 @@ os.execv(sys.argv[3], sys.argv[3:])
 
 
 class Terminal:
-    """opbx with a controlling terminal; streams that are not on it are pipes or files."""
+    """opbx with a controlling terminal; streams that are not on it are pipes or files.
+
+    Or another `program`, by its path: a shell.
+    """
 
     def __init__(
         self,
         *argv: str,
         environ: Mapping[str, str],
+        program: str | None = None,
         columns: int = 80,
         rows: int = 24,
         stdin: bytes | None = None,
@@ -57,10 +61,10 @@ class Terminal:
             str(number) for number, other in enumerate((stdin, stdout, stderr)) if other is None
         ]
         launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER]
-        program = [sys.executable, "-m", "opbx_cli", *argv]
+        command = [sys.executable, "-m", "opbx_cli"] if program is None else [program]
         with _content(stdin) as source:
             self._process = subprocess.Popen(
-                [*launcher, str(slave), "".join(streams), *program],
+                [*launcher, str(slave), "".join(streams), *command, *argv],
                 stdin=source,
                 stdout=stdout or subprocess.DEVNULL,
                 stderr=stderr or subprocess.DEVNULL,

@@ -130,7 +130,7 @@ def _name_formats(made: TyperCommand | TyperGroup, formats: tuple[str, ...]) -> 
     for number, parameter in enumerate(made.params):
         if parameter.name == "output":
             own: Any = copy.copy(parameter)
-            own.help = f"{' or '.join(formats)}. [env: OPBX_OUTPUT]"
+            own.metavar, own.help = "|".join(formats), "How to answer. [env: OPBX_OUTPUT]"
             made.params[number] = own
 
 

@@ -38,6 +38,7 @@ root = typer.Typer(
     help="Administer the Cloudonix side of an OPBX organisation.",
     epilog=EPILOG,
     no_args_is_help=True,
+    add_completion=False,  # `opbx completion` instead, which needs no other shell to run
     pretty_exceptions_enable=False,
     # Plain help: it loads no rich, wraps to any width and reads the same in a pipe.
     rich_markup_mode=None,

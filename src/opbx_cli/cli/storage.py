@@ -6,9 +6,10 @@ from collections.abc import Callable, MutableMapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from opbx_cli.completion.names import TrunkNames
 from opbx_cli.models import Secret
 from opbx_cli.store import KeySource, Store, StorePaths, store_paths
-from opbx_cli.store_paths import history_path
+from opbx_cli.store_paths import history_path, trunk_names_folder
 
 if TYPE_CHECKING:  # only a type: see below
     from opbx_cli.operations.audit_event import AuditTrail
@@ -31,6 +32,10 @@ class Storage:
         from opbx_cli.operations.audit_event import AuditTrail  # noqa: PLC0415
 
         return AuditTrail(history_path(self._home))
+
+    @cached_property
+    def trunk_names(self) -> TrunkNames:
+        return TrunkNames(trunk_names_folder(self._home))
 
     def store(self, *, ask_passphrase: Callable[[], Secret] | None) -> Store:
         """Return the store, and take what opens it out of the environment."""

@@ -60,7 +60,8 @@ also take --output markdown (its summary) and --output junit (its list of tests)
 """
 FILES = """The store has all profiles, the keys encrypted with AES-256; it is for its owner alone.
 Linux: ~/.config/opbx/store.toml, and the key that opens it below ~/.local/share/opbx/keys.
-The previous save is store.toml.bak (opbx profiles restore); the audit trail is history.jsonl.
+The previous save is store.toml.bak (opbx profiles restore); the audit trail is history.jsonl,
+and beside it trunk-names has what opbx completion offers: the names of trunks, as last listed.
 OPBX_HOME puts everything into one folder. opbx key status names the files of this computer.
 """
 

@@ -100,6 +100,14 @@ COMMANDS = {
         ),
         documents=("opbx.demo/1",),
     ),
+    "completion": Entry(
+        "Print the script that has a shell complete opbx.",
+        "completion:completion",
+        examples=(
+            "opbx completion bash",
+            "opbx completion zsh",
+        ),
+    ),
     "trunks": Entry(
         "Show the domain's voice trunks.",
         commands={

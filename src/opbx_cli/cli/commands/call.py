@@ -31,7 +31,7 @@ def call(
         str, typer.Option("--to", metavar="NUMBER", help="Which number is called.")
     ] = CALLEE,
     direction: Annotated[
-        str, typer.Option(metavar="WHICH", help=f"{', '.join(DIRECTIONS)}.")
+        str, typer.Option(metavar="|".join(DIRECTIONS), help="Which way it goes.")
     ] = DIRECTIONS[0],
     wrong_key: Annotated[
         bool, typer.Option("--wrong-key", help="Send a made-up key, to see that it is refused.")

@@ -41,7 +41,8 @@ def _options() -> Iterator[inspect.Parameter]:
     """Yield the options of the table of settings, three for each key."""
     for row in OPTIONS:
         if not row.is_secret:
-            yield _option(row.name, str | None, metavar=row.metavar, help=row.help)
+            metavar = "|".join(row.choices) or row.metavar
+            yield _option(row.name, str | None, metavar=metavar, help=row.help)
             continue
         name = row.option.removeprefix("--").replace("-", "_")
         read = f"Read {row.help} from"

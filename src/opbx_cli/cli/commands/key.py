@@ -40,7 +40,7 @@ def show_key_status(app: App) -> None:
 def add_key(
     app: App,
     *,
-    kind: Annotated[str, typer.Option(metavar="KIND", help=f"{', '.join(KINDS)}.")],
+    kind: Annotated[str, typer.Option(metavar="|".join(KINDS), help="What opens the store then.")],
     to_file: KeyFilePath = None,
 ) -> None:
     """Add a way to open the store.

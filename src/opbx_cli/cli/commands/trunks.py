@@ -34,7 +34,7 @@ def list_trunks(
     all_profiles: AllProfiles = False,
     only: Only = None,
     direction: Annotated[
-        str, typer.Option(metavar="WHICH", help="outbound, inbound or all.")
+        str, typer.Option(metavar="|".join(Direction), help="Which ones.")
     ] = "outbound",
     search: Annotated[
         str | None,
@@ -44,7 +44,7 @@ def list_trunks(
         bool | None, typer.Option("--active/--inactive", help="Only those that are, or are not.")
     ] = None,
     sort: Annotated[
-        str, typer.Option(metavar="COLUMN", help="metric (routing order), name, address or prefix.")
+        str, typer.Option(metavar="|".join(Order), help="By what; metric is the routing order.")
     ] = "metric",
     columns: Annotated[
         str | None, typer.Option(metavar="A,B", help="Which columns, and in which order.")
@@ -62,7 +62,9 @@ def list_trunks(
     chosen = _columns(columns)
 
     def look(active: ActiveSettings, client: "Client") -> TrunkList:
-        found, others = select(client.list_trunks(), question)
+        trunks = client.list_trunks()
+        app.remember_trunks(active, (trunk.name for trunk in trunks))
+        found, others = select(trunks, question)
         return TrunkList(active.profile, client.domain_uuid, found, question, others, chosen)
 
     if all_profiles:
@@ -101,4 +103,5 @@ def show_trunk(
     app.tell_context(app.settings)
     with app.ui.working("Reading trunks"):
         trunks = client.list_trunks()
+    app.remember_trunks(app.settings, (one.name for one in trunks))
     app.ui.show(TrunkDetail(app.settings.profile, client.domain_uuid, find(trunks, trunk)))

@@ -36,7 +36,7 @@ def listen(
     played_as: Annotated[
         str,
         typer.Option(
-            "--as", metavar="STATE", help="Answer as OPBX of january or of july (2026) does."
+            "--as", metavar="|".join(State), help="Answer as OPBX of that month of 2026 does."
         ),
     ] = State.JULY,
     save: Annotated[

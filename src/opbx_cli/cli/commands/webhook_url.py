@@ -23,7 +23,7 @@ def webhook_url(
     *,
     endpoint: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help=f"Print one URL alone: {', '.join(ENDPOINTS)}."),
+        typer.Option(metavar="|".join(ENDPOINTS), help="Print one URL alone."),
     ] = None,
     env_file: EnvFilePath = None,
     check: Annotated[

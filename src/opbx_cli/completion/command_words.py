@@ -1,0 +1,368 @@
+"""Commands, options and kinds of values: `make completion` writes this file."""
+
+from __future__ import annotations
+
+from typing import Final
+
+TOPICS: Final[tuple[str, ...]] = ("environment", "exit-codes", "output", "files")
+
+COMMANDS: Final[dict[str, str]] = {
+    "configure": "Save the settings of a domain.",
+    "validate": "Bring the Cloudonix domain in line.",
+    "apply": "Save and validate all profiles of a manifest.",
+    "detach": "Give the calls back, and take OPBX out of the domain.",
+    "status": "Compare the settings here, in Cloudonix and in OPBX.",
+    "doctor": "Find out what is wrong with this installation.",
+    "webhook-url": "Show where Cloudonix sends calls.",
+    "exec": "Run a command with a profile's values.",
+    "demo": "Show opbx at work.",
+    "completion": "Print the script that has a shell complete opbx.",
+    "trunks": "Show the domain's voice trunks.",
+    "trunks list": "List the trunks, in routing order.",
+    "trunks show": "Show one trunk in full, its password masked.",
+    "profiles": "Show and manage stored profiles.",
+    "profiles list": "List the profiles.",
+    "profiles show": "Show one profile, its keys masked.",
+    "profiles use": "Make a profile the default one.",
+    "profiles rename": "Give a profile another name.",
+    "profiles remove": "Remove a profile and its keys from the store.",
+    "profiles restore": "Bring back what was stored before the last save.",
+    "profiles export": "Print a manifest of the profiles, without their keys.",
+    "profiles history": "Show what was changed on this computer, and when.",
+    "webhook": "Receive Cloudonix's callbacks.",
+    "webhook listen": "Show callbacks as they arrive, in place of OPBX.",
+    "webhook-key": "Replace or reveal the webhook key.",
+    "webhook-key rotate": "Put a new webhook key in force.",
+    "webhook-key reveal": "Print the webhook key, alone: OPBX needs it.",
+    "instance": "Link a profile to its OPBX, and bring both in line.",
+    "instance connect": "Sign in to OPBX, and link a profile to it.",
+    "instance pull": "Take over the settings that OPBX has.",
+    "instance push": "Hand this profile's settings to OPBX.",
+    "instance disconnect": "Sign out of OPBX, and forget the link.",
+    "key": "Manage the keys of the store.",
+    "key status": "Show the ways to open the store.",
+    "key add": "Add a way to open the store.",
+    "key generate": "Make a key for a store that is still to be made.",
+    "key remove": "Remove a way to open the store.",
+    "key rotate": "Encrypt everything anew.",
+    "key export-recovery": "Make a recovery key, shown once.",
+    "sandbox": "Serve a local Cloudonix API.",
+    "sandbox call": "Place a call in a running sandbox.",
+    "sandbox exec": "Run a command with a sandbox of its own.",
+}
+
+SHARED: Final[tuple[tuple[tuple[str, ...], str, str], ...]] = (
+    (("--profile", "-p"), "PROFILE", "Profile to use. [env: OPBX_PROFILE]"),
+    (("--json",), "", "Short for --output json."),
+    (("--no-input",), "", "Never ask. [env: OPBX_NO_INPUT]"),
+    (("--quiet", "-q"), "", "No progress, no notices; warnings stay."),
+    (("--verbose", "-v"), "", "Show HTTP calls on stderr, without secrets."),
+    (("-h", "--help"), "", "Show this message and exit."),
+)
+
+OPTIONS: Final[dict[str, tuple[tuple[tuple[str, ...], str, str], ...]]] = {
+    "": (
+        (("--version",), "", "Show the version and exit."),
+        (("--output", "-o"), "text|json", "How to answer. [env: OPBX_OUTPUT]"),
+    ),
+    "configure": (
+        (("--domain-uuid",), "OTHER", "The domain's ID in Cloudonix."),
+        (("--api-key-stdin",), "", "Read the domain API key from stdin."),
+        (("--api-key-file",), "PATH", "Read the domain API key from a file."),
+        (("--api-key-env",), "OTHER", "Read the domain API key from a variable."),
+        (("--webhook-key-stdin",), "", "Read a webhook key of your own from stdin."),
+        (("--webhook-key-file",), "PATH", "Read a webhook key of your own from a file."),
+        (("--webhook-key-env",), "OTHER", "Read a webhook key of your own from a variable."),
+        (
+            ("--webhook-base-url",),
+            "OTHER",
+            "Where the internet reaches OPBX, if not as OPBX's .env says.",
+        ),
+        (
+            ("--no-answer-timeout",),
+            "OTHER",
+            "How long phones ring: 5 to 120. [unset: the domain's]",
+        ),
+        (("--recording-format",), "wav|mp3", "wav or mp3. [unset: the domain's]"),
+        (("--api-base-url",), "OTHER", "Cloudonix's address, for staging or a proxy."),
+        (
+            ("--unset",),
+            "webhook-base-url|no-answer-timeout|recording-format|api-base-url",
+            "Forget an optional setting; repeatable.",
+        ),
+        (("--output", "-o"), "text|json", "How to answer. [env: OPBX_OUTPUT]"),
+    ),
+    "validate": (
+        (("--check",), "", "Change nothing; exit 8 if something differs."),
+        (("--all",), "", "Validate every stored profile, many at a time, without asking."),
+        (("--only",), "PROFILE", "Only this profile of many; * is any text; repeatable."),
+        (
+            ("--replace-default",),
+            "",
+            "Take over calls and callbacks that somebody else's application receives now.",
+        ),
+        (("--keep-webhook-key",), "", "If the domain has another webhook key, save that one here."),
+        (
+            ("--replace-webhook-key",),
+            "",
+            "If the domain has another webhook key, put this one in force: OPBX needs it then.",
+        ),
+        (
+            ("--yes", "-y"),
+            "",
+            "Do not ask, assume yes: --replace-default and --replace-webhook-key.",
+        ),
+        (("--push",), "", "Hand a linked OPBX the settings in which its copy differs."),
+        (
+            ("--env-file",),
+            "PATH",
+            "OPBX's .env, to read the webhook base URL from. [env: OPBX_ENV_FILE]",
+        ),
+        (("--output", "-o"), "text|json|markdown|junit", "How to answer. [env: OPBX_OUTPUT]"),
+    ),
+    "apply": (
+        (("--check",), "", "Change nothing; exit 8 if something differs."),
+        (("--only",), "PROFILE", "Only this profile of many; * is any text; repeatable."),
+        (
+            ("--replace-default",),
+            "",
+            "Take over calls and callbacks that somebody else's application receives now.",
+        ),
+        (("--keep-webhook-key",), "", "If the domain has another webhook key, save that one here."),
+        (
+            ("--replace-webhook-key",),
+            "",
+            "If the domain has another webhook key, put this one in force: OPBX needs it then.",
+        ),
+        (
+            ("--yes", "-y"),
+            "",
+            "Do not ask, assume yes: --replace-default and --replace-webhook-key.",
+        ),
+        (("--allow-commands",), "", "Run the commands that the manifest names to print keys."),
+        (("--no-store",), "", "Work from the manifest alone: save nothing on this computer."),
+        (
+            ("--env-file",),
+            "PATH",
+            "OPBX's .env, to read the webhook base URL from. [env: OPBX_ENV_FILE]",
+        ),
+        (("--output", "-o"), "text|json|markdown|junit", "How to answer. [env: OPBX_OUTPUT]"),
+    ),
+    "detach": (
+        (("--check",), "", "Change nothing; exit 8 if something differs."),
+        (("--to",), "OTHER", "Give the calls to this one: name, id or UUID."),
+        (("--to-none",), "", "Let no application have the calls."),
+        (("--delete-application",), "", "Delete OPBX's application in Cloudonix."),
+        (("--yes", "-y"), "", "Do not ask."),
+        (
+            ("--env-file",),
+            "PATH",
+            "OPBX's .env, to read the webhook base URL from. [env: OPBX_ENV_FILE]",
+        ),
+        (("--output", "-o"), "text|json", "How to answer. [env: OPBX_OUTPUT]"),
+    ),
+    "status": (
+        (("--all",), "", "For every stored profile."),
+        (("--only",), "PROFILE", "Only this profile of many; * is any text; repeatable."),
+        (
+            ("--env-file",),
+            "PATH",
+            "OPBX's .env, to read the webhook base URL from. [env: OPBX_ENV_FILE]",
+        ),
+        (("--output", "-o"), "text|json|markdown|junit", "How to answer. [env: OPBX_OUTPUT]"),
+    ),
+    "doctor": (
+        (("--bundle",), "PATH", "Write it to a new file, too, that is safe to send."),
+        (("--read",), "PATH", "Show such a file; nothing here is looked at."),
+        (("--output", "-o"), "text|json", "How to answer. [env: OPBX_OUTPUT]"),
+    ),
+    "webhook-url": (
+        (("--endpoint",), "base|voice|session-update|cdr", "Print one URL alone."),
+        (
+            ("--env-file",),
+            "PATH",
+            "OPBX's .env, to read the webhook base URL from. [env: OPBX_ENV_FILE]",
+        ),
+        (("--check",), "", "Prove that callbacks would arrive; exit 1 if not."),
+        (("--with-key",), "", "With --check: send the webhook key too, for a fake call."),
+        (("--all",), "", "For every stored profile."),
+        (("--only",), "PROFILE", "Only this profile of many; * is any text; repeatable."),
+        (("--output", "-o"), "text|json|markdown|junit", "How to answer. [env: OPBX_OUTPUT]"),
+    ),
+    "exec": ((("--output", "-o"), "text|json", "How to answer. [env: OPBX_OUTPUT]"),),
+    "demo": (
+        (("--webhooks",), "", "Show calls and their callbacks instead."),
+        (("--output", "-o"), "text|json", "How to answer. [env: OPBX_OUTPUT]"),
+    ),
+    "completion": ((("--output", "-o"), "text|json", "How to answer. [env: OPBX_OUTPUT]"),),
+    "trunks list": (
+        (("--all",), "", "For every stored profile."),
+        (("--only",), "PROFILE", "Only this profile of many; * is any text; repeatable."),
+        (("--direction",), "outbound|inbound|all", "Which ones."),
+        (("--search",), "OTHER", "Only those with this in name, address or prefix."),
+        (("--active",), "", "Only those that are, or are not."),
+        (("--inactive",), "", "Only those that are, or are not."),
+        (("--sort",), "metric|name|address|prefix", "By what; metric is the routing order."),
+        (("--columns",), "OTHER", "Which columns, and in which order."),
+        (("--output", "-o"), "text|json|csv", "How to answer. [env: OPBX_OUTPUT]"),
+    ),
+    "trunks show": ((("--output", "-o"), "text|json", "How to answer. [env: OPBX_OUTPUT]"),),
+    "profiles list": ((("--output", "-o"), "text|json", "How to answer. [env: OPBX_OUTPUT]"),),
+    "profiles show": (
+        (("--origin",), "", "Show where each value comes from."),
+        (("--output", "-o"), "text|json", "How to answer. [env: OPBX_OUTPUT]"),
+    ),
+    "profiles use": ((("--output", "-o"), "text|json", "How to answer. [env: OPBX_OUTPUT]"),),
+    "profiles rename": ((("--output", "-o"), "text|json", "How to answer. [env: OPBX_OUTPUT]"),),
+    "profiles remove": (
+        (("--yes", "-y"), "", "Do not ask."),
+        (("--output", "-o"), "text|json", "How to answer. [env: OPBX_OUTPUT]"),
+    ),
+    "profiles restore": (
+        (("--yes", "-y"), "", "Do not ask."),
+        (("--output", "-o"), "text|json", "How to answer. [env: OPBX_OUTPUT]"),
+    ),
+    "profiles export": (
+        (("--to-file",), "PATH", "Write it to a new file."),
+        (("--output", "-o"), "text|json", "How to answer. [env: OPBX_OUTPUT]"),
+    ),
+    "profiles history": ((("--output", "-o"), "text|json", "How to answer. [env: OPBX_OUTPUT]"),),
+    "webhook listen": (
+        (("--port",), "OTHER", "Port to listen on; 0 takes any."),
+        (("--host",), "OTHER", "IP address to listen on."),
+        (("--as",), "january|july", "Answer as OPBX of that month of 2026 does."),
+        (("--save",), "PATH", "Keep bodies and headers as files there."),
+        (
+            ("--save-limit",),
+            "OTHER",
+            "What that folder may hold, such as 500M or 10G. [default: 1G, and 10000 "
+            "files; over 1G, 10000 for each]",
+        ),
+        (("--output", "-o"), "text|json", "How to answer. [env: OPBX_OUTPUT]"),
+    ),
+    "webhook-key rotate": (
+        (("--grace",), "OTHER", "For how long webhook listen takes the old key too: 15m, 2h, 1d."),
+        (("--yes", "-y"), "", "Replace a key that was not sent from here, too."),
+        (("--all",), "", "For every stored profile."),
+        (("--only",), "PROFILE", "Only this profile of many; * is any text; repeatable."),
+        (("--output", "-o"), "text|json", "How to answer. [env: OPBX_OUTPUT]"),
+    ),
+    "webhook-key reveal": (
+        (("--yes", "-y"), "", "Do not ask."),
+        (
+            ("--to-file",),
+            "PATH",
+            "Write the key to a new file for you alone, instead of printing it.",
+        ),
+        (("--output", "-o"), "text|json", "How to answer. [env: OPBX_OUTPUT]"),
+    ),
+    "instance connect": (
+        (("--email",), "OTHER", "The owner's e-mail address. [env: OPBX_INSTANCE_EMAIL]"),
+        (("--password-stdin",), "", "Read the password from stdin."),
+        (("--password-file",), "PATH", "Read the password from a file."),
+        (("--password-env",), "OTHER", "Read the password from a variable."),
+        (("--token-stdin",), "", "Read a ready token from stdin."),
+        (("--token-file",), "PATH", "Read a ready token from a file."),
+        (("--token-env",), "OTHER", "Read a ready token from a variable."),
+        (("--output", "-o"), "text|json", "How to answer. [env: OPBX_OUTPUT]"),
+    ),
+    "instance pull": (
+        (("--check",), "", "Change nothing; exit 8 if something differs."),
+        (("--yes", "-y"), "", "Do not ask."),
+        (("--output", "-o"), "text|json", "How to answer. [env: OPBX_OUTPUT]"),
+    ),
+    "instance push": (
+        (("--check",), "", "Change nothing; exit 8 if something differs."),
+        (("--yes", "-y"), "", "Do not ask."),
+        (
+            ("--replace-default",),
+            "",
+            "Let OPBX take over calls that somebody else's application receives now.",
+        ),
+        (("--output", "-o"), "text|json", "How to answer. [env: OPBX_OUTPUT]"),
+    ),
+    "instance disconnect": (
+        (("--output", "-o"), "text|json", "How to answer. [env: OPBX_OUTPUT]"),
+    ),
+    "key status": ((("--output", "-o"), "text|json", "How to answer. [env: OPBX_OUTPUT]"),),
+    "key add": (
+        (("--kind",), "keyfile|external|passphrase|keyring", "What opens the store then."),
+        (
+            ("--to-file",),
+            "PATH",
+            "Write the key to a new file for you alone, instead of printing it.",
+        ),
+        (("--output", "-o"), "text|json", "How to answer. [env: OPBX_OUTPUT]"),
+    ),
+    "key generate": (
+        (
+            ("--to-file",),
+            "PATH",
+            "Write the key to a new file for you alone, instead of printing it.",
+        ),
+        (("--output", "-o"), "text|json", "How to answer. [env: OPBX_OUTPUT]"),
+    ),
+    "key remove": (
+        (("--yes", "-y"), "", "Do not ask."),
+        (("--output", "-o"), "text|json", "How to answer. [env: OPBX_OUTPUT]"),
+    ),
+    "key rotate": (
+        (("--drop",), "OTHER", "Leave out one whose key is not at hand; repeatable."),
+        (("--output", "-o"), "text|json", "How to answer. [env: OPBX_OUTPUT]"),
+    ),
+    "key export-recovery": (
+        (
+            ("--to-file",),
+            "PATH",
+            "Write the key to a new file for you alone, instead of printing it.",
+        ),
+        (("--output", "-o"), "text|json", "How to answer. [env: OPBX_OUTPUT]"),
+    ),
+    "sandbox": (
+        (("--port",), "OTHER", "Port to listen on; 0 takes any."),
+        (("--domains",), "OTHER", "How many domains it has."),
+        (("--trunks",), "OTHER", "How many trunks a domain has."),
+        (("--latency",), "OTHER", "Milliseconds before each answer."),
+        (("--rate-limit",), "", "10 requests per 3 seconds."),
+        (("--no-rate-limit",), "", "10 requests per 3 seconds."),
+        (("--opbx",), "", "Play OPBX too: its settings, and its callbacks."),
+        (("--variant",), "OTHER", "One reading of an ambiguous fact; repeatable."),
+        (("--fault",), "OTHER", "Misbehave on a call; repeatable."),
+        (("--output", "-o"), "text|json", "How to answer. [env: OPBX_OUTPUT]"),
+    ),
+    "sandbox call": (
+        (("--from",), "OTHER", "Who calls."),
+        (("--to",), "OTHER", "Which number is called."),
+        (
+            ("--direction",),
+            "inbound|subscriber|outbound|application|outbound-api",
+            "Which way it goes.",
+        ),
+        (("--wrong-key",), "", "Send a made-up key, to see that it is refused."),
+        (
+            ("--sign-with-env",),
+            "OTHER",
+            "Sign session updates with the secret in this variable: OPBX of January 2026 "
+            "wants that.",
+        ),
+        (("--output", "-o"), "text|json", "How to answer. [env: OPBX_OUTPUT]"),
+    ),
+    "sandbox exec": (
+        (("--opbx",), "", "Play OPBX too: its settings, and its callbacks."),
+        (("--output", "-o"), "text|json", "How to answer. [env: OPBX_OUTPUT]"),
+    ),
+}
+
+ARGUMENTS: Final[dict[str, tuple[str, ...]]] = {
+    "apply": ("PATH",),
+    "exec": ("PATH...",),
+    "completion": ("bash|zsh|fish|powershell",),
+    "trunks show": ("TRUNK",),
+    "profiles show": ("PROFILE",),
+    "profiles use": ("PROFILE",),
+    "profiles rename": ("PROFILE", "OTHER"),
+    "profiles remove": ("PROFILE",),
+    "instance connect": ("OTHER",),
+    "key remove": ("OTHER",),
+    "sandbox exec": ("PATH...",),
+}
