@@ -40,6 +40,7 @@ LIGHT = {
     "input.options",
     "main",
     "output",
+    "output.runners",
     "output.terminals",
     "output.ui",
     "signals",

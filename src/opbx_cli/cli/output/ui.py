@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import typer
 
-from opbx_cli.cli.output import REPORTS, report_of, view_of
+from opbx_cli.cli.output import REPORTS, report_of, runners, view_of
 from opbx_cli.cli.output.terminals import fitted, is_for_people, is_terminal, wants_colour
 from opbx_cli.errors import OpbxError
 from opbx_cli.values import clean
@@ -248,9 +248,8 @@ class Ui:
 
         Not with JSON: stderr is one document then.
         """
-        if self.output != "json" and self.environ.get("GITHUB_ACTIONS") == "true":
-            escaped = clean(sentence).replace("%", "%25")
-            self._write("stderr", f"::{kind}::{escaped}\n")
+        if self.output != "json" and runners.reads_commands(self.environ):
+            self._put("stderr", runners.annotation(kind, sentence))
 
     def _say(self, label: str, sentence: str, colour: str) -> None:
         styled = label
@@ -260,6 +259,12 @@ class Ui:
         self._write("stderr", f"{styled}{rest}\n")
 
     def _write(self, name: str, text: str) -> None:
+        """Write text that may be a server's: where a runner takes commands, it is none."""
+        if runners.reads_commands(self.environ):
+            text = runners.without_commands(text, self.output)
+        self._put(name, text)
+
+    def _put(self, name: str, text: str) -> None:
         """Write now; a reader who went away (`| head`) does not stop the work.
 
         Any other failure (a full disk) is kept for the end, so that work half done is
