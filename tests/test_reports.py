@@ -12,6 +12,8 @@ import pytest
 from opbx_cli.cli.output.junit import junit_of
 from opbx_cli.cli.output.markdown import SIZE_MAX, markdown_of
 from opbx_cli.cli.output.parts import WARNING, Column, Item, Items, Sentences, Table, View
+from opbx_cli.cli.output.validate import report_view
+from opbx_cli.operations.validate.steps import Report, Result, Status, Step, StepId
 from opbx_cli.sandbox.server import RunningSandbox
 from support import WEBHOOK_BASE_URL, Opbx
 
@@ -77,16 +79,36 @@ def test_a_failed_run_is_reported_and_its_error_is_on_stderr(
     assert hint in configured("validate", "-o", "markdown").stdout.replace("\\", "")
 
 
-def test_what_waits_for_a_yes_is_skipped_and_says_how(
-    configured: Opbx, sandbox: RunningSandbox
-) -> None:
+def test_what_waits_for_a_yes_fails_and_says_how(configured: Opbx, sandbox: RunningSandbox) -> None:
     assert configured("validate").code == 0
     sandbox.state.add_application("theirs", url="https://x.example")
     sandbox.state.set_default_application("theirs")
     outcome = configured("validate", "-o", "junit")
     assert outcome.code == 9
-    (skipped,) = suites(outcome.stdout)[0].iter("skipped")
-    assert "`opbx validate --replace-default`" in skipped.get("message", "")
+    (suite,) = suites(outcome.stdout)
+    (failure,) = suite.iter("failure")
+    assert "`opbx validate --replace-default`" in failure.get("message", "")
+    assert (suite.get("failures"), suite.get("skipped")) == ("1", "0")
+    told = configured("validate", "-o", "markdown").stdout
+    assert r"| \- | default-application | skipped |" in told
+
+
+@pytest.mark.parametrize(
+    ("steps", "was_interrupted"),
+    [
+        ((Step(StepId.CONNECT, Status.FAILED, "refused"),), False),
+        ((Step(StepId.DEFAULT_APPLICATION, Status.SKIPPED, "theirs", wants="say yes"),), False),
+        ((Step(StepId.CONNECT, Status.SKIPPED, "not tried: asked to end"),), True),
+        ((Step(StepId.DOMAIN_PROFILE, Status.DIFFERS, ""),), False),
+    ],
+)
+def test_a_run_that_did_not_end_well_has_a_failure(
+    steps: tuple[Step, ...], was_interrupted: bool
+) -> None:
+    report = Report("p", "u", None, steps, was_interrupted=was_interrupted)
+    assert report.result is not Result.OK
+    (suite,) = suites(junit_of([report_view(report)]))
+    assert suite.get("failures") == "1"
 
 
 def test_a_warning_of_a_check_passes_and_is_told() -> None:

@@ -41,6 +41,7 @@ ADDED = Mark("+", Tone.GOOD)
 CHANGED = Mark("~", Tone.GOOD)
 WARNING = Mark("!", Tone.CAREFUL)
 LEFT_OUT = Mark("-", Tone.CAREFUL)
+STILL_OPEN = Mark("-", Tone.BAD)  # left out, and not in order without it
 DIFFERENT = Mark("≠", Tone.CAREFUL)
 FAILED = Mark("✗", Tone.BAD)
 

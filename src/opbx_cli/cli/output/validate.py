@@ -12,6 +12,7 @@ from opbx_cli.cli.output.parts import (
     DONE,
     FAILED,
     LEFT_OUT,
+    STILL_OPEN,
     Audience,
     Item,
     Items,
@@ -63,7 +64,7 @@ def report_view(result: Report) -> View:
             Sentences(("",), audience=Audience.PEOPLE),
             sentences,
             Sentences(next_after(result), audience=Audience.PEOPLE),
-            Items(tuple(map(_reported, result.steps)), STEP_WIDTHS, audience=Audience.REPORTS),
+            Items(_reported(result), STEP_WIDTHS, audience=Audience.REPORTS),
         ),
         title=result.profile or result.domain_name or result.domain_uuid,
     )
@@ -264,10 +265,20 @@ def _item(step: Step, profile: str | None = None) -> Item:
     )
 
 
-def _reported(step: Step) -> Item:
-    """Return a step with what to do about it, which elsewhere the error behind the steps says."""
-    hint = step.error.hint if step.error is not None else step.wants
-    return replace(_item(step), note=hint)
+def _reported(report: Report) -> tuple[Item, ...]:
+    """Return the steps with what to do about them, which elsewhere the error behind them says.
+
+    What waits for a yes, and what a run that was asked to end left out, is not in order.
+    """
+    items = []
+    for step in report.steps:
+        hint = step.error.hint if step.error is not None else step.wants
+        item = replace(_item(step), note=hint)
+        is_open = step.wants is not None or report.was_interrupted
+        if step.status is Status.SKIPPED and is_open:
+            item = replace(item, mark=STILL_OPEN)
+        items.append(item)
+    return tuple(items)
 
 
 def _reason(step: Step) -> str:
