@@ -63,7 +63,7 @@ SECONDS ?= 60
 fuzz: $(VENV)/.installed
 	PYTHONPATH=tests:tests/helpers $(BIN)/python -m fuzz $(SECONDS)
 
-# Makes the reference from the program: pages, manual and schemas; a test compares both.
+# Makes the reference from the program: pages, manual, schemas, and what completion offers; a test compares them.
 reference: completion
 	PYTHONPATH=tests:tests/helpers $(BIN)/python -m reference
 

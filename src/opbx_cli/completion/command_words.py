@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-TOPICS: Final[tuple[str, ...]] = ("environment", "exit-codes", "output", "files")
+TOPICS: Final[tuple[str, ...]] = ("environment", "exit-codes", "output", "files", "manifest")
 
 COMMANDS: Final[dict[str, str]] = {
     "configure": "Save the settings of a domain.",
