@@ -10,7 +10,7 @@ from opbx_cli.operations.manifest import PLACES
 from opbx_cli.settings.table import KEY_OPTIONS, PLAIN_OPTIONS, Setting
 
 ABOUT = (
-    "The profiles that `opbx apply` saves and validates; the file itself is TOML. Beyond this "
+    "The profiles that opbx apply saves and validates; the file itself is TOML. Beyond this "
     "schema, no two profiles may have the same domain, and URLs and files are looked at more "
     "closely."
 )
