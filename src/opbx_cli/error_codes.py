@@ -160,6 +160,12 @@ class ErrorCode(StrEnum):
         "a setting is missing or cannot be used",
         "correct it where the message says that it comes from",
     )
+    CONFIGURATION_HOME = (
+        "configuration.home",
+        3,
+        "there is no folder to keep files in",
+        "name one with OPBX_HOME (for `opbx demo` with TMPDIR)",
+    )
     CONFIGURATION_MANIFEST = (
         "configuration.manifest",
         3,

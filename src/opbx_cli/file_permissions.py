@@ -88,7 +88,7 @@ def check_path(folder: Path) -> None:
     raise StoreError(
         f"the folder {path} can be written by other users (mode {mode}), who could move away"
         " what is in it",
-        hint=f"close it with `{command}`",
+        hint=mending(path, "close it", command),
         code=ErrorCode.STORE_TOO_OPEN,
     )
 
@@ -144,6 +144,26 @@ def _way(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
         pending += [part for part in reversed(target.parts) if part != "/"]
 
 
+def is_read_only(path: Path) -> bool:
+    """Tell whether a place is mounted read-only: then no mode and no owner can be changed there."""
+    if sys.platform == "win32":
+        return False
+    try:
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
+
+
+def mending(path: Path, words: str, command: str) -> str:
+    """Return the hint that a command mends a place; where that is read-only, who can instead."""
+    if is_read_only(path):
+        return (
+            f"{quoted(path)} is mounted read-only, so this is mended where it comes from: it has "
+            f"to belong to uid {user()}, closed to others"
+        )
+    return f"{words} with `{command}`"
+
+
 def quoted(path: Path) -> str:
     """Return the path as one word of a shell line."""
     text = str(path).replace("'", "'\\''")
@@ -172,7 +192,8 @@ def access_hint(path: Path, error: OSError) -> str | None:
             status = candidate.stat()
             mode = PRIVATE_FOLDER if stat.S_ISDIR(status.st_mode) else PRIVATE_FILE
             if status.st_uid == user() and status.st_mode & mode != mode:
-                return f"give yourself access with `chmod {mode:o} {quoted(candidate)}`"
+                command = f"chmod {mode:o} {quoted(candidate)}"
+                return mending(candidate, "give yourself access", command)
     return None
 
 
@@ -182,7 +203,7 @@ def foreign(path: Path, owner: int) -> StoreError:
         return _root_on_foreign_ground(path, owner)
     return StoreError(
         f"{path} belongs to another user (uid {owner})",
-        hint=f"make it yours with `sudo chown {user()} {quoted(path)}`",
+        hint=mending(path, "make it yours", f"sudo chown {user()} {quoted(path)}"),
         code=ErrorCode.STORE_NOT_OWNER,
     )
 
@@ -217,7 +238,7 @@ def folder_too_open(folder: Path, mode: int) -> StoreError:
         )
     return StoreError(
         f"the folder {folder} can be written by other users (mode {stat.S_IMODE(mode):04o})",
-        hint=f"close it with `chmod go-w {quoted(folder)}`",
+        hint=mending(folder, "close it", f"chmod go-w {quoted(folder)}"),
         code=ErrorCode.STORE_TOO_OPEN,
     )
 

@@ -73,9 +73,9 @@ def read_private(path: Path, *, size_max: int) -> bytes | None:
 
 
 def read_shared(path: Path, *, size_max: int) -> bytes:
-    """Read a file of ours or root's that a group may read too, through links: a mount.
+    """Read a file of ours or root's that others may read, too, through links: a mount.
 
-    Only for a key file that the user named and said to be shared.
+    Only for what the user said to be shared: a key file that a variable names, or the store.
     """
     target = Path(os.path.realpath(path))
     try:
@@ -95,8 +95,8 @@ def _check_shared(path: Path, status: os.stat_result, *, folder: os.stat_result)
     for owner in (status.st_uid, folder.st_uid):
         if owner not in (0, file_permissions.user()):
             raise file_permissions.foreign(path, owner)
-    if status.st_mode & 0o037:
-        raise _too_open(path, status.st_mode, command=f"chmod g-wx,o-rwx {quoted(path)}")
+    if status.st_mode & 0o033:  # reading is permitted, nothing else
+        raise _too_open(path, status.st_mode, command=f"chmod go-wx {quoted(path)}")
     if folder.st_mode & file_permissions.WRITABLE_BY_OTHERS:
         raise file_permissions.folder_too_open(path.parent, folder.st_mode)
 
@@ -165,6 +165,42 @@ def write_new_synced(path: Path, data: bytes) -> None:
     except BaseException:
         remove(path)
         raise
+
+
+def check_replaceable(path: Path) -> None:
+    """Raise the `OSError` that `replace` would raise, as far as the system tells without a try.
+
+    Of folders that are still to be made, the one in which they would be made counts.
+    """
+    place = path.parent
+    while not is_present(place):
+        place = place.parent
+    if not os.access(
+        place, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids
+    ):
+        raise _system_error(
+            errno.EROFS if file_permissions.is_read_only(place) else errno.EACCES, place
+        )
+    if file_permissions.is_read_only(path):  # it is mounted by itself
+        raise _system_error(errno.EROFS, path)
+    if _is_mounted(path):  # nothing can be renamed to it
+        raise _system_error(errno.EBUSY, path)
+
+
+def _system_error(number: int, path: Path) -> OSError:
+    return OSError(number, os.strerror(number), path)
+
+
+def _is_mounted(path: Path) -> bool:
+    """Tell whether a file is mounted by itself, as Linux says; `os.path.ismount` is for folders."""
+    try:
+        mounts = Path("/proc/self/mountinfo").read_bytes().splitlines()
+        place = os.fsencode(os.path.realpath(path))
+    except OSError:
+        return False
+    for special in (b"\\", b" ", b"\t", b"\n"):  # proc(5) writes them in octal
+        place = place.replace(special, b"\\%03o" % special[0])
+    return any(line.split(b" ")[4] == place for line in mounts)
 
 
 def write_temporary(path: Path, data: bytes) -> Path:
@@ -247,25 +283,25 @@ def make_private(descriptor: int) -> None:
 
 def _not_own_file(path: Path, problem: str) -> StoreError:
     new = path.with_name(path.name + ".new")
-    command = f"ls -ld {quoted(path)}"
+    hint = f"look at it with `ls -ld {quoted(path)}`"
     with suppress(OSError):
         if stat.S_ISREG(path.stat().st_mode):
             command = f"cp {quoted(path)} {quoted(new)} && chmod 600 {quoted(new)} && "
             command += f"mv {quoted(new)} {quoted(path)}"
-    purpose = "look at it" if command.startswith("ls") else "make it a file of its own"
+            hint = file_permissions.mending(path, "make it a file of its own", command)
     return StoreError(
-        f"{path} {problem}, which is refused",
-        hint=f"{purpose} with `{command}`",
-        code=ErrorCode.STORE_UNREADABLE,
+        f"{path} {problem}, which is refused", hint=hint, code=ErrorCode.STORE_UNREADABLE
     )
 
 
 def _too_open(path: Path, mode: int, *, command: str) -> StoreError:
-    as_git = stat.S_IMODE(mode) in (0o644, 0o664)  # by the umask
-    after = ", as after every checkout: git does not keep this" if as_git else ""
+    hint = file_permissions.mending(path, "close it", command)
+    # By the umask; what is mounted read-only is no checkout.
+    if stat.S_IMODE(mode) in (0o644, 0o664) and not file_permissions.is_read_only(path):
+        hint += ", as after every checkout: git does not keep this"
     return StoreError(
         f"{path} is open to other users (mode {stat.S_IMODE(mode):04o})",
-        hint=f"close it with `{command}`{after}",
+        hint=hint,
         code=ErrorCode.STORE_TOO_OPEN,
     )
 

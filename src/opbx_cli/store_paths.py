@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from opbx_cli import file_permissions
+from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError
 
 if TYPE_CHECKING:  # only a type: see below
@@ -128,8 +129,11 @@ def system_folder(find: Callable[[], Path]) -> Path:
             "no home folder is known: HOME is not set to an absolute path, or the system has"
             " none for this user",
             hint=hint,
+            code=ErrorCode.CONFIGURATION_HOME,
         )
     home = file_permissions.home()
     if home is not None and path.is_relative_to(home) and not os.path.isdir(home):  # noqa: PTH112
-        raise ConfigurationError(f"the home folder {home} does not exist", hint=hint)
+        raise ConfigurationError(
+            f"the home folder {home} does not exist", hint=hint, code=ErrorCode.CONFIGURATION_HOME
+        )
     return path

@@ -221,8 +221,18 @@ def test_a_private_key_file_gives_no_warning_even_where_sharing_is_allowed(
     assert store.warnings == ()
 
 
-@pytest.mark.parametrize("mode", [0o444, 0o404, 0o460, 0o450, 0o402, 0o401])
-def test_sharing_goes_no_further_than_reading_by_the_group(
+@pytest.mark.parametrize("mode", [0o440, 0o444, 0o644, 0o404])
+def test_a_shared_key_file_may_be_read_by_anybody(
+    paths: StorePaths, mounted: Path, mode: int
+) -> None:
+    """Compose and Swarm mount secrets 0444, Kubernetes 0644."""
+    mounted.resolve().chmod(mode)
+    environ = {"OPBX_STORE_KEY_FILE": str(mounted), "OPBX_ALLOW_SHARED_KEY_FILE": "1"}
+    assert Store(paths, KeySource.from_environment(environ)).update(lambda old: old, create=True)
+
+
+@pytest.mark.parametrize("mode", [0o460, 0o450, 0o402, 0o401, 0o646, 0o666])
+def test_sharing_goes_no_further_than_reading(
     paths: StorePaths, mounted: Path, refusal: Refusal, mode: int
 ) -> None:
     mounted.resolve().chmod(mode)

@@ -138,6 +138,15 @@ class App:
         self._protect()
         return self._storage.store(ask_passphrase=self._ask_passphrase if self.may_ask else None)
 
+    def has_store(self) -> bool:
+        """Tell whether there is a store; there is none where there is no home, either."""
+        try:
+            return self.store.exists()
+        except ConfigurationError as error:
+            if error.code == ErrorCode.CONFIGURATION_HOME:
+                return False
+            raise
+
     def read_store(self) -> StoreContents:
         """Return what the store holds; it is read again only where its file is another one.
 

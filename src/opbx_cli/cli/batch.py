@@ -12,10 +12,10 @@ from opbx_cli import settings
 from opbx_cli.cli.app import App
 from opbx_cli.cli.input.selection import active_settings
 from opbx_cli.cli.reports import show_one_of_many, show_tally
+from opbx_cli.cli.tasks import stored_profile
 from opbx_cli.operations.batch import WORKERS, Batch, Tally, rival_urls, shared_domains
 from opbx_cli.operations.group_save import GroupSave
 from opbx_cli.operations.history import Deed
-from opbx_cli.operations.stored_profile import StoredProfile
 from opbx_cli.operations.validate.desired import Choices
 from opbx_cli.operations.validate.run import Task, Validation, deed_of
 from opbx_cli.operations.validate.steps import Report, Status
@@ -47,7 +47,7 @@ def tasks_of(
         tasks[name] = Task(
             active,
             webhook_url=partial(_webhook_url, app, active),
-            profile=StoredProfile(name, uuid, read=app.read_store, update=update),
+            profile=stored_profile(app, name, uuid, update),
             check=check,
             choices=choices,
             alone=nullcontext if check else partial(app.alone_on, active),

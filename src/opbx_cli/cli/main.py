@@ -135,7 +135,7 @@ def _dispatch(app: App, argv: list[str]) -> int:
 def _wants_to_begin(app: App) -> bool:
     """Ask somebody at a terminal who has no profile yet, behind the help."""
     app.begin(SharedOptions(), TEXT_AND_JSON)
-    if not app.may_ask or app.is_storeless or app.store.exists():
+    if not app.may_ask or app.is_storeless or app.has_store():
         return False
     return app.prompts.confirm("Nothing is set up yet. Save a first profile now?", default=True)
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from opbx_cli.completion.names import TrunkNames
 from opbx_cli.models import Secret
-from opbx_cli.store import KeySource, Store, StorePaths, store_paths
+from opbx_cli.settings import ALLOW_SHARED_STORE
+from opbx_cli.store import KeySource, Store, StorePaths, sharing, store_paths
 from opbx_cli.store_paths import history_path, trunk_names_folder
 
 if TYPE_CHECKING:  # only a type: see below
@@ -40,4 +41,9 @@ class Storage:
     def store(self, *, ask_passphrase: Callable[[], Secret] | None) -> Store:
         """Return the store, and take what opens it out of the environment."""
         source = KeySource.from_environment(self._environ)
-        return Store(self.paths, source, ask_passphrase=ask_passphrase)
+        return Store(
+            self.paths,
+            source,
+            ask_passphrase=ask_passphrase,
+            allow_shared=sharing.is_permitted(self._environ, ALLOW_SHARED_STORE),
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from opbx_cli.operations.instance import OpenInstance
     from opbx_cli.operations.validate.desired import Choices
     from opbx_cli.settings import ActiveSettings
+    from opbx_cli.store import StoreContents
+
+    Update = Callable[[Callable[[StoreContents], StoreContents]], object]
 
 
 def task_of(
@@ -34,7 +38,7 @@ def task_of(
     if active.is_stored:
         assert active.profile is not None
         uuid = active.settings.domain_uuid or ""
-        profile = StoredProfile(active.profile, uuid, read=app.read_store, update=app.store.update)
+        profile = stored_profile(app, active.profile, uuid)
         rivals = rival_urls(app.read_store().profiles).get(active.profile, ())
     return Task(
         active,
@@ -46,6 +50,19 @@ def task_of(
         instance=instance,
         push=push,
         rival_urls=rivals,
+    )
+
+
+def stored_profile(
+    app: App, name: str, domain_uuid: str, update: Update | None = None
+) -> StoredProfile:
+    """Return a profile of the store; `update` is for saves that are put together."""
+    return StoredProfile(
+        name,
+        domain_uuid,
+        read=app.read_store,
+        update=update or app.store.update,
+        require_can_save=app.store.require_can_save,
     )
 
 

@@ -67,13 +67,20 @@ def environment_check(names: Iterable[str]) -> Check:
     return Check("environment", Result.OK, f"set: {', '.join(names) or 'none'}")
 
 
-def store_check(path: str, error: OpbxError | OSError | None, slots: Sequence[SlotStatus]) -> Check:
+def store_check(
+    path: str,
+    error: OpbxError | OSError | None,
+    slots: Sequence[SlotStatus],
+    *,
+    is_shared: bool = False,
+) -> Check:
     """Judge the file and who else may read or change it. `slots` are there if it could be read."""
     if isinstance(error, OpbxError) and error.code == ErrorCode.STORE_MISSING:
         return Check("store", Result.WARNING, error.message, error.hint)
     if error is not None and not slots:
         return failed("store", error)
-    return Check("store", Result.OK, f"{path}, for its owner alone")
+    whose = "open to other users, and only read" if is_shared else "for its owner alone"
+    return Check("store", Result.OK, f"{path}, {whose}")
 
 
 def key_check(

@@ -35,12 +35,14 @@ class StoredProfile:
     """Reads and saves one profile, as long as it stays about the same domain.
 
     `update` saves what its argument makes of the store's contents, under the store's lock.
+    `require_can_save` raises `StoreError` where that would fail: for what writes elsewhere first.
     """
 
     name: str
     domain_uuid: str
     read: Callable[[], StoreContents]
     update: Callable[[Callable[[StoreContents], StoreContents]], object]
+    require_can_save: Callable[[], None] = lambda: None
 
     def now(self) -> Settings:
         """Return the settings as they are stored now.

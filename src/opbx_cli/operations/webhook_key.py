@@ -92,8 +92,10 @@ class KeyRotation:
     def look(self) -> KeyOwner:
         """Return whose key is in force now. Ends a rotation that was cut off before.
 
-        Raises what a linked OPBX answers where it cannot be asked: nothing is changed then.
+        Raises what a linked OPBX answers where it cannot be asked, and `StoreError` where the new
+        key cannot be saved: nothing is changed then.
         """
+        self._profile.require_can_save()
         settings = self._profile.now()
         self._domain = self._client.get_domain()
         at_opbx = None

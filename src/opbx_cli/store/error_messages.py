@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from opbx_cli import file_permissions
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError, StoreError
+from opbx_cli.settings import ALLOW_SHARED_STORE
 from opbx_cli.store.key_slots import SlotKind
 from opbx_cli.store.key_source import KEY_FILE_VARIABLE, KEY_VARIABLE, KeySource
 from opbx_cli.store.strict_toml import UnfitStore
@@ -81,6 +82,25 @@ def not_saved(path: Path, error: OSError, *, state: str) -> StoreError:
     return StoreError(
         f"{path} could not be written: {file_permissions.reason(error)}; {state}",
         hint=_write_hint(path, error),
+        code=ErrorCode.STORE_NOT_SAVED,
+    )
+
+
+def not_writable(path: Path, error: OSError) -> StoreError:
+    """Word that nothing can be saved, before anything else is changed."""
+    return StoreError(
+        f"{path} cannot be written: {file_permissions.reason(error)}; {UNCHANGED}",
+        hint=_write_hint(path, error),
+        code=ErrorCode.STORE_NOT_SAVED,
+    )
+
+
+def shared(paths: StorePaths) -> StoreError:
+    """Word that a store which others may read is not saved."""
+    return StoreError(
+        f"{paths.store} is open to other users, and therefore only read ({ALLOW_SHARED_STORE} is"
+        f" set); {UNCHANGED}",
+        hint="save it where it is kept, or work with a copy for you alone: `export OPBX_HOME=PATH`",
         code=ErrorCode.STORE_NOT_SAVED,
     )
 
@@ -227,11 +247,15 @@ def _backup_away(paths: StorePaths) -> str:
 def _write_hint(path: Path, error: OSError) -> str:
     """Name what shows why a file cannot be written: its mode, how it is mounted, or the disk."""
     folder = file_permissions.quoted(path.parent)
+    if not os.path.isdir(path.parent):  # noqa: PTH112  # `Path.is_dir` raises what is hinted at
+        return "name a folder that you can write: `export OPBX_HOME=PATH`"
     if error.errno in (errno.EACCES, errno.EPERM):
         own = file_permissions.access_hint(path, error)
         return own or f"see whose the folder is with `ls -ld {folder}`"
     if error.errno == errno.EROFS:
         return "see with `mount` how its disk is mounted, and mount it for writing"
+    if error.errno == errno.EBUSY:
+        return f"the file is mounted by itself, and cannot be replaced: mount its folder {folder}"
     return f"look at the disk with `df -h {folder}`"
 
 

@@ -15,18 +15,21 @@ from typing import NamedTuple
 
 from opbx_cli import file_permissions, private_files
 from opbx_cli.error_codes import ErrorCode
-from opbx_cli.errors import ConfigurationError, StoreError, UsageError
+from opbx_cli.errors import StoreError, UsageError
 from opbx_cli.key_command import KeyCommandFailed, key_from_command
 from opbx_cli.key_shapes import path_may_be_key
 from opbx_cli.models import Secret
-from opbx_cli.settings import STORE_KEY, STORE_KEY_COMMAND, STORE_KEY_FILE
-from opbx_cli.store import crypto
-from opbx_cli.values import InvalidValue, parse_switch
+from opbx_cli.settings import (
+    ALLOW_SHARED_KEY_FILE,
+    STORE_KEY,
+    STORE_KEY_COMMAND,
+    STORE_KEY_FILE,
+)
+from opbx_cli.store import crypto, sharing
 
 KEY_VARIABLE = STORE_KEY
 KEY_FILE_VARIABLE = STORE_KEY_FILE
 KEY_COMMAND_VARIABLE = STORE_KEY_COMMAND
-ALLOW_SHARED_VARIABLE = "OPBX_ALLOW_SHARED_KEY_FILE"
 
 _KEY_FILE_SIZE_MAX = 4096  # bytes; a key has 55 characters
 
@@ -57,7 +60,10 @@ class KeySource(NamedTuple):
         if key is not None:
             return cls._from_key(key)
         if KEY_FILE_VARIABLE in given:
-            return cls._from_path(environ[KEY_FILE_VARIABLE], allow_shared=_allows_shared(environ))
+            return cls._from_path(
+                environ[KEY_FILE_VARIABLE],
+                allow_shared=sharing.is_permitted(environ, ALLOW_SHARED_KEY_FILE),
+            )
         if KEY_COMMAND_VARIABLE in given:
             return cls._from_command(environ[KEY_COMMAND_VARIABLE], environ)
         return None
@@ -120,9 +126,9 @@ class KeySource(NamedTuple):
             file_permissions.check_path(path.parent)
         except StoreError as error:
             if not self.allow_shared:
-                raise _refused(error) from error
+                raise _refused(error, path) from error
             content = private_files.read_shared(path, size_max=_KEY_FILE_SIZE_MAX)
-            warn(f"the key file {path} is shared with other users ({ALLOW_SHARED_VARIABLE} is set)")
+            warn(f"the key file {path} is shared with other users ({ALLOW_SHARED_KEY_FILE} is set)")
         return None if content is None else content.decode("latin-1")
 
 
@@ -220,25 +226,15 @@ def _misplaced_key() -> StoreError:
     )
 
 
-def _refused(error: StoreError) -> StoreError:
-    """Add what to do about a file that a container mounts: its owner and mode are not ours."""
-    mounted = f"or, for a file that a container mounts, `export {ALLOW_SHARED_VARIABLE}=1`"
-    hint = error.hint or ""
-    if "OPBX_HOME" in hint:  # which moves the store, and not this file
-        hint = (
+def _refused(error: StoreError, path: Path) -> StoreError:
+    if "OPBX_HOME" in (error.hint or ""):  # which moves the store, and not this file
+        elsewhere = (
             "put it in a folder of your own and name it there, as in "
             f"`export {KEY_FILE_VARIABLE}=./store.key`"
         )
-    return StoreError(error.message, hint=f"{hint}, {mounted}", code=error.code)
+        error = StoreError(error.message, hint=elsewhere, code=error.code)
+    return sharing.or_permitted(error, path, "file", ALLOW_SHARED_KEY_FILE)
 
 
 def _unset_hint(variable: str) -> str:
     return f"set it to the store's key, or use the store's own key file: `unset {variable}`"
-
-
-def _allows_shared(environ: MutableMapping[str, str]) -> bool:
-    text = environ.get(ALLOW_SHARED_VARIABLE, "")
-    try:
-        return parse_switch(text) if text.strip() else False
-    except InvalidValue as error:
-        raise ConfigurationError(f"{ALLOW_SHARED_VARIABLE}: {error}") from None

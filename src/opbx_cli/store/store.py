@@ -15,7 +15,7 @@ from opbx_cli.store.key_source import KeySource
 from opbx_cli.store.lock import domain_locked
 from opbx_cli.store.os_keyring import OsKeyring
 from opbx_cli.store.sealing import RawKey, Vault
-from opbx_cli.store.transaction import Transactions, as_saved
+from opbx_cli.store.transaction import StoreFiles, Transactions, as_saved
 from opbx_cli.store.unlock import AskPassphrase, AvailableKeys
 from opbx_cli.store_paths import StorePaths
 
@@ -44,6 +44,7 @@ class Store:
         ask_passphrase: AskPassphrase | None = None,
         lock_timeout: float = LOCK_TIMEOUT,
         os_keyring: OsKeyring | None = None,
+        allow_shared: bool = False,
     ) -> None:
         self._paths = paths
         self._warnings: dict[str, None] = {}  # a set that keeps its order
@@ -54,12 +55,20 @@ class Store:
             os_keyring=os_keyring or OsKeyring(),
             warn=self._warn,
         )
-        self._transactions = Transactions(paths, self._available_keys, lock_timeout=lock_timeout)
+        self._files = StoreFiles(paths, allow_shared=allow_shared, warn=self._warn)
+        self._transactions = Transactions(
+            self._files, self._available_keys, lock_timeout=lock_timeout
+        )
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the user should hear about how the store was opened."""
         return tuple(self._warnings)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether others may read the store, and it is only read (OPBX_ALLOW_SHARED_STORE)."""
+        return self._files.is_shared
 
     def fetch_key(self) -> None:
         """Run the command that prints the key, if one was named, where signals are heard."""
@@ -67,8 +76,19 @@ class Store:
 
     def exists(self) -> bool:
         """Whether there is a file to read; a link or an unreadable folder is StoreError."""
-        private_files.refuse_link(self._paths.store)
-        return private_files.is_present(self._paths.store)
+        return self._files.check_exists()
+
+    def require_can_save(self, *, create: bool = False) -> None:
+        """Raise StoreError where saving would fail: for what changes something else before.
+
+        `create` is for what makes a store where there is none, with its key.
+        """
+        if self.exists():
+            self._files.check_can_save()
+        elif create:
+            self._files.check_can_save()
+            if self._available_keys.named is None:
+                self._files.check_can_write(self._paths.key_file("new"))
 
     def read(self) -> StoreContents:
         """Return what the store holds, verified.
@@ -91,7 +111,8 @@ class Store:
 
         `waiting` is called once if another one is at work. StoreError after a minute of that.
         """
-        if not self._paths.config.is_dir():  # no store yet: nobody else works from it
+        # No store yet: nobody else works from it. One that others may read is never saved.
+        if not self._paths.config.is_dir() or self._files.is_shared:
             yield
             return
         with domain_locked(
@@ -116,7 +137,7 @@ class Store:
         store, `create` makes one; otherwise that is ConfigurationError.
         """
         if create:
-            with self._transactions.files.saving(error_messages.NOTHING_SAVED):
+            with self._files.saving(error_messages.NOTHING_SAVED):
                 private_files.make_private_folder(self._paths.config)
         elif not self.exists():
             raise error_messages.not_configured(self._paths)
@@ -163,8 +184,8 @@ class Store:
         with self._transactions.keeping(
             vault.store_id, [(slot, key)], state=error_messages.NOTHING_SAVED
         ):
-            self._transactions.files.put_first(data)
-        self._transactions.files.sync()
+            self._files.put_first(data)
+        self._files.sync()
         key_file = self._paths.key_file(slot.id) if kind is SlotKind.KEYFILE else None
         return _report(new, vault, key_file=key_file, created=True)
 

@@ -12,7 +12,8 @@ from typing import NamedTuple, TypeVar
 
 from opbx_cli import file_permissions, private_files
 from opbx_cli.errors import StoreError
-from opbx_cli.store import crypto, error_messages, file_format, key_slots, sealing
+from opbx_cli.settings import ALLOW_SHARED_STORE
+from opbx_cli.store import crypto, error_messages, file_format, key_slots, sealing, sharing
 from opbx_cli.store.contents import StoreContents
 from opbx_cli.store.file_format import Document, SignedDocument
 from opbx_cli.store.key_slots import Slot, is_slot_id
@@ -35,14 +36,69 @@ Proofs = Sequence[tuple[str, RawKey]]  # slot ids, and what must open them befor
 class StoreFiles:
     """The store and its backup: reading them, and replacing each by one rename."""
 
-    def __init__(self, paths: StorePaths) -> None:
-        self._paths = paths
+    def __init__(
+        self, paths: StorePaths, *, allow_shared: bool, warn: Callable[[str], None]
+    ) -> None:
+        """`allow_shared`: read a store that others may read, too; it is never saved."""
+        self.paths = paths
+        self._allow_shared = allow_shared
+        self._warn = warn
 
     def store(self) -> bytes | None:
-        return private_files.read_private(self._paths.store, size_max=file_format.SIZE_MAX)
+        return self._read(self.paths.store)
 
     def backup(self) -> bytes | None:
-        return private_files.read_private(self._paths.backup, size_max=file_format.SIZE_MAX)
+        return self._read(self.paths.backup)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether others may read the store, which is permitted then."""
+        if not self._allow_shared:
+            return False
+        try:
+            self._read_own(self.paths.store)
+        except StoreError:
+            return True
+        return False
+
+    def check_exists(self) -> bool:
+        """Whether there is a file to read; StoreError for a link, unless others share the store."""
+        if not self._allow_shared:
+            private_files.refuse_link(self.paths.store)
+        return private_files.is_present(self.paths.store)
+
+    def check_can_save(self) -> None:
+        """Raise StoreError where a save would: nothing is written to find out."""
+        if self.is_shared:
+            raise error_messages.shared(self.paths)
+        self.check_can_write(self.paths.store)
+
+    @staticmethod
+    def check_can_write(path: Path) -> None:
+        """Raise StoreError where a file could not be put there."""
+        try:
+            private_files.check_replaceable(path)
+        except OSError as error:
+            raise error_messages.not_writable(path, error) from error
+
+    def _read(self, path: Path) -> bytes | None:
+        try:
+            return self._read_own(path)
+        except StoreError as error:
+            if not self._allow_shared:
+                raise sharing.or_permitted(error, path, "store", ALLOW_SHARED_STORE) from error
+        data = private_files.read_shared(path, size_max=file_format.SIZE_MAX)
+        self._warn(
+            f"the store {self.paths.store} is open to other users, and therefore only read "
+            f"({ALLOW_SHARED_STORE} is set)"
+        )
+        return data
+
+    def _read_own(self, path: Path) -> bytes | None:
+        data = private_files.read_private(path, size_max=file_format.SIZE_MAX)
+        if data is not None:
+            file_permissions.check_path(path.parent)
+        return data
 
     @contextmanager
     def saving(self, state: str) -> Iterator[None]:
@@ -50,18 +106,18 @@ class StoreFiles:
         try:
             yield
         except OSError as error:
-            raise error_messages.not_saved(self._paths.store, error, state=state) from error
+            raise error_messages.not_saved(self.paths.store, error, state=state) from error
 
     def put(self, data: bytes, *, backup: bytes) -> None:
         """Save a generation and keep the one before."""
         with self.saving(error_messages.INTACT):
-            private_files.remove_old_temporaries(self._paths.config)
-            private_files.replace(self._paths.backup, backup)
-            private_files.replace(self._paths.store, data)
+            private_files.remove_old_temporaries(self.paths.config)
+            private_files.replace(self.paths.backup, backup)
+            private_files.replace(self.paths.store, data)
 
     def put_first(self, data: bytes) -> None:
         with self.saving(error_messages.NOTHING_SAVED):
-            private_files.replace(self._paths.store, data)
+            private_files.replace(self.paths.store, data)
 
     def put_rotated(self, data: bytes, *, backup: bytes | None) -> Path | None:
         """Save a store under a new data key; its backup is written, and not yet in place.
@@ -69,12 +125,12 @@ class StoreFiles:
         Written before the store: afterwards a full disk cannot stop it any more.
         """
         with self.saving(error_messages.INTACT):
-            private_files.remove_old_temporaries(self._paths.config)
+            private_files.remove_old_temporaries(self.paths.config)
             prepared = None
             if backup is not None:
-                prepared = private_files.write_temporary(self._paths.backup, backup)
+                prepared = private_files.write_temporary(self.paths.backup, backup)
             try:
-                private_files.replace(self._paths.store, data)
+                private_files.replace(self.paths.store, data)
             except BaseException:
                 if prepared is not None:
                     private_files.remove(prepared)
@@ -85,16 +141,16 @@ class StoreFiles:
         if prepared is None:
             return
         try:
-            prepared.replace(self._paths.backup)
+            prepared.replace(self.paths.backup)
         except OSError as error:
             private_files.remove(prepared)
-            raise error_messages.backup_not_rotated(self._paths, error) from error
+            raise error_messages.backup_not_rotated(self.paths, error) from error
 
     def sync(self) -> None:
         try:
-            private_files.sync_folder(self._paths.config)
+            private_files.sync_folder(self.paths.config)
         except OSError as error:
-            raise error_messages.not_confirmed(self._paths, error) from error
+            raise error_messages.not_confirmed(self.paths, error) from error
 
     def note_keys(self, slot_ids: Iterable[str]) -> None:
         """Note key files that a change makes or leaves behind, in case it is killed.
@@ -102,19 +158,19 @@ class StoreFiles:
         What others keep in the same folder is never noted, and so never deleted.
         """
         noted = sorted({*self.noted_keys(), *slot_ids})
-        private_files.replace(self._paths.key_notes, "".join(f"{one}\n" for one in noted).encode())
+        private_files.replace(self.paths.key_notes, "".join(f"{one}\n" for one in noted).encode())
 
     def noted_keys(self) -> tuple[str, ...]:
         try:
             content = (
-                private_files.read_private(self._paths.key_notes, size_max=_NOTES_SIZE_MAX) or b""
+                private_files.read_private(self.paths.key_notes, size_max=_NOTES_SIZE_MAX) or b""
             )
         except StoreError:
             return ()
         return tuple(filter(is_slot_id, content.decode("latin-1").splitlines()))
 
     def forget_notes(self) -> None:
-        self._paths.key_notes.unlink(missing_ok=True)
+        self.paths.key_notes.unlink(missing_ok=True)
 
     def named_slots(self) -> frozenset[str]:
         """Return the slot ids in every store file here, also in those that somebody put aside.
@@ -122,8 +178,8 @@ class StoreFiles:
         OSError if one of them cannot be read: then nobody knows which keys are needed.
         """
         found: set[str] = set()
-        for path in self._paths.config.iterdir():
-            if path.name.startswith(self._paths.store.name) and path.is_file():
+        for path in self.paths.config.iterdir():
+            if path.name.startswith(self.paths.store.name) and path.is_file():
                 found.update(match.decode() for match in re.findall(_SLOT_ID, path.read_bytes()))
         return frozenset(found)
 
@@ -151,10 +207,10 @@ class Transactions:
     """Open the store as it is, or hold its lock from the reading to the saving."""
 
     def __init__(
-        self, paths: StorePaths, available_keys: AvailableKeys, *, lock_timeout: float
+        self, files: StoreFiles, available_keys: AvailableKeys, *, lock_timeout: float
     ) -> None:
-        self.paths = paths
-        self.files = StoreFiles(paths)
+        self.paths = files.paths
+        self.files = files
         self.available_keys = available_keys
         self._lock_timeout = lock_timeout  # seconds
 
@@ -172,7 +228,6 @@ class Transactions:
         data = self.files.store()
         if data is None:
             raise error_messages.not_configured(self.paths)
-        file_permissions.check_path(self.paths.config)
         return data
 
     def parse(self, data: bytes) -> SignedDocument:
@@ -184,6 +239,7 @@ class Transactions:
     @contextmanager
     def exclusive(self) -> Iterator[Opened | None]:
         """Hold the lock, with the store as it is now; None where there is none."""
+        self.files.check_can_save()
         self._ask_ahead()
         file_permissions.check_folder(self.paths.config)
         file_permissions.check_path(self.paths.config)

@@ -81,6 +81,7 @@ def _save(app: App, given: GivenSettings) -> int | None:
     api_base_url = settings.api_base_url(app.environ)
     is_asked_all = given.is_empty
     if app.may_ask:
+        app.store.require_can_save(create=True)
         given = ask_for_domain(app, name, before, given)
         if contents is not None:
             name = ask_for_profile(app, name, contents.profiles, given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import signal
@@ -9,17 +10,19 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from opbx_cli.cli.output.results import Demonstration, SandboxAddress, Shown
 from opbx_cli.cli.output.ui import Ui
 from opbx_cli.cli.running_sandbox import plain_environment, running_sandbox
 from opbx_cli.error_codes import ErrorCode
-from opbx_cli.errors import OpbxError
+from opbx_cli.errors import ConfigurationError, OpbxError
 from opbx_cli.installation import own_program
 
 LISTEN = ["webhook", "listen", "--port", "0"]
+PREFIX = "opbx-demo-"
+MEMORY = "/dev/shm"  # noqa: S108  # a folder with a random name is made in it, for us alone
 ABOUT_LISTENING = "Stand in for OPBX, beside the other commands."
 
 
@@ -35,7 +38,7 @@ class _Step:
 def demonstrate(ui: Ui, *, webhooks: bool) -> Demonstration:
     """Run the commands and show them; leave nothing behind."""
     with (
-        tempfile.TemporaryDirectory(prefix="opbx-demo-") as home,
+        _temporary_home() as home,
         running_sandbox(plays_opbx=not webhooks) as sandbox,
     ):
         environ = {
@@ -50,6 +53,19 @@ def demonstrate(ui: Ui, *, webhooks: bool) -> Demonstration:
             shown = [_run(ui, step, environ) for step in _triangle(sandbox)]
     everything = (configured, *shown)
     return Demonstration(everything, went_well=not any(one.exit_code for one in everything))
+
+
+def _temporary_home() -> tempfile.TemporaryDirectory[str]:
+    """Make a home for the demo; in memory where no disk can be written, as in some containers."""
+    with suppress(FileNotFoundError):
+        return tempfile.TemporaryDirectory(prefix=PREFIX)
+    if os.access(MEMORY, os.W_OK | os.X_OK):
+        return tempfile.TemporaryDirectory(prefix=PREFIX, dir=MEMORY)
+    raise ConfigurationError(
+        "the demo needs a folder for temporary files, and can write to none",
+        hint="name one that you can write: `export TMPDIR=PATH`",
+        code=ErrorCode.CONFIGURATION_HOME,
+    )
 
 
 def _configure(sandbox: SandboxAddress) -> _Step:

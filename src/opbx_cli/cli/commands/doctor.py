@@ -139,7 +139,7 @@ def _store(app: App, secrets: list[Secret]) -> list[Check]:
     except (OpbxError, OSError) as error:
         return [checks.failed("store", problem or error), skipped("key", "see store")]
     return [
-        checks.store_check(path, problem, status.slots),
+        checks.store_check(path, problem, status.slots, is_shared=store.is_shared),
         checks.key_check(status.slots, status.opened_with, problem, store.warnings),
     ]
 

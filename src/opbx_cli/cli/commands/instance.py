@@ -75,7 +75,7 @@ def connect(
     address = settings.checked(parse_https_url, url, "URL")
     tokens = KeyFlags("--token", token_stdin, token_file, token_env)
     passwords = KeyFlags("--password", password_stdin, password_file, password_env, parse_password)
-    app.protect_memory()
+    app.store.require_can_save(create=True)
     token = tokens.read(app.environ, app.prompts)
     renewal = "give another token, or an e-mail address and a password"
     access = InstanceAccess(address, token, settings.api_timeout(app.environ), renewal)
@@ -128,6 +128,7 @@ def disconnect(app: App) -> None:
     """Sign out of OPBX, and forget the link."""
     active = linked_settings(app, is_saved=True)
     address = require_link(active)
+    app.store.require_can_save()
     try:
         with app.open_instance(active) as client:
             client.sign_out()

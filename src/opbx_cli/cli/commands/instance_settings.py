@@ -59,6 +59,7 @@ def pull(app: App, *, check: bool, yes: bool) -> int:
     shown = _compared(active, "pull", result, planned.changes)
     if check or result == "unchanged":
         return _show(app, replace(shown, warnings=_missing(planned.missing, active)))
+    app.store.require_can_save()
     if planned.changes:
         _show_changes(app, planned.changes, yes=yes)
         app.confirm(
@@ -102,6 +103,8 @@ def push(app: App, *, check: bool, yes: bool, replace_default: bool) -> int:
             app.ui.warn(planned.conflict)
         if check or not planned.changes:
             return _show(app, shown)
+        if active.is_stored:
+            app.store.require_can_save()
         _show_changes(app, planned.changes, yes=yes)
         snapshot = app.client.snapshot()
         _allow_takeovers(app, active, snapshot, planned.base_url, yes=replace_default)

@@ -23,10 +23,10 @@ from opbx_cli.cli.input.selection import (
 )
 from opbx_cli.cli.output.delivery import ToFile, ToStdout
 from opbx_cli.cli.output.results import KeyFile
+from opbx_cli.cli.tasks import stored_profile
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import Interrupted, OpbxError, UsageError
 from opbx_cli.operations.history import Deed
-from opbx_cli.operations.stored_profile import StoredProfile
 from opbx_cli.operations.validate.key_ownership import KeyOwner
 from opbx_cli.operations.webhook_key import NOT_OURS, KeyRotation, RotatedKey
 from opbx_cli.settings import ActiveSettings
@@ -123,9 +123,7 @@ def _rotate(
     show: Callable[[RotatedKey], None],
 ) -> None:
     assert active.profile is not None
-    stored = StoredProfile(
-        active.profile, client.domain_uuid, read=app.read_store, update=app.store.update
-    )
+    stored = stored_profile(app, active.profile, client.domain_uuid)
     rotation = KeyRotation(
         client,
         stored,

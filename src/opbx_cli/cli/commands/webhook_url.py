@@ -86,6 +86,6 @@ def _show_endpoint(app: App, url: WebhookUrl, endpoint: str) -> None:
 
 def _active(app: App) -> ActiveSettings | None:
     """Return the settings; None where there is no store and no profile was asked for."""
-    if app.is_storeless or app.profile_name is not None or app.store.exists():
+    if app.is_storeless or app.profile_name is not None or app.has_store():
         return app.settings
     return None

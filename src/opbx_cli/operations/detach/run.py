@@ -94,7 +94,10 @@ class Detachment:
         self._wrote = False
 
     def look(self) -> tuple[Step, ...]:
-        """Read the domain and compare it; nothing is written. May be called again."""
+        """Read the domain and compare it; nothing is written. May be called again.
+
+        Raises `StoreError` where there is something to do that could not be saved.
+        """
         self.plan = None
         self._settings = self._task.profile.now()
         inspection = inspect(self.client, wants_active=False, order=ORDER)
@@ -104,8 +107,11 @@ class Detachment:
         self._snapshot = inspection.snapshot
         self._domain_name = inspection.snapshot.domain.name
         self._own = self._remembered()
-        self.plan = plan(self._own, inspection.snapshot, self._wanted)
-        self.warnings += [*self.plan.left, *self.plan.warnings, *self._warning_of_link()]
+        planned = plan(self._own, inspection.snapshot, self._wanted)
+        if planned.changes and not self._task.check:
+            self._task.profile.require_can_save()
+        self.plan = planned
+        self.warnings += [*planned.left, *planned.warnings, *self._warning_of_link()]
         return inspection.steps
 
     def choose_none(self) -> None:

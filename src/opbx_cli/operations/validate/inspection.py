@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opbx_cli.error_codes import ErrorCode
-from opbx_cli.errors import ConfigurationError, NotFoundError, OpbxError, RemoteError
+from opbx_cli.errors import NotFoundError, OpbxError, RemoteError
 from opbx_cli.operations.validate.desired import STORED_KEY_PATH, Change, Choices
 from opbx_cli.operations.validate.key_ownership import KeyAction
 from opbx_cli.operations.validate.plan import Plan
@@ -112,8 +112,8 @@ def _profile_difference(plan: Plan, words: Wording) -> str:
     return with_drift("; ".join(parts), plan.key.drift)
 
 
-def failed_before_plan(error: ConfigurationError) -> Iterator[Step]:
-    """Say that no plan can be made, for want of a webhook URL."""
+def failed_before_plan(error: OpbxError) -> Iterator[Step]:
+    """Say that no plan can be made, for want of a webhook URL or of a store that can be saved."""
     yield from failed_steps(StepId.VOICE_APPLICATION, error)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from opbx_cli.error_codes import ErrorCode
-from opbx_cli.errors import ConfigurationError, OpbxError
+from opbx_cli.errors import ConfigurationError, OpbxError, StoreError
 from opbx_cli.operations.history import Deed
 from opbx_cli.operations.instance import OpenInstance, compared_step, plan_push
 from opbx_cli.operations.interruptions import Interruptions, NoInterruptions, given_up
@@ -171,7 +171,7 @@ class Validation:
             return (*steps, *skipped_after(StepId.DOMAIN))
         try:
             self._compare(inspection.snapshot)
-        except ConfigurationError as error:
+        except (ConfigurationError, StoreError) as error:
             return (*steps, *failed_before_plan(error))
         return steps
 
@@ -198,8 +198,12 @@ class Validation:
             url.endpoints,
             rival_urls=self._task.rival_urls,
         )
-        self._plan = plan(self._desired, snapshot, self._task.choices)
-        self.warnings += [*url.warnings, *self._plan.warnings]
+        planned = plan(self._desired, snapshot, self._task.choices)
+        profile, is_written = self._task.profile, self._task.push or not planned.is_empty
+        if profile is not None and is_written and not self._task.check:
+            profile.require_can_save()
+        self._plan = planned
+        self.warnings += [*url.warnings, *planned.warnings]
 
     def _settle_cut_rotation(self, snapshot: Snapshot) -> None:
         """End a rotation that was cut off, with the key that it left in force."""
