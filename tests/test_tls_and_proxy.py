@@ -212,7 +212,6 @@ def test_a_proxy_that_refuses_is_named(storeless: Opbx) -> None:
 
 NO_PROXIES = [
     "ftp://proxy.example:1",
-    "socks5://proxy.example:1",
     "http://proxy.example:port",
     "http://127.0.0.1:99999",
     "http://127.0.0.1:0",
@@ -244,6 +243,28 @@ def test_a_proxy_that_is_none_is_a_configuration_error(storeless: Opbx, proxy: s
         "the proxy named by HTTPS_PROXY cannot be used: expected http://host:port or"
         " https://host:port"
     )
+    assert "secret" not in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "proxy"),
+    [
+        ("HTTPS_PROXY", "socks5://user:proxy-secret@127.0.0.1:1080"),
+        ("ALL_PROXY", "socks5h://127.0.0.1:1080"),
+        ("all_proxy", "SOCKS4://127.0.0.1:1080"),
+    ],
+)
+def test_a_socks_proxy_is_refused_by_its_name(storeless: Opbx, variable: str, proxy: str) -> None:
+    outcome = listed(
+        storeless, "--json", CLOUDONIX_API_BASE_URL=f"https://{HOST}", **{variable: proxy}
+    )
+    assert (outcome.code, outcome.stdout) == (3, "")
+    assert outcome.error["code"] == "configuration.proxy"
+    scheme = proxy.partition(":")[0].lower()
+    assert outcome.error["message"] == (
+        f"the proxy named by {variable} is a SOCKS proxy ({scheme}), which opbx does not speak to"
+    )
+    assert "`export HTTPS_PROXY=http://HOST:PORT`" in outcome.error["hint"]
     assert "secret" not in outcome.stderr
 
 

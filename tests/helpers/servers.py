@@ -233,7 +233,11 @@ class Authority:
 
 
 def authority(
-    folder: Path, *names: str, shift: datetime.timedelta = NOT_SHIFTED, days: int = 1
+    folder: Path,
+    *names: str,
+    shift: datetime.timedelta = NOT_SHIFTED,
+    days: int = 1,
+    title: str = "Authority of a test",
 ) -> Authority:
     """Make an authority that exists for this test alone, and a server context for `names`.
 
@@ -241,7 +245,7 @@ def authority(
     moment shifted from it.
     """
     authority_key = ec.generate_private_key(ec.SECP256R1())
-    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Authority of a test")])
+    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, title)])
     root = _certificate(issuer, authority_key, issuer, authority_key, ())
     server_key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])

@@ -47,7 +47,7 @@ ENVIRONMENT = {
     "CLOUDONIX_WEBHOOK_SECRET": "OPBX's own: what `webhook listen --as january` checks with",
     "CLOUDONIX_VERIFY_SIGNATURE": "OPBX's own: false has it take any session update",
     "HTTPS_PROXY, NO_PROXY": "the way to the API",
-    "SSL_CERT_FILE, SSL_CERT_DIR": "certificate authorities of your own",
+    "SSL_CERT_FILE, SSL_CERT_DIR": "certificate authorities in place of the system's",
     "NO_COLOR, FORCE_COLOR": "colours never, or always",
     "OPBX_FORCE_TTY": "a terminal's tables also into a pipe; a number is its columns",
     "OPBX_DEBUG": "1 shows where an error came from, without values",

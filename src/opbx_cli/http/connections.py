@@ -1,9 +1,9 @@
-"""Connections to servers: which proxy, which authorities, and what a refused certificate means."""
+"""Connections to servers: by which proxy, and what a refused certificate means."""
 
 from __future__ import annotations
 
-import functools
 import os
+import re
 import ssl
 from urllib.request import getproxies, proxy_bypass
 
@@ -13,10 +13,12 @@ import httpx
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError
 from opbx_cli.http.bounded_transport import BoundedTransport
+from opbx_cli.http.trust import trust
 from opbx_cli.values import is_host, is_loopback
 
 PROXY_SCHEMES = ("http", "https")
 PORTS = range(1, 65536)
+_SOCKS = re.compile(r"\s*(socks\w*)://", re.IGNORECASE | re.ASCII)
 
 
 def inner_transport(base_url: httpx.URL, *, seconds: float) -> BoundedTransport:
@@ -29,7 +31,7 @@ def inner_transport(base_url: httpx.URL, *, seconds: float) -> BoundedTransport:
     host = host_of(base_url)
     if base_url.scheme == "http":
         return BoundedTransport(host=host, seconds=seconds)
-    context = tls_context()
+    context = trust().context
     address = proxy_for(base_url)
     proxy = None if address is None else _proxy(address, context, named=proxy_name(base_url) or "")
     return BoundedTransport(host=host, seconds=seconds, context=context, proxy=proxy)
@@ -77,23 +79,6 @@ def _proxy_setting(url: httpx.URL) -> tuple[str, str] | None:
     return next(((kind, proxies[kind]) for kind in (url.scheme, "all") if proxies.get(kind)), None)
 
 
-def tls_context() -> ssl.SSLContext:
-    """Return what checks a server's certificate. Raises `ConfigurationError` for a CA unread."""
-    try:
-        return _tls_context(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigurationError(
-            "the certificate authorities named by SSL_CERT_FILE or SSL_CERT_DIR cannot be read",
-            code=ErrorCode.CONFIGURATION_TLS,
-        ) from error
-
-
-@functools.lru_cache(maxsize=1)
-def _tls_context(_file: str | None, _folder: str | None) -> ssl.SSLContext:
-    """Read the authorities once: 25 ms and some megabytes, which hundreds of clients share."""
-    return httpx.create_ssl_context()
-
-
 def host_of(url: httpx.URL) -> str:
     """Return the host as it was written: `URL.host` decodes punycode, or fails to."""
     return url.raw_host.decode("ascii")
@@ -106,6 +91,12 @@ def _proxy(address: str, context: ssl.SSLContext, *, named: str) -> httpcore.Pro
     the address, and the address may have a password.
     """
     proxy = _parsed_proxy(address)
+    if proxy is None and (socks := _SOCKS.match(address)) is not None:
+        raise ConfigurationError(
+            f"{named} is a SOCKS proxy ({socks[1].lower()}), which opbx does not speak to",
+            hint="name one that speaks HTTP: `export HTTPS_PROXY=http://HOST:PORT`",
+            code=ErrorCode.CONFIGURATION_PROXY,
+        )
     if proxy is None:
         raise ConfigurationError(
             f"{named} cannot be used: expected http://host:port or https://host:port",

@@ -176,7 +176,10 @@ def tls_check(host: str, reached: Sequence[Reached], now: datetime) -> Check:
     seen = f"{refused.problem}"
     if refused.names:
         seen += f"; it is for {', '.join(refused.names)}"
-    advice = "for an authority of your own (a company's proxy) set SSL_CERT_FILE to its PEM file"
+    advice = (
+        "for an authority of your own (a company's proxy) add it to this system's, or set "
+        "SSL_CERT_FILE to its PEM file"
+    )
     if (refused.expires is not None and refused.expires < now) or "not yet valid" in seen:
         advice = "check this computer's clock; if it is right, the server needs a new certificate"
     elif "mismatch" in seen:
@@ -190,7 +193,7 @@ def tls_check_behind_proxy(answer: Answer) -> Check:
     """Judge TLS by a request, where a proxy is on the way to the server."""
     if answer.status is not None:
         return Check("tls", Result.OK, "the certificate behind the proxy is trusted")
-    advice = "set SSL_CERT_FILE to the proxy's authority"
+    advice = "add the proxy's authority to this system's, or set SSL_CERT_FILE to its PEM file"
     if answer.is_of_proxy:
         advice = "check HTTPS_PROXY, and that the proxy is reachable and lets opbx through"
     return Check("tls", Result.FAILED, answer.problem or "no answer", advice)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from urllib.parse import urlsplit
@@ -12,7 +12,8 @@ import httpx
 
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import OpbxError
-from opbx_cli.http.connections import inner_transport, proxy_for, proxy_name, tls_context
+from opbx_cli.http.connections import inner_transport, proxy_for, proxy_name
+from opbx_cli.http.trust import trust
 from opbx_cli.operations import doctor
 from opbx_cli.operations.race import Race
 from opbx_cli.operations.verdicts import Check, Result, skipped
@@ -53,7 +54,8 @@ def network_checks(
     if way[-1].id != "tls":
         way.append(doctor.tls_check_behind_proxy(answer))
     return (
-        *way,
+        *way[:-1],
+        _with_authorities(way[-1]),
         doctor.clock_check(answer),
         _result(race, "cloudonix", signed.cloudonix),
         _result(race, "opbx", signed.opbx),
@@ -91,6 +93,14 @@ def _answer(url: str, observe: Observe, timeout: float) -> Answer:
         asker.close()
 
 
+def _with_authorities(check: Check) -> Check:
+    """Say whose authorities count, also where nothing could be checked against them."""
+    try:
+        return replace(check, seen=f"{check.seen}; the authorities are those of {trust().words}")
+    except OpbxError:  # the check itself says why they cannot be read
+        return check
+
+
 def _proxy(address: httpx.URL) -> Check:
     """Name the proxy by its variable: its address may have a password."""
     try:
@@ -116,7 +126,7 @@ def _way(url: str, race: Race) -> list[Check]:
     if names is None or not names.addresses:
         return [*checks, *(skipped(name, "no address: see dns") for name in ("tcp", "tls"))]
     try:
-        context = tls_context() if is_tls else None
+        context = trust().context if is_tls else None
     except OpbxError as error:
         return [*checks, skipped("tcp", "see tls"), doctor.failed("tls", error)]
     deadline = race.deadline - LEFT_TO_SAY_WHY

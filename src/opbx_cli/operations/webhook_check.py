@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from opbx_cli.errors import OpbxError
-from opbx_cli.http.connections import proxy_for, tls_context
+from opbx_cli.http.connections import proxy_for
+from opbx_cli.http.trust import trust
 from opbx_cli.models import Secret
 from opbx_cli.operations import verdicts
 from opbx_cli.operations.configure import new_webhook_key
@@ -149,7 +150,7 @@ def _host_checks(base_url: str, race: Race) -> list[Check]:
     dns = verdicts.names_verdict(host, names)
     if names is None or not names.addresses:
         return [dns, *(verdicts.skipped(name, "no address: see dns") for name in ("tcp", "tls"))]
-    context, deadline = tls_context() if is_tls else None, race.deadline - LEFT_TO_SAY_WHY
+    context, deadline = trust().context if is_tls else None, race.deadline - LEFT_TO_SAY_WHY
     tried = names.addresses[:ADDRESSES_TRIED]
     for address in tried:
         look = partial(reach, address, port, host=host, context=context, deadline=deadline)

@@ -169,13 +169,18 @@ async def _read(answer: httpx.Response) -> bytes | None:
 
 
 def _authorities() -> ssl.SSLContext:
-    """Trust who signs for the web, or who SSL_CERT_FILE and SSL_CERT_DIR name."""
+    """Trust who SSL_CERT_FILE and SSL_CERT_DIR name, else whom this system trusts."""
     return _read_authorities(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
 
 
 @lru_cache(maxsize=1)
-def _read_authorities(_file: str | None, _folder: str | None) -> ssl.SSLContext:
-    return httpx.create_ssl_context()
+def _read_authorities(file: str | None, folder: str | None) -> ssl.SSLContext:
+    if file or folder:
+        return ssl.create_default_context(cafile=file or None, capath=folder or None)
+    system = ssl.create_default_context()
+    if system.cert_store_stats()["x509_ca"]:
+        return system
+    return httpx.create_ssl_context(trust_env=False)
 
 
 @cache
