@@ -134,7 +134,7 @@ def test_what_needs_a_store_asks_for_a_place_by_its_variable(
     for done in container.each(*lines, KEY=domain.api_key):
         assert (done.code, done.stdout) == (3, "")
         assert "error: no home folder is known" in words(done)
-        assert command_of(done) == "export OPBX_HOME=PATH"
+        assert command_of(done) == "export OPBX_HOME=/srv/opbx"
 
 
 @HOMELESS
@@ -160,7 +160,7 @@ def test_a_home_that_is_the_root_folder_cannot_be_saved_in(
     assert done.code == 10
     reason = "Read-only file system" if read_only_root else "Permission denied"
     assert f"/.config/opbx/store.toml could not be written: {reason}" in words(done)
-    assert command_of(done) == "export OPBX_HOME=PATH"
+    assert command_of(done) == "export OPBX_HOME=/srv/opbx"
 
 
 def test_a_volume_that_everybody_can_write_is_used_by_a_home_below_it(
@@ -236,7 +236,7 @@ def test_the_demo_works_on_a_read_only_root(container: Container) -> None:
     refused = container("demo")
     assert (refused.code, refused.stdout) == (3, "")
     assert "error: the demo needs a folder for temporary files" in words(refused)
-    assert command_of(refused) == "export TMPDIR=PATH"
+    assert command_of(refused) == "export TMPDIR=/srv/tmp"
     container.memory = [("1777", MEMORY)]
     done = container("demo")
     assert done.code == 0, done.stderr

@@ -264,7 +264,7 @@ def test_a_socks_proxy_is_refused_by_its_name(storeless: Opbx, variable: str, pr
     assert outcome.error["message"] == (
         f"the proxy named by {variable} is a SOCKS proxy ({scheme}), which opbx does not speak to"
     )
-    assert "`export HTTPS_PROXY=http://HOST:PORT`" in outcome.error["hint"]
+    assert "`export HTTPS_PROXY=http://proxy.example.com:3128`" in outcome.error["hint"]
     assert "secret" not in outcome.stderr
 
 

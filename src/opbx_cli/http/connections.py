@@ -94,7 +94,8 @@ def _proxy(address: str, context: ssl.SSLContext, *, named: str) -> httpcore.Pro
     if proxy is None and (socks := _SOCKS.match(address)) is not None:
         raise ConfigurationError(
             f"{named} is a SOCKS proxy ({socks[1].lower()}), which opbx does not speak to",
-            hint="name one that speaks HTTP: `export HTTPS_PROXY=http://HOST:PORT`",
+            hint="name one that speaks HTTP, as in"
+            " `export HTTPS_PROXY=http://proxy.example.com:3128`",
             code=ErrorCode.CONFIGURATION_PROXY,
         )
     if proxy is None:

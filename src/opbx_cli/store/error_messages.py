@@ -100,7 +100,8 @@ def shared(paths: StorePaths) -> StoreError:
     return StoreError(
         f"{paths.store} is open to other users, and therefore only read ({ALLOW_SHARED_STORE} is"
         f" set); {UNCHANGED}",
-        hint="save it where it is kept, or work with a copy for you alone: `export OPBX_HOME=PATH`",
+        hint="save it where it is kept, or work with a copy for you alone, as in"
+        " `export OPBX_HOME=./opbx`",
         code=ErrorCode.STORE_NOT_SAVED,
     )
 
@@ -248,7 +249,7 @@ def _write_hint(path: Path, error: OSError) -> str:
     """Name what shows why a file cannot be written: its mode, how it is mounted, or the disk."""
     folder = file_permissions.quoted(path.parent)
     if not os.path.isdir(path.parent):  # noqa: PTH112  # `Path.is_dir` raises what is hinted at
-        return "name a folder that you can write: `export OPBX_HOME=PATH`"
+        return "name a folder that you can write, as in `export OPBX_HOME=/srv/opbx`"
     if error.errno in (errno.EACCES, errno.EPERM):
         own = file_permissions.access_hint(path, error)
         return own or f"see whose the folder is with `ls -ld {folder}`"

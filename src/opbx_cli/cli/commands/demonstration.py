@@ -63,7 +63,7 @@ def _temporary_home() -> tempfile.TemporaryDirectory[str]:
         return tempfile.TemporaryDirectory(prefix=PREFIX, dir=MEMORY)
     raise ConfigurationError(
         "the demo needs a folder for temporary files, and can write to none",
-        hint="name one that you can write: `export TMPDIR=PATH`",
+        hint="name one that you can write, as in `export TMPDIR=/srv/tmp`",
         code=ErrorCode.CONFIGURATION_HOME,
     )
 
