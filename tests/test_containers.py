@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from containers import OPBX, USER, Container, give, why_not
+from containers import OPBX, USER, Container, give, grounded, why_not
 from opbx_cli.sandbox import OPBX_CREDENTIALS as OWNER
 from opbx_cli.sandbox.server import RunningSandbox
 from support import WEBHOOK_BASE_URL, Opbx, Outcome
@@ -26,11 +25,8 @@ MEMORY = Path("/dev/shm")
 
 @pytest.fixture
 def ground() -> Iterator[Path]:
-    """A folder that every user can enter, as those of pytest are not."""
-    folder = Path(tempfile.mkdtemp(prefix="opbx-containers-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
+    with grounded() as folder:
+        yield folder
 
 
 @pytest.fixture

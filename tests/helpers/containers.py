@@ -11,7 +11,9 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -107,6 +109,14 @@ class Container:
 
 def _word(path: Path) -> str:
     return shlex.quote(str(path))
+
+
+@contextmanager
+def grounded() -> Iterator[Path]:
+    """Make a folder that every user can enter, as those of pytest are not; it goes again."""
+    with tempfile.TemporaryDirectory(prefix="opbx-containers-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 def give(path: Path, user: int = USER) -> None:
