@@ -44,8 +44,8 @@ def kept(ground: Path, sandbox: RunningSandbox) -> Path:
     key, domain = ground / "store.key", sandbox.domains[0]
     assert opbx("key", "generate", "--to-file", str(key)).code == 0
     opbx.environ |= {"OPBX_STORE_KEY_FILE": str(key), "CLOUDONIX_API_BASE_URL": sandbox.url}
-    words = ("--api-key-stdin", "--webhook-base-url", WEBHOOK_BASE_URL)
-    words += ("--no-answer-timeout", "60")
+    words = ["--api-key-stdin", "--webhook-base-url", WEBHOOK_BASE_URL]
+    words += ["--no-answer-timeout", "60"]
     saved = opbx("configure", "--domain-uuid", domain.uuid, *words, stdin=domain.api_key)
     assert saved.code == 0, saved.stderr
     assert opbx("validate").code == 0

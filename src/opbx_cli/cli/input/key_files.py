@@ -12,6 +12,7 @@ from pathlib import Path
 
 from opbx_cli import settings
 from opbx_cli.errors import ConfigurationError
+from opbx_cli.file_permissions import is_read_only
 from opbx_cli.models import Secret
 from opbx_cli.values import parse_key
 
@@ -49,9 +50,12 @@ def _warn_of_writers(
     if sys.platform == "win32" or not stat.S_ISREG(status.st_mode):
         return
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        remedy = f"`chmod go-w {shlex.quote(str(path))}`"
+        if is_read_only(path):
+            remedy = "mount it from a place that is closed to them"
         warn(
             f"{name}: others can write this file (mode {stat.S_IMODE(status.st_mode):04o}), and so "
-            f"choose the key: `chmod go-w {shlex.quote(str(path))}`"
+            f"choose the key: {remedy}"
         )
     elif status.st_uid not in (0, os.geteuid()):
         warn(
