@@ -147,7 +147,7 @@ def test_the_job_with_a_volume(kept: Path, sandbox: RunningSandbox) -> None:
     assert done.code == 0, done.stderr
     done = container.run(*words)
     assert done.code == 0, done.stderr
-    store = volume / "home/.config/opbx/store.toml"
+    store = volume / "home/opbx/store.toml"
     assert (store.stat().st_mode & 0o777, store.stat().st_uid) == (0o600, USER)
 
 
