@@ -55,6 +55,7 @@ class Container:
     def each(self, *lines: tuple[str, ...], **variables: str) -> list[Outcome]:
         """Run one command line after the other in one process: starting each takes a while."""
         words = (sys.executable, __file__)
+        variables |= {"PYTHONPATH": str(PROJECT / "tests")}  # of what `support` imports
         done = self.run(*words, stdin=json.dumps(lines), **variables)
         assert done.code == 0, done.stderr
         return [Outcome(**one) for one in json.loads(done.stdout)]
