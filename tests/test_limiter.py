@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opbx_cli.cloudonix import Access, Client, Limiters, Pace
-from opbx_cli.http.limiter import RATE_WINDOW, REQUESTS, RateLimiter
+from opbx_cli.http.limiter import RATE_WINDOW, REQUESTS, SLOW_WINDOW, RateLimiter
 from opbx_cli.models import Secret
 from opbx_cli.sandbox.server import RunningSandbox
 from support import WEBHOOK_BASE_URL, Opbx
@@ -30,10 +30,10 @@ class Time:
         self.now += seconds
 
 
-def allowed(arrivals: list[float]) -> bool:
+def allowed(arrivals: list[float], window: float = RATE_WINDOW) -> bool:
     ordered = sorted(arrivals)
     return all(
-        later - earlier >= RATE_WINDOW - 1e-9
+        later - earlier >= window - 1e-9
         for earlier, later in zip(ordered, ordered[REQUESTS:], strict=False)
     )
 
@@ -103,6 +103,20 @@ def test_ten_under_way_hold_the_eleventh_until_one_ends() -> None:
     assert 2.5 < wait <= RATE_WINDOW
 
 
+def test_slowed_down_the_longer_window_counts_for_what_was_sent_before_too() -> None:
+    time = Time()
+    limiter = RateLimiter(lambda: time.now)
+    arrivals = []
+    for number in range(25):
+        if number == 8:
+            limiter.slow_down()
+        with limiter.turn(time.sleep):
+            arrivals.append(time.now)
+            time.now += 0.1
+    assert allowed(arrivals, SLOW_WINDOW)
+    assert len(time.slept) > 1
+
+
 def test_there_is_one_limiter_for_a_domain_of_a_server() -> None:
     limiters = Limiters()
     one = limiters.of("https://api.cloudonix.io:443", "AB")
@@ -162,3 +176,42 @@ def test_commands_on_an_idle_domain_never_cause_a_429(
         assert outcome.code == 0, outcome.stderr
         sandbox.advance(RATE_WINDOW)
     assert 429 not in {request.status for request in sandbox.requests}
+
+
+def test_commands_one_after_the_other_get_through_where_ten_requests_may_take_ten_seconds(
+    start_sandbox: StartSandbox, opbx: Opbx
+) -> None:
+    sandbox = start_sandbox(rate_limit=True, variants=[f"rate-window={SLOW_WINDOW:.0f}"])
+    opbx.sleep = sandbox.advance
+    domain = sandbox.domains[0]
+    argv = ["--domain-uuid", domain.uuid, "--api-key-stdin", "--api-base-url", sandbox.url]
+    argv += ["--webhook-base-url", WEBHOOK_BASE_URL]
+    assert opbx("configure", *argv, stdin=domain.api_key).code == 0
+    commands = (["validate", "--check"], ["validate"], ["validate", "--check"], ["validate"])
+    assert [opbx(*words).code for words in commands] == [8, 0, 0, 0]
+    refused = [request.status for request in sandbox.requests].count(429)
+    assert 0 < refused <= len(commands) * 2
+
+
+def test_a_server_that_refuses_once_is_asked_ten_times_in_ten_seconds_from_then_on(
+    start_sandbox: StartSandbox,
+) -> None:
+    sandbox = start_sandbox(rate_limit=True, variants=[f"rate-window={SLOW_WINDOW:.0f}"])
+    domain = sandbox.domains[0]
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        sandbox.advance(seconds)
+
+    access = Access(sandbox.url, domain.uuid, Secret(domain.api_key), 5)
+    with contextlib.closing(Client(access, Pace(sleep=sleep))) as other:
+        for _ in range(REQUESTS):
+            other.get_domain()
+    with contextlib.closing(Client(access, Pace(sleep=sleep))) as client:
+        for _ in range(3 * REQUESTS):
+            client.get_domain()
+    statuses = [request.status for request in sandbox.requests]
+    assert waits[:2] == [RATE_WINDOW, SLOW_WINDOW]
+    assert statuses.count(429) == 2
+    assert statuses.count(200) == 4 * REQUESTS

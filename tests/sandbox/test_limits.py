@@ -52,6 +52,18 @@ def test_the_limit_can_be_switched_off_and_on(
     assert statuses(client, 1) == [200]
 
 
+def test_the_window_can_be_the_longer_one_that_is_documented_too(
+    launch: Callable[..., RunningSandbox], connect: Callable[..., httpx.Client]
+) -> None:
+    sandbox = launch("rate-window=10")
+    client = connect(sandbox)
+    assert statuses(client, 11) == [200] * 10 + [429]
+    sandbox.advance(9)
+    assert statuses(client, 1) == [429]
+    sandbox.advance(1)
+    assert statuses(client, 1) == [200]
+
+
 def test_the_window_slides_and_refused_requests_do_not_count() -> None:
     limit = RateLimit()
     assert all(limit.accepts("d", 0.2 * number) for number in range(10))

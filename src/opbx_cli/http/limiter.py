@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 REQUESTS = 10  # Cloudonix (documentation): so many requests for a domain ...
-RATE_WINDOW = 3.0  # ... in so many seconds
+RATE_WINDOW = 3.0  # ... in so many seconds (OpenAPI)
+SLOW_WINDOW = 10.0  # ... or in so many (an older page of the same documentation)
 
 
 @dataclass(eq=False, slots=True)
@@ -23,9 +24,12 @@ class RateLimiter:
     Cloudonix counts a request when it arrives, which is some time between its start and the
     end of its answer. So a request counts from its start until a window after its end:
     however long each one travels, no eleven of them arrive within one window.
+
+    `window` is in seconds: the shorter of the two documented ones, until Cloudonix refuses.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.window = RATE_WINDOW
         self._clock = clock
         self._changed = threading.Condition()
         self._turns: list[_Turn] = []
@@ -48,6 +52,10 @@ class RateLimiter:
                 mine.ended = max(self._clock(), start)
                 self._changed.notify_all()
 
+    def slow_down(self) -> None:
+        """Go over to the longer window for good: a request was refused within the shorter one."""
+        self.window = SLOW_WINDOW
+
     def _next_start(self) -> float:
         """Return the moment from which on at most nine others count."""
         while True:
@@ -60,7 +68,7 @@ class RateLimiter:
         self._turns = [*under_way, *map(_Turn, recent)]
         free = REQUESTS - len(under_way)
         now = self._clock()
-        return max(now, recent[free - 1] + RATE_WINDOW) if len(recent) >= free else now
+        return max(now, recent[free - 1] + self.window) if len(recent) >= free else now
 
 
 class Limiters:

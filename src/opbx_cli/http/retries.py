@@ -6,6 +6,8 @@ What may be repeated is decided here and nowhere else:
 * 500, 502, 503, 504, a lost connection, a read time-out: something may have happened, so
   only methods that may be repeated (RFC 9110: GET, PUT; and Cloudonix's PATCH, which sets
   values) are sent again. A POST is not: whoever sent it has to look first.
+
+A 429 also slows down all later requests for the domain.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import httpx
 from opbx_cli.http.bounded_network import AnswerTooLargeError
 from opbx_cli.http.connections import certificate_problem
 from opbx_cli.http.content import UnreadableAnswerError, read_content
-from opbx_cli.http.limiter import RATE_WINDOW, RateLimiter
+from opbx_cli.http.limiter import RateLimiter
 
 RETRIES = 3
 RETRY_AFTER_MAX = 30.0  # seconds; a longer wait is for the user to decide
@@ -87,7 +89,10 @@ class RetryingTransport(httpx.BaseTransport):
                 result = self._attempt(request)
             seconds = time.monotonic() - started
             can_repeat = request.method in self._repeatable
-            wait = _wait(result, attempt, can_repeat=can_repeat)
+            wait = _wait(result, attempt, can_repeat=can_repeat, window=self._limiter.window)
+            is_rate_limited = getattr(result, "status_code", None) == TOO_MANY_REQUESTS
+            if is_rate_limited:
+                self._limiter.slow_down()
             self._pace.observe(
                 Exchange(
                     method=request.method,
@@ -96,7 +101,7 @@ class RetryingTransport(httpx.BaseTransport):
                     outcome=_in_words(result),
                     seconds=seconds,
                     wait=wait,
-                    rate_limited=getattr(result, "status_code", None) == TOO_MANY_REQUESTS,
+                    rate_limited=is_rate_limited,
                 )
             )
             if wait is None:
@@ -180,21 +185,24 @@ def attempt_seconds(seconds: float) -> float:
     return min(CONNECT_TIMEOUT, seconds) + seconds
 
 
-def _wait(result: Result, attempt: int, *, can_repeat: bool) -> float | None:
-    """Return the seconds until the request may be sent again; None where it may not."""
+def _wait(result: Result, attempt: int, *, can_repeat: bool, window: float) -> float | None:
+    """Return the seconds until the request may be sent again; None where it may not.
+
+    `window` is the rate limit's, as far as it is known.
+    """
     if attempt > RETRIES or isinstance(result, UnreadableAnswerError):
         return None
     if isinstance(result, httpx.Response):
-        return _wait_after_response(result, attempt, can_repeat=can_repeat)
+        return _wait_after_response(result, attempt, can_repeat=can_repeat, window=window)
     return _wait_after_failure(result, attempt, can_repeat=can_repeat)
 
 
 def _wait_after_response(
-    response: httpx.Response, attempt: int, *, can_repeat: bool
+    response: httpx.Response, attempt: int, *, can_repeat: bool, window: float
 ) -> float | None:
     if response.status_code == TOO_MANY_REQUESTS:
         asked = retry_after(response)
-        wait = RATE_WINDOW if asked is None else asked
+        wait = window if asked is None else asked
         return wait if wait <= RETRY_AFTER_MAX else None
     if response.status_code in SERVER_TROUBLE and can_repeat:
         return _back_off(attempt)

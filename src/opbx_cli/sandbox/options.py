@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from opbx_cli.sandbox.faults import Fault
 from opbx_cli.sandbox.opbx.variants import OpbxVariants
+from opbx_cli.sandbox.rate_limit import WINDOW
 from opbx_cli.sandbox.variant_set import VariantSet
 
 if TYPE_CHECKING:
@@ -160,6 +161,7 @@ class Variants(VariantSet):
     application_lag: float = 0.0
     fresh: Fresh = Fresh.CLOUDONIX
     domain: DomainStatus = DomainStatus.ACTIVE
+    rate_window: float = WINDOW
     callback_retry: CallbackRetry = CallbackRetry.NEVER
     callback_retry_wait: float = 1.0
     callback_timeout: float = 10.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from typing import Final
 
-# Cloudonix's rate limit (documentation), for each domain.
+# Cloudonix's rate limit for each domain. OpenAPI says 3 seconds, an older page 10.
 REQUESTS: Final = 10
 WINDOW: Final = 3.0  # seconds
 

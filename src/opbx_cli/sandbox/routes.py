@@ -64,7 +64,7 @@ class Sandbox:
         self.clock = Clock()
         self.state = State(options, self.clock)
         self.faults = FaultPlan()
-        self.rate_limit = RateLimit()
+        self.rate_limit = RateLimit(seconds=options.variants.rate_window)
         self.request_log = RequestLog()
         self.callback_log = CallbackLog()
         self.opbx = Opbx(url, self.clock, self._ask)

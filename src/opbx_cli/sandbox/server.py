@@ -110,7 +110,7 @@ class RunningSandbox:
         """Change these `NAME=VALUE` variants; raise ValueError for one that cannot be read.
 
         What a domain is made with (`fresh`, `domain`, the empty profile of `nulls`) stays, and so
-        does what OPBX has at the start (`opbx-settings`).
+        do the `rate-window` and what OPBX has at the start (`opbx-settings`).
         """
         self._sandbox.options = self._sandbox.options.varied(variants)
 

@@ -27,7 +27,11 @@ def sandbox(
         float, typer.Option(metavar="MS", help="Milliseconds before each answer.")
     ] = 0,
     rate_limit: Annotated[
-        bool, typer.Option("--rate-limit/--no-rate-limit", help="10 requests per 3 seconds.")
+        bool,
+        typer.Option(
+            "--rate-limit/--no-rate-limit",
+            help="10 requests per 3 seconds, or as --variant rate-window=10 says.",
+        ),
     ] = True,
     opbx: Annotated[
         bool, typer.Option("--opbx", help="Play OPBX too: its settings, and its callbacks.")
