@@ -88,6 +88,7 @@ bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/store.py
 	$(BIN)/python benchmarks/many_domains.py
+	$(BIN)/python benchmarks/fleet.py
 	$(BIN)/python benchmarks/callbacks.py
 
 # Builds what is published into dist/, twice, and installs it in every way that docs/install.md names,

@@ -24,7 +24,7 @@ from opbx_cli.operations.validate.run import Task, Validation
 from opbx_cli.sandbox.server import RunningSandbox
 from opbx_cli.settings import ActiveSettings
 from opbx_cli.settings.table import Settings
-from opbx_cli.store import KeySource, Store, store_paths
+from opbx_cli.store import KeySource, Store, StoreContents, store_paths
 from support import WEBHOOK_BASE_URL, Opbx, Outcome
 from terminal import shown_on_terminal
 
@@ -245,6 +245,38 @@ def test_saves_are_few_and_lose_nothing(many: Opbx) -> None:
         f"name-{n}" for n in range(40)
     }
     assert after.generation - contents.generation < 40
+
+
+def test_those_who_wait_while_a_save_is_under_way_are_saved_together(
+    many: Opbx, four: RunningSandbox
+) -> None:
+    store = Store(store_paths(str(many.home)), KeySource.from_environment({}))
+    contents = store.read()
+    saving = GroupSave(store)
+    saving.at_work = lambda: 39
+    first_begins, ready = threading.Event(), threading.Semaphore(0)
+
+    def first(now: StoreContents) -> StoreContents:
+        first_begins.set()
+        for _ in range(39):
+            assert ready.acquire(timeout=60)
+        return put(now, "p0", now.profiles["alpha"])
+
+    def save_one(number: int) -> None:
+        assert first_begins.wait(60)
+        ready.release()
+        saving.update(lambda now: put(now, f"p{number}", now.profiles["alpha"]))
+
+    threads = [threading.Thread(target=saving.update, args=(first,))]
+    threads += [threading.Thread(target=save_one, args=(number,)) for number in range(1, 40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    saving.close()
+    after = store.read()
+    assert {f"p{number}" for number in range(40)} < set(after.profiles)
+    assert after.generation - contents.generation <= 5
 
 
 def test_a_profile_that_became_another_costs_only_itself(many: Opbx, four: RunningSandbox) -> None:

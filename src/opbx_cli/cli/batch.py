@@ -13,7 +13,7 @@ from opbx_cli.cli.app import App
 from opbx_cli.cli.input.selection import active_settings
 from opbx_cli.cli.reports import show_one_of_many, show_tally
 from opbx_cli.cli.tasks import stored_profile
-from opbx_cli.operations.batch import WORKERS, Batch, Tally, rival_urls, shared_domains
+from opbx_cli.operations.batch import Batch, Tally, rival_urls, shared_domains, workers_for
 from opbx_cli.operations.group_save import GroupSave
 from opbx_cli.operations.history import Deed
 from opbx_cli.operations.validate.desired import Choices
@@ -81,8 +81,12 @@ def validate_batch(
     """
     settings.api_timeout(app.environ)  # a bad one is everybody's: refuse it once, before all
     batch = Batch(
-        tasks, lambda task: Validation(app.client_for(task.active), task), workers=WORKERS
+        tasks,
+        lambda task: Validation(app.client_for(task.active), task),
+        workers=workers_for(len(tasks)),
     )
+    if saving is not None:
+        saving.at_work = lambda: len(batch.under_way)
     seen: list[Report] = []
     cut_off: tuple[Report, ...] = ()
     is_interrupted = False

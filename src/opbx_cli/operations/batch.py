@@ -18,9 +18,16 @@ from opbx_cli.settings.table import Settings
 from opbx_cli.values import listed, origin
 
 WORKERS = 32  # measured over 500 domains on two cores: half as many take twice as long
+WORKERS_MAX = 256  # of very many profiles: most of them wait for a save that all of them share
+PROFILES_EACH = 20
 PATIENCE = 5.0  # seconds that an interrupted batch waits for the steps under way
 
 Start = Callable[[Task], Validation]
+
+
+def workers_for(profiles: int) -> int:
+    """Return how many are validated at a time."""
+    return min(WORKERS_MAX, max(WORKERS, profiles // PROFILES_EACH))
 
 
 class Batch:

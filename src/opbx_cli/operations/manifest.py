@@ -25,7 +25,7 @@ from opbx_cli.values import (
 
 Value = TypeVar("Value")
 
-SIZE_MAX = 1024 * 1024  # bytes; some 5,000 profiles
+SIZE_MAX = 4 * 1024 * 1024  # bytes; some 10,000 profiles
 LINE_MAX = 16 * 1024  # bytes; Python's TOML parser takes time that grows with its square
 NUMBER_MAX = 999_999_999  # above any setting's; Python does not write out very long numbers
 PATH_MAX = 4096  # characters of a key file's path, and of a command's word
@@ -193,7 +193,7 @@ class _Table:
 def _toml(content: bytes, file: str) -> dict[str, object]:
     if len(content) > SIZE_MAX:
         raise ConfigurationError(
-            f"{file}: larger than 1 MiB", code=ErrorCode.CONFIGURATION_MANIFEST
+            f"{file}: larger than 4 MiB", code=ErrorCode.CONFIGURATION_MANIFEST
         )
     if max(map(len, content.split(b"\n"))) > LINE_MAX:
         raise refused(file, "the file", "it has a line of more than 16 KiB")

@@ -39,7 +39,6 @@ class Provision:
     update: Callable[[Callable[[StoreContents], StoreContents]], object]
     stored: Settings | None  # that `candidate` was made from
     candidate: Settings
-    order: tuple[str, ...] = ()  # the manifest's, where its profiles are the first of a store
     before: Settings | None = None
 
     def settings_now(self) -> Settings:
@@ -78,17 +77,18 @@ class Provision:
         """Save them; return what became of that. Raises no error of the store: it is the step's."""
         made = self.candidate
 
+        def wanted(before: Settings | None) -> Settings:
+            if before == self.stored:
+                return made
+            return merge(before, self.given, api_base_url=self.api_base_url)
+
         def provisioned(contents: StoreContents) -> StoreContents:
             self.before = contents.profiles.get(self.name)
-            after = made
-            if self.before != self.stored:
-                after = merge(self.before, self.given, api_base_url=self.api_base_url)
-            if after == self.before:
-                return contents
-            return in_order(put(contents, self.name, after), self.order)
+            after = wanted(self.before)
+            return contents if after == self.before else put(contents, self.name, after)
 
-        contents = self.read()
-        if provisioned(contents) == contents:
+        before = self.read().profiles.get(self.name)
+        if wanted(before) == before:
             return _unchanged()
         try:
             self.update(provisioned)
@@ -105,12 +105,11 @@ def in_order(contents: StoreContents, order: tuple[str, ...]) -> StoreContents:
 
     Profiles are saved as Cloudonix accepts them, which is in no order.
     """
-    names = [name for name in order if name in contents.profiles]
-    if not names:
+    ordered = {name: contents.profiles[name] for name in order if name in contents.profiles}
+    if not ordered:
         return contents
-    names += [name for name in contents.profiles if name not in names]
-    profiles = {name: contents.profiles[name] for name in names}
-    return replace(contents, profiles=profiles, default_profile=names[0])
+    profiles = {**ordered, **{n: s for n, s in contents.profiles.items() if n not in ordered}}
+    return replace(contents, profiles=profiles, default_profile=next(iter(ordered)))
 
 
 def changes_between(before: Settings | None, after: Settings) -> tuple[Change, ...]:

@@ -72,8 +72,8 @@ class StoredProfile:
             after = change(now)
             return contents if after == now else put(contents, self.name, after)
 
-        contents = self.read()
-        if changed(contents) == contents:
+        now = self.now()
+        if change(now) == now:
             return False
         self.update(changed)
         return True

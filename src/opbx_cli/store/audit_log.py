@@ -26,6 +26,8 @@ from opbx_cli.errors import StoreError
 from opbx_cli.store.lock import locked
 
 SIZE_MAX = 1024 * 1024  # bytes: some 3,000 commands
+# Bytes. Entries that are added together all stay, however many they are: 20,000 profiles' at once.
+READ_MAX = 16 * SIZE_MAX
 LOCK_TIMEOUT = 3.0  # seconds; an audit trail is not worth a longer wait
 _NOTE_SIZE_MAX = 1024  # bytes
 VERSION = 2  # of a line; 1 had neither version nor chain
@@ -101,7 +103,7 @@ class AuditLog:
             private_files.make_private_folder(self.path.parent)
             with locked(self.path.with_name(self.path.name + ".lock"), timeout=LOCK_TIMEOUT):
                 note = note_from(self._read(self._note, size_max=_NOTE_SIZE_MAX))
-                old = self._read(self.path, size_max=2 * SIZE_MAX)
+                old = self._read(self.path, size_max=READ_MAX)
                 new, note = extend(old, note, entries, size_max=SIZE_MAX)
                 private_files.remove_old_temporaries(self.path.parent)
                 private_files.replace(self.path, new)
@@ -118,7 +120,7 @@ class AuditLog:
         """Return the entries, oldest first, and what is wrong with them. Takes no lock."""
         # The note first: meanwhile an opbx may write both.
         noted = self._read(self._note, size_max=_NOTE_SIZE_MAX)
-        content = self._read(self.path, size_max=2 * SIZE_MAX)
+        content = self._read(self.path, size_max=READ_MAX)
         if noted or content:
             file_permissions.check_path(self.path.parent)
         found = check(content, note_from(noted))

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError
 from opbx_cli.settings.table import Settings
+from opbx_cli.values import listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class StoreContents:
 
     @property
     def _names(self) -> str:
-        return "stored: " + ", ".join(self.profiles)
+        return "stored: " + listed(self.profiles)
 
 
 class SaveReport(NamedTuple):

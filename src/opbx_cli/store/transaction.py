@@ -188,14 +188,14 @@ class Opened(NamedTuple):
     """A store's bytes and all that they say, verified."""
 
     data: bytes
-    signed: SignedDocument
     match: Match
     vault: Vault
     contents: StoreContents
 
     @property
     def document(self) -> Document:
-        return self.signed.document
+        """What the bytes say before anything is opened, read once more: few commands need it."""
+        return file_format.parse(self.data).document
 
 
 class Backup(NamedTuple):
@@ -213,6 +213,9 @@ class Transactions:
         self.files = files
         self.available_keys = available_keys
         self._lock_timeout = lock_timeout  # seconds
+        # What this run saved last, and read back before: a run that saves many times need not
+        # open the same bytes again.
+        self._saved: Opened | None = None
 
     def current(self) -> Opened:
         """Open the store as it is now, without the lock."""
@@ -289,10 +292,14 @@ class Transactions:
         proofs: Proofs | None = None,
     ) -> StoreContents:
         """Save a new generation; the one before becomes the backup."""
+        keys_stay = vault is None
         vault = vault or old.vault
         expected = as_saved(contents, vault, generation=old.contents.generation + 1)
         proofs = proofs or [(old.match.slot.id, old.match.key)]
-        self.files.put(self.seal(expected, vault, proofs=proofs), backup=old.data)
+        data = self.seal(expected, vault, proofs=proofs)
+        self.files.put(data, backup=old.data)
+        if keys_stay:
+            self._saved = Opened(data, old.match, vault, expected)
         self.files.sync()
         return expected
 
@@ -344,11 +351,14 @@ class Transactions:
                     self.available_keys.forget(store_id, slot)
 
     def _open(self, data: bytes) -> Opened:
+        saved = self._saved
+        if saved is not None and saved.data == data:
+            return saved
         signed = self.parse(data)
         try:
             match = self.available_keys.find(signed.document)
             vault = sealing.vault_of(signed.document, match.slot, key=match.key)
-            return Opened(data, signed, match, vault, sealing.open_contents(signed, vault))
+            return Opened(data, match, vault, sealing.open_contents(signed, vault))
         except UnfitStore as problem:
             raise error_messages.unfit(self.paths, problem) from problem
 

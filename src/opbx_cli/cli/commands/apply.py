@@ -4,6 +4,7 @@ import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -31,7 +32,7 @@ from opbx_cli.operations.configure import GivenSettings, merge
 from opbx_cli.operations.group_save import GroupSave
 from opbx_cli.operations.manifest import PLAIN, SIZE_MAX, Entry, parse, refuse_commands
 from opbx_cli.operations.profiles import refuse_key
-from opbx_cli.operations.provision import KEY_TO_BE_MADE, Provision
+from opbx_cli.operations.provision import KEY_TO_BE_MADE, Provision, in_order
 from opbx_cli.operations.validate.desired import Choices
 from opbx_cli.operations.validate.run import Task
 from opbx_cli.store import StoreContents
@@ -101,8 +102,10 @@ def apply(
         tasks = _unsaved_tasks(app, entries, keys.given(), choices, manifest=file, check=check)
         return validate_batch(app, tasks, None, command="apply", again=f"{again} --no-store")
     # The store comes first: memory is protected before the first key is read into it.
-    saving = GroupSave(app.store, create=True)
-    tasks = _tasks(app, entries, keys.given(), saving, choices, check=check)
+    contents = _stored(app)
+    order = () if contents.profiles else tuple(entry.profile for entry in entries)
+    saving = GroupSave(app.store, create=True, arrange=partial(in_order, order=order))
+    tasks = _tasks(app, entries, keys.given(), contents, saving, choices, check=check)
     try:
         return validate_batch(app, tasks, saving, command="apply", again=again)
     finally:
@@ -126,10 +129,16 @@ def _content(file: str) -> bytes:
         ) from error
 
 
+def _stored(app: App) -> StoreContents:
+    """Return what the store holds now; nothing where there is none yet."""
+    return app.read_store() if app.store.exists() else StoreContents()
+
+
 def _tasks(
     app: App,
     entries: tuple[Entry, ...],
     given: Mapping[str, GivenSettings],
+    contents: StoreContents,
     saving: GroupSave,
     choices: Choices,
     *,
@@ -137,12 +146,6 @@ def _tasks(
 ) -> dict[str, Task]:
     """Return the validations, each with what is saved in its profile once it is accepted."""
     api_base_url = settings.api_base_url(app.environ)
-    contents = app.read_store() if app.store.exists() else StoreContents()
-
-    def read() -> StoreContents:
-        return app.read_store() if app.store.exists() else StoreContents()
-
-    order = () if contents.profiles else tuple(given)
     provisions = {}
     for name, one in given.items():
         stored = contents.profiles.get(name)
@@ -150,7 +153,7 @@ def _tasks(
             refuse_key(name, ConfigurationError)
         candidate = merge(stored, one, api_base_url=api_base_url)
         provisions[name] = Provision(
-            name, one, api_base_url, read, saving.update, stored, candidate, order
+            name, one, api_base_url, partial(_stored, app), saving.update, stored, candidate
         )
     candidates = {name: provision.candidate for name, provision in provisions.items()}
     places = {entry.profile: entry.api_key.name for entry in entries}

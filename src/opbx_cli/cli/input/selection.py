@@ -14,6 +14,7 @@ from opbx_cli import settings
 from opbx_cli.cli.app import App
 from opbx_cli.errors import UsageError
 from opbx_cli.settings import ActiveSettings
+from opbx_cli.values import listed
 
 if TYPE_CHECKING:
     from opbx_cli.settings.table import Settings
@@ -40,7 +41,7 @@ def selected(names: Iterable[str], only: Sequence[str] | None) -> tuple[str, ...
             which = "" if len(only or ()) == 1 else f" number {number}"
             raise UsageError(
                 f"--only{which}: no profile has that name{meant}",
-                hint=f"the profiles are {', '.join(known)}",
+                hint=f"the profiles are {listed(known)}",
             )
     return tuple(n for n in known if not only or any(fnmatchcase(n, one) for one in only))
 
