@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -13,12 +13,19 @@ from opbx_cli.cli.app import App
 from opbx_cli.cli.input.selection import active_settings
 from opbx_cli.cli.reports import show_one_of_many, show_tally
 from opbx_cli.cli.tasks import stored_profile
-from opbx_cli.operations.batch import Batch, Tally, rival_urls, shared_domains, workers_for
+from opbx_cli.operations.batch import (
+    UNFINISHED,
+    Batch,
+    Tally,
+    rival_urls,
+    shared_domains,
+    workers_for,
+)
 from opbx_cli.operations.group_save import GroupSave
 from opbx_cli.operations.history import Deed
 from opbx_cli.operations.validate.desired import Choices
 from opbx_cli.operations.validate.run import Task, Validation, deed_of
-from opbx_cli.operations.validate.steps import Report, Status
+from opbx_cli.operations.validate.steps import Report, Result, Status
 from opbx_cli.operations.webhook import WebhookUrl
 from opbx_cli.settings import ActiveSettings
 from opbx_cli.settings.table import Settings
@@ -87,7 +94,7 @@ def validate_batch(
     )
     if saving is not None:
         saving.at_work = lambda: len(batch.under_way)
-    seen: list[Report] = []
+    seen = _Seen(command, tasks, keeps_all=app.ui.is_report)
     cut_off: tuple[Report, ...] = ()
     is_interrupted = False
     try:
@@ -96,43 +103,59 @@ def validate_batch(
             app.ui.counting("Validating", len(tasks)) as advance,
         ):
             for report in batch.reports(advance):
-                seen.append(report)
+                seen.add(report)
                 show_one_of_many(app.ui, report)
     except KeyboardInterrupt:
         is_interrupted = True
         finished, cut_off = batch.stop(), batch.cut_off()  # before one ends while these are shown
-        seen += finished
+        for report in finished:
+            seen.add(report)
         for report in (*finished, *cut_off):
             show_one_of_many(app.ui, report)
     finally:
         with app.signals.held():
             if saving is not None:
                 saving.close()
-            app.record(*_deeds(command, tasks, [*seen, *cut_off]))
-    tally = Tally(len(tasks), tuple((r.profile or "", r.result) for r in seen))
+            app.record(*seen.deeds, *(_deed(command, tasks, one) for one in cut_off))
+    tally = Tally(len(tasks), tuple(seen.results))
     if is_interrupted:
         if app.ui.is_report:
-            show_tally(app.ui, tally, [*seen, *cut_off], again)
+            show_tally(app.ui, tally, [*seen.kept, *cut_off], again)
         raise tally.interrupted(cut_off, f"`{again}` goes on from here")
-    show_tally(app.ui, tally, seen, None if alone else again)
+    show_tally(app.ui, tally, seen.kept, None if alone else again)
     if tally.error is not None:
         raise app.ui.told(tally.error)
     return tally.exit_code
 
 
-def _deeds(command: str, tasks: Mapping[str, Task], reports: Iterable[Report]) -> list[Deed | None]:
+class _Seen:
+    """What is kept of reports that were shown; thousands of them whole would fill memory."""
+
+    def __init__(self, command: str, tasks: Mapping[str, Task], *, keeps_all: bool) -> None:
+        self.results: list[tuple[str, Result]] = []
+        self.deeds: list[Deed | None] = []
+        self.kept: list[Report] = []  # of all, or of what was left undone, to be shown again
+        self._command = command
+        self._tasks = tasks
+        self._keeps_all = keeps_all
+
+    def add(self, report: Report) -> None:
+        self.results.append((report.profile or "", report.result))
+        self.deeds.append(_deed(self._command, self._tasks, report))
+        if self._keeps_all or report.result in UNFINISHED:
+            self.kept.append(report)
+
+
+def _deed(command: str, tasks: Mapping[str, Task], report: Report) -> Deed | None:
     """Return what was changed, here and in Cloudonix, also where the batch was interrupted."""
-    deeds = []
-    for report in reports:
-        task = tasks[report.profile or ""]
-        provision = task.provision
-        is_saved = any(
-            step.id == "settings" and step.status in (Status.CREATED, Status.UPDATED)
-            for step in report.steps
-        )
-        saved = None
-        if provision is not None and is_saved:
-            saved = (provision.before, provision.candidate)
-        result = "interrupted" if report.was_interrupted else report.result
-        deeds.append(deed_of(command, task.active, report.steps, result, saved))
-    return deeds
+    task = tasks[report.profile or ""]
+    provision = task.provision
+    is_saved = any(
+        step.id == "settings" and step.status in (Status.CREATED, Status.UPDATED)
+        for step in report.steps
+    )
+    saved = None
+    if provision is not None and is_saved:
+        saved = (provision.before, provision.candidate)
+    result = "interrupted" if report.was_interrupted else report.result
+    return deed_of(command, task.active, report.steps, result, saved)

@@ -16,7 +16,7 @@ from opbx_cli.cli.output.validate import (
     tally_sentence,
 )
 from opbx_cli.errors import Interrupted
-from opbx_cli.operations.batch import Tally
+from opbx_cli.operations.batch import UNFINISHED, Tally
 from opbx_cli.operations.validate.steps import Report, Result, Step
 
 
@@ -68,7 +68,7 @@ def show_tally(ui: Ui, tally: Tally, reports: Sequence[Report], again: str | Non
         ui.write(ui.reports([report_view(one) for one in ordered]))
     elif ui.output != "json":
         ui.write(f"{tally_sentence(tally)}\n")
-    unfinished = [one for one in reports if one.result in (Result.FAILED, Result.PARTIAL)]
+    unfinished = [one for one in reports if one.result in UNFINISHED]
     if ui.is_rich and unfinished:
         ui.write(ui.text(failures_view(unfinished, again)))
 

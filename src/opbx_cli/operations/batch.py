@@ -18,9 +18,10 @@ from opbx_cli.settings.table import Settings
 from opbx_cli.values import listed, origin
 
 WORKERS = 32  # measured over 500 domains on two cores: half as many take twice as long
-WORKERS_MAX = 256  # of very many profiles: most of them wait for a save that all of them share
+WORKERS_MAX = 128  # of very many profiles: most of them wait for a save that all of them share
 PROFILES_EACH = 20
 PATIENCE = 5.0  # seconds that an interrupted batch waits for the steps under way
+UNFINISHED = (Result.FAILED, Result.PARTIAL)
 
 Start = Callable[[Task], Validation]
 
@@ -138,7 +139,7 @@ class Tally:
 
     @property
     def unfinished(self) -> tuple[str, ...]:
-        return tuple(n for n, r in self.results if r in (Result.FAILED, Result.PARTIAL))
+        return tuple(name for name, result in self.results if result in UNFINISHED)
 
     @property
     def exit_code(self) -> int:

@@ -149,17 +149,17 @@ def extend(
     """
     lines = _lines(content)
     number, oldest = _end_of(lines)
-    added = [entry.as_object() for entry in entries]
-    if len(content) + sum(len(json.dumps(one)) + _LINK_SIZE_MAX for one in added) > size_max:
+    sizes = (len(json.dumps(one.as_object())) + _LINK_SIZE_MAX for one in entries)
+    if len(content) + sum(sizes) > size_max:
         start = _half(lines)
         oldest = _number_at(lines, start, last=number)
         lines = lines[start:]
     last = Note(number, _digest(lines[-1]) if lines else "")
     if note is not None and note.number >= number:  # of the same number, the note is right
         last = note
-    for one in added:
+    for one in entries:
         chain = {"number": last.number + 1, "oldest": oldest, "before": last.digest}
-        lines.append(json.dumps({"version": VERSION, **one, "chain": chain}).encode())
+        lines.append(json.dumps({"version": VERSION, **one.as_object(), "chain": chain}).encode())
         last = Note(last.number + 1, _digest(lines[-1]))
     return b"".join(line + b"\n" for line in lines), last
 
