@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     Change = Callable[[StoreContents], StoreContents]
 
 
+PAUSE_MAX = 2.0  # seconds, in which a save waits for others to join it
+
+
 @dataclass(eq=False, slots=True)
 class _Entry:
     change: Change
@@ -45,7 +48,9 @@ class GroupSave:
         self._store = store
         self._create = create
         self._arrange = arrange
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._arrived = threading.Condition(self._lock)
+        self._saved = threading.Condition(self._lock)
         self._waiting: list[_Entry] = []
         self._thread: threading.Thread | None = None
         self._is_closing = False
@@ -53,25 +58,25 @@ class GroupSave:
     def update(self, change: Change) -> None:
         """Save what `change` makes of the contents; raise what it raises. For any thread."""
         entry = _Entry(change)
-        with self._changed:
+        with self._lock:
             self._waiting.append(entry)
             if self._thread is None:
                 # A daemon, as those who wait for it are.
                 self._thread = threading.Thread(target=self._work, daemon=True)
                 self._thread.start()
-            self._changed.notify_all()
+            self._arrived.notify()
             while not entry.is_done:
-                self._changed.wait()
+                self._saved.wait()
         if entry.error is not None:
             raise entry.error
 
     def close(self) -> None:
         """Save what still waits, and let no save be under way any more."""
-        with self._changed:
+        with self._lock:
             self._is_closing = True
-            self._changed.notify_all()
+            self._arrived.notify()
             while self._thread is not None:
-                self._changed.wait()
+                self._saved.wait()
             self._is_closing = False
 
     def _work(self) -> None:
@@ -80,21 +85,21 @@ class GroupSave:
         while entries := self._next(pause):
             started = time.monotonic()
             self._save(entries)
-            pause = 2 * (time.monotonic() - started)
+            pause = min(2 * (time.monotonic() - started), PAUSE_MAX)
 
     def _next(self, pause: float) -> list[_Entry]:
         """Wait for entries, and then for others to join them; none where this is the end."""
-        with self._changed:
+        with self._lock:
             while not self._waiting and not self._is_closing:
-                self._changed.wait()
+                self._arrived.wait()
             until = time.monotonic() + pause
             while not self._is_closing and len(self._waiting) < self.at_work():
-                if not self._changed.wait(until - time.monotonic()):
+                if not self._arrived.wait(until - time.monotonic()):
                     break
             entries, self._waiting = self._waiting, []
             if not entries:
                 self._thread = None
-                self._changed.notify_all()
+                self._saved.notify_all()
             return entries
 
     def _save(self, entries: list[_Entry]) -> None:
@@ -107,10 +112,10 @@ class GroupSave:
         except BaseException as error:  # noqa: BLE001  # each of those who wait raises it
             for entry in entries:
                 entry.error = entry.error or error
-        with self._changed:
+        with self._lock:
             for entry in entries:
                 entry.is_done = True
-            self._changed.notify_all()
+            self._saved.notify_all()
 
     def _with_all(self, before: StoreContents, entries: list[_Entry]) -> StoreContents:
         """Apply each; one that cannot be does not keep the others back."""
