@@ -9,12 +9,10 @@ from collections.abc import Callable
 # Loading makes ten thousands of objects, and no garbage: looking for it after each 700, as Python
 # does, is a tenth of what a short command takes.
 OBJECTS_BETWEEN_COLLECTIONS = 50_000
-# By default ten: what thousands of profiles leave behind would fill memory for so long.
-COLLECTIONS_BETWEEN_LARGER_ONES = (2, 2)
 
 
 def main() -> None:
-    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS, *COLLECTIONS_BETWEEN_LARGER_ONES)
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     try:
         code = _program(sys.argv[1:])()
     except KeyboardInterrupt:

@@ -256,6 +256,9 @@ class Client:
         except httpx.HTTPError as error:
             failure = transport_failure(error, call, self._host, proxy=self._proxy)
             raise call.failed(failure) from error
+        # httpx has the stream hold the response: a circle, which thousands of answers would leave
+        # in memory until Python looks for such.
+        response.stream = httpx.ByteStream(response.content)
         if not response.is_success:
             raise call.failed(status_failure(response, call, self._secrets))
         return response
