@@ -69,12 +69,12 @@ reference: completion
 
 # Runs opbx on a terminal and draws what it shows; a test says when the pictures are old.
 pictures: $(VENV)/.installed
-	PYTHONPATH=tests/helpers $(BIN)/python -m pictures
+	PYTHONPATH=tests:tests/helpers $(BIN)/python -m pictures
 
 # The documentation as a site, in site/: a warning is an error, and so is a request to elsewhere.
 site: $(SITE_VENV)/.installed
 	rm -rf site
-	$(SITE_VENV)/bin/sphinx-build --quiet --fail-on-warning --keep-going \
+	$(SITE_VENV)/bin/sphinx-build --fresh-env --quiet --fail-on-warning --keep-going \
 	  -c docs -d $(SITE_VENV)/doctrees . site
 	cp site/README.html site/index.html
 	$(SITE_VENV)/bin/python tests/helpers/site_check.py site
