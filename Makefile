@@ -21,8 +21,8 @@ WITHOUT_ASSERTIONS := tests/test_options.py tests/test_hardening.py tests/test_a
 # Most of the tests, in a fraction of the time of all: what starts no process for each of its cases.
 QUICK := $(filter-out tests/test_hardening.py tests/test_webhook_key.py,$(WITHOUT_ASSERTIONS)) \
 	tests/test_documents.py tests/test_env_file.py tests/test_error_codes.py \
-	tests/test_history.py tests/test_imports.py tests/test_instance.py tests/test_limiter.py \
-	tests/test_manifest.py tests/test_parse.py tests/test_plan.py tests/test_plan_words.py \
+	tests/test_history.py tests/test_imports.py tests/test_installation.py tests/test_instance.py tests/test_limiter.py \
+	tests/test_manifest.py tests/test_packages.py tests/test_parse.py tests/test_plan.py tests/test_plan_words.py \
 	tests/test_reports.py tests/test_retries.py tests/test_secret.py tests/test_status.py \
 	tests/test_takeover.py tests/test_trunk_data.py tests/test_validate.py tests/test_values.py
 

@@ -126,6 +126,8 @@ def test_the_page_of_an_index_has_no_link_that_leads_nowhere(
     assert metadata["Description-Content-Type"] == "text/markdown"
     assert text.count("](") == text.count("](https://")
     assert "](" in text  # and what leads somewhere is still there
+    assert "![" not in text
+    assert "<img" not in text
 
 
 def test_the_metadata_say_what_was_tested_and_promise_no_library(

@@ -1,7 +1,7 @@
 """Makes the text of a package index from the README: hatchling calls this when it builds.
 
 An index shows the README alone, and this project has no public address to lead its links to: a link
-to a file of the repository becomes the words of the link.
+to a file of the repository becomes the words of the link, and a picture goes.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import Any
 
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
-# [words](target) and ![words](target), in which a line may end between the words.
-RELATIVE_LINK = re.compile(r"!?\[([^\]]*)\]\((?!https?://)[^)]*\)")
+# ![words](target) and [words](target), in which a line may end between the words.
+PICTURE = re.compile(r"!\[[^\]]*\]\((?!https?://)[^)]*\)\n*")
+LINK = re.compile(r"\[([^\]]*)\]\((?!https?://)[^)]*\)")
 ABOUT_PAGES = "\nThe pages that this text names are in the source distribution, in `docs/`.\n"
 
 
@@ -26,6 +27,6 @@ class IndexPage(MetadataHookInterface):
 
 
 def without_relative_links(text: str) -> str:
-    """Return the text with the words of each link to a file in place of the link."""
-    shown, count = RELATIVE_LINK.subn(r"\1", text)
+    """Return the text without pictures, and with the words of each link in place of the link."""
+    shown, count = LINK.subn(r"\1", PICTURE.sub("", text))
     return shown + ABOUT_PAGES if count else shown
