@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from opbx_api import EMAIL, PASSWORD, OpbxApi, running_api
+from opbx_cli.installation import installation
 from opbx_cli.models import Secret
 from opbx_cli.operations.doctor import Diagnosis
 from opbx_cli.operations.doctor_bundle import without_secrets
@@ -50,6 +51,7 @@ def test_a_healthy_installation_passes(configured: Opbx) -> None:
     assert "opens the store" in entry(done, "key")["seen"]
     assert "configure (default)" in entry(done, "history")["seen"]
     assert "httpx" in entry(done, "versions")["seen"]
+    assert f", installed by {installation().tool}, " in entry(done, "versions")["seen"]
 
 
 def test_off_a_terminal_each_check_is_a_line(configured: Opbx, sandbox: RunningSandbox) -> None:

@@ -18,6 +18,7 @@ from opbx_cli.cli.output.documents import json_of
 from opbx_cli.cli.topics import ENVIRONMENT
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import OpbxError, UsageError
+from opbx_cli.installation import installation
 from opbx_cli.key_shapes import path_may_be_key
 from opbx_cli.models import Secret
 from opbx_cli.operations import doctor as checks
@@ -88,6 +89,7 @@ def _diagnosis(app: App) -> Diagnosis:
 def _versions() -> dict[str, str | None]:
     versions: dict[str, str | None] = {
         "opbx": __version__,
+        "installed by": installation().tool,
         "Python": platform.python_version(),
         platform.system() or "system": platform.release(),
     }
