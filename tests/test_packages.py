@@ -186,6 +186,12 @@ def instructions() -> list[tuple[str, str]]:
     return [(line.split()[0], line.partition(" ")[2].strip()) for line in lines]
 
 
+def copied() -> set[str]:
+    """What the image gets from the checkout."""
+    found = [words.split() for name, words in instructions() if name == "COPY"]
+    return {path for words in found if not words[0].startswith("--from") for path in words[:-1]}
+
+
 def test_the_image_runs_as_nobody_in_particular_and_installs_what_has_a_known_hash() -> None:
     found = instructions()
     last = max(number for number, (name, _) in enumerate(found) if name == "FROM")
@@ -203,15 +209,18 @@ def test_the_image_is_healthy_while_the_listener_answers() -> None:
     assert f"'http://127.0.0.1:{DEFAULT_PORT}{HEALTH_PATH}'" in check
 
 
-def test_a_builder_is_sent_what_is_copied_and_nothing_else(built: Built) -> None:
-    copied = {
-        path
-        for name, words in instructions()
-        if name == "COPY" and not words.startswith("--from")
-        for path in words.split()[:-1]
-    }
+def test_a_builder_is_sent_what_is_copied_and_nothing_else() -> None:
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     assert ignored[1] == "*"
-    assert {line[1:] for line in ignored if line.startswith("!")} == copied
-    files = published(built.sdist)
-    assert [path for path in copied if not any(file.startswith(path) for file in files)] == []
+    assert {line[1:] for line in ignored if line.startswith("!")} == copied()
+
+
+def test_what_is_copied_into_the_image_makes_the_same_wheel(built: Built, tmp_path: Path) -> None:
+    source = tmp_path / "image"
+    for name, content in published(built.sdist).items():
+        if any(name == path or name.startswith(f"{path}/") for path in copied()):
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            (source / name).write_bytes(content)
+    wheel = tmp_path / "wheel"
+    again = build(source, wheel, umask=0o022, zone="UTC")
+    assert again.wheel.read_bytes() == built.wheel.read_bytes()

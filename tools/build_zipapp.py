@@ -23,8 +23,17 @@ UV = Path(sys.executable).with_name("uv")
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 INSTALLER = "opbx.pyz"  # `opbx_cli.installation` knows the zipapp by it
 START = Path(__file__).with_name("zipapp_main.py")
-# Programs, and what installers note: of no use in there, or other ones on each computer.
-LEFT_OUT = ("bin", "direct_url.json", "uv_cache.json", "RECORD", "REQUESTED", "WHEEL", ".lock")
+# Programs, their manual and what installers note: of no use there, or not the same everywhere.
+LEFT_OUT = (
+    "bin",
+    "share",
+    "direct_url.json",
+    "uv_cache.json",
+    "RECORD",
+    "REQUESTED",
+    "WHEEL",
+    ".lock",
+)
 MOMENT = (2020, 2, 2, 0, 0, 0)  # as hatchling has it: of no meaning, and the same each time
 
 
