@@ -100,15 +100,21 @@ def test_without_a_home_to_write_in_it_takes_the_temporary_folder(
 def test_a_folder_that_others_can_write_is_not_used(
     archive: Path, tmp_path: Path, temporary: Path, mode: int
 ) -> None:
-    cache = tmp_path / "cache"
-    (cache / "opbx-pyz" / "d1" / "opbx_cli").mkdir(parents=True)  # what somebody put there
+    outer = tmp_path / "outer"
+    cache = outer / "cache"
+    planted = cache / "opbx-pyz" / "d1"
+    planted.mkdir(parents=True)
     (cache / "opbx-pyz").chmod(mode)
     folder = place(archive, XDG_CACHE_HOME=str(cache), TMPDIR=str(temporary))
     assert folder.parent.parent == temporary
     (cache / "opbx-pyz").chmod(0o700)
-    cache.chmod(mode)
-    folder = place(archive, XDG_CACHE_HOME=str(cache), TMPDIR=str(temporary))
-    assert folder.parent.parent == temporary
+    for above in (cache, outer):
+        above.chmod(mode)
+        folder = place(archive, XDG_CACHE_HOME=str(cache), TMPDIR=str(temporary))
+        assert folder.parent.parent == temporary
+        above.chmod(0o700)
+    planted.rmdir()
+    assert place(archive, XDG_CACHE_HOME=str(cache)) == planted
 
 
 def test_a_link_or_a_file_in_its_place_is_not_followed(

@@ -3,7 +3,7 @@
 Parts of opbx are machine code (cryptography, cffi), which no system loads out of an archive. What
 was unpacked is kept for the next time, in `$XDG_CACHE_HOME/opbx-pyz` or `~/.cache/opbx-pyz`, and
 where nothing can be written there, in `opbx-pyz-UID` in the folder for temporary files. It is code
-that runs, so neither that folder nor the one above it may be somebody else's to write.
+that runs, so neither that folder nor one above it may be somebody else's to write.
 
 An older Python has to be able to read this file: it says then which Python is needed.
 """
@@ -94,11 +94,16 @@ def make_private(root: Path) -> None:
 
 
 def refuse_shared(folder: Path) -> None:
-    """Raise OSError unless it is this user's or root's, and for them to write or sticky."""
-    found = folder.stat()
-    is_shared = found.st_mode & OTHERS_WRITE and not found.st_mode & stat.S_ISVTX
-    if found.st_uid not in {0, os.geteuid()} or is_shared:
-        raise OSError("others can write there")
+    """Raise OSError unless it is this user's or root's, and no one else's up to the top to write.
+
+    A sticky bit keeps others from moving what is not theirs.
+    """
+    if folder.stat().st_uid not in {0, os.geteuid()}:
+        raise OSError("not a folder of this user")
+    for one in (folder, *folder.resolve().parents):
+        mode = one.stat().st_mode
+        if mode & OTHERS_WRITE and not mode & stat.S_ISVTX:
+            raise OSError("others can write there")
 
 
 def unpack(opened: zipfile.ZipFile, root: Path, folder: Path) -> None:
