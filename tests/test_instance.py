@@ -616,6 +616,44 @@ def test_a_rotation_does_not_let_opbx_take_somebody_elses_calls(
     assert WRITE not in api.calls
 
 
+def linked_before_anything_was_sent(owner: Opbx, served: Served, sandbox: RunningSandbox) -> None:
+    domain = sandbox.domains[0]
+    argv = ("--domain-uuid", domain.uuid, "--api-key-stdin", "--webhook-base-url", WEBHOOK_BASE_URL)
+    assert owner("configure", *argv, stdin=domain.api_key).code == 0
+    assert connect(owner, served.url).code == 0
+    assert remembered(owner) is None
+
+
+@STATES
+@pytest.mark.parametrize("somebody", ["nobody", "cloudonix"])
+def test_a_rotation_remembers_who_had_the_calls_and_detach_gives_them_back(
+    owner: Opbx, api: OpbxApi, served: Served, sandbox: RunningSandbox, state: str, somebody: str
+) -> None:
+    """Handed the key, OPBX makes an application where it has none, and that the default one."""
+    api.state = state
+    linked_before_anything_was_sent(owner, served, sandbox)
+    if somebody == "nobody":
+        sandbox.state.set_default_application(None)
+    before = in_charge(sandbox)
+    rotated = owner("webhook-key", "rotate", "--yes")
+    assert rotated.code == 0, rotated.stderr
+    assert in_charge(sandbox) == APPLICATION
+    assert remembered(owner) is not None
+    outcome = owner("detach", "--yes")
+    assert outcome.code == 0, outcome.stderr
+    assert in_charge(sandbox) == before
+
+
+def test_a_rotation_that_opbx_refuses_remembers_nobodys_calls(
+    owner: Opbx, api: OpbxApi, served: Served, sandbox: RunningSandbox
+) -> None:
+    linked_before_anything_was_sent(owner, served, sandbox)
+    before = in_charge(sandbox)
+    api.instead[WRITE] = FAULTS["422"]
+    assert owner("webhook-key", "rotate", "--yes").code != 0
+    assert (in_charge(sandbox), remembered(owner)) == (before, None)
+
+
 def test_a_new_key_of_a_linked_profile_is_handed_over_by_a_push(
     owner: Opbx, api: OpbxApi, served: Served, sandbox: RunningSandbox
 ) -> None:

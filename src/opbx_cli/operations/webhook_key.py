@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING
 
 from opbx_cli.error_codes import ErrorCode
 from opbx_cli.errors import ConfigurationError, Interrupted, OpbxError, PartialError, RemoteError
-from opbx_cli.models import AUTHORIZATION_API_KEY, KeyMemory, KeyState, Secret
+from opbx_cli.models import AUTHORIZATION_API_KEY, CallsBefore, KeyMemory, KeyState, Secret
 from opbx_cli.operations.configure import new_webhook_key
 from opbx_cli.operations.instance import (
     HandoverInDoubtError,
     OpenInstance,
+    calls_before_push,
     hand_over,
     is_same_value,
     plan_push,
     takeovers_by_push,
 )
 from opbx_cli.operations.stored_profile import KeyMovedError, StoredProfile
+from opbx_cli.operations.validate.calls_record import remembering_calls
 from opbx_cli.operations.validate.key_ownership import (
     KeyOwner,
     after_cut_rotation,
@@ -81,6 +83,7 @@ class KeyRotation:
         self._instance = instance
         self._option = profile_option
         self.saved = Settings()  # as it saved them last
+        self._calls_before: CallsBefore | None = None  # who has those that OPBX gets with the key
         self._domain: Domain
         self._settings: Settings
 
@@ -137,6 +140,7 @@ class KeyRotation:
             )
         snapshot = Snapshot(self._domain, ())
         active = ActiveSettings(settings, profile=self._profile.name)
+        self._calls_before = calls_before_push(active, snapshot, planned.base_url)
         takeovers = takeovers_by_push(active, snapshot, planned.base_url)
         if takeovers:
             raise ConfigurationError(
@@ -216,7 +220,8 @@ class KeyRotation:
         with instance() as side:
             planned = self._planned_handover(side.read(), None, key)
             try:
-                hand_over(side, Settings(webhook_api_key=key), planned.sent)
+                with remembering_calls(self._profile, self._calls_before):
+                    hand_over(side, Settings(webhook_api_key=key), planned.sent)
             except HandoverInDoubtError as doubt:
                 raise _InDoubtError(doubt.error) from None
             except OpbxError as error:
