@@ -30,6 +30,7 @@ ROOT = Path(__file__).parent.parent
 CONSTRAINTS = ROOT / "constraints.txt"
 NOT_PUBLISHED = (".ci/",)  # for this repository alone
 METADATA = f"opbx_cli-{opbx_cli.__version__}.dist-info"
+MANUAL = f"opbx_cli-{opbx_cli.__version__}.data/data/share/man/man1"  # where `man` looks
 
 
 class Built(NamedTuple):
@@ -90,14 +91,11 @@ def test_the_wheel_has_the_package_its_manual_and_nothing_else(built: Built) -> 
     source = ROOT / "src"
     package = {str(path.relative_to(source)) for path in source.glob("opbx_cli/**/*.py")}
     about = {"METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE"}
-    manual = {path.name for path in (ROOT / "docs/man").iterdir()}
-    share = METADATA.replace(".dist-info", ".data/data/share")
+    manual = {f"{MANUAL}/{page.name}": page.read_bytes() for page in (ROOT / "docs/man").iterdir()}
     with zipfile.ZipFile(built.wheel) as wheel:
-        assert set(wheel.namelist()) == {
-            *package,
-            *(f"{METADATA}/{name}" for name in about),
-            *(f"{share}/man/man1/{name}" for name in manual),
-        }
+        names = package | {f"{METADATA}/{name}" for name in about} | {*manual}
+        assert set(wheel.namelist()) == names
+        assert {name: wheel.read(name) for name in manual} == manual
         commands = configparser.ConfigParser()
         commands.read_string(wheel.read(f"{METADATA}/entry_points.txt").decode())
     main = "opbx_cli.__main__:main"

@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -136,19 +135,6 @@ def test_man_reads_every_page_without_a_warning() -> None:
     assert (shown.returncode, shown.stderr) == (0, "")
     assert "opbx-trunks-list - list the trunks, in routing order" in shown.stdout
     assert "opbx trunks list --direction all --output csv" in shown.stdout
-
-
-def test_the_wheel_installs_the_manual_where_man_looks(tmp_path: Path) -> None:
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
-    subprocess.run(build, cwd=DOCS.parent, check=True, capture_output=True)
-    (path,) = tmp_path.iterdir()
-    with zipfile.ZipFile(path) as wheel:
-        installed = {
-            Path(name).name: wheel.read(name)
-            for name in wheel.namelist()
-            if ".data/data/share/man/man1/" in name
-        }
-    assert installed == {path.name: path.read_bytes() for path in MANUAL.iterdir()}
 
 
 def _run(*argv: str) -> subprocess.CompletedProcess[str]:
