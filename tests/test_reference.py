@@ -56,6 +56,7 @@ def test_neither_terminal_nor_language_has_a_part_in_it(tmp_path: Path, opbx: Op
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
 def test_a_command_names_exit_codes_and_documents_that_there_are(command: Any) -> None:
+    assert command.formats
     assert all(command.endings.values()), command.endings
     assert {*command.documents} <= {*FIELDS}
     assert {*command.variables} <= {*ENVIRONMENT}

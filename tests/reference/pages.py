@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
 from opbx_cli.cli.topics import ENVIRONMENT, FILES
 from opbx_cli.error_codes import ErrorCode
@@ -150,13 +151,10 @@ def _index(root: Command) -> str:
 
 
 def _shared_option(option: Parameter) -> tuple[str, str]:
-    names, about = _option(option)
-    return (
-        names,
-        about
-        if option.names[-1] != "--output"
-        else f"The answer's format; each command names its own. Variable: `{option.variable}`.",
-    )
+    if option.names[-1] == "--output":
+        about = "How to answer; each command names its own formats."
+        option = replace(option, value="FORMAT", about=about)
+    return _option(option)
 
 
 def _environment() -> str:

@@ -17,8 +17,12 @@ from opbx_cli.cli.topics import ENVIRONMENT, EXIT_CODES
 from opbx_cli.cli.tree import Entry
 
 EVERYDAY = (0, 1, 2, 3, 130)  # how every command may end; 143 and 129 stand with 130
-KINDS = {"INT": "NUMBER", "FLOAT": "NUMBER", "STRING": "TEXT"}  # of a value without a name
-FORMATS = re.compile(r"^((?:\w+ or )+\w+)\.")
+KINDS = {
+    "INT": "NUMBER",
+    "INTEGER": "NUMBER",
+    "FLOAT": "NUMBER",
+    "STRING": "TEXT",
+}  # of a value without a name
 MARKS = re.compile(r"\s*\[env: (\w+)\]")
 
 
@@ -107,7 +111,9 @@ def _command(path: tuple[str, ...], entry: Entry, made: Any) -> Command:
         closing=tuple(_paragraphs(made.epilog)),
         arguments=tuple(one for one in parameters if not one.names),
         options=tuple(one for one in parameters if one.names),
-        formats=_formats(made.params),
+        formats=tuple(
+            word for one in made.params if one.name == "output" for word in one.metavar.split("|")
+        ),
         examples=entry.examples,
         exit_codes=entry.exit_codes,
         documents=entry.documents,
@@ -149,9 +155,3 @@ def _default(made: Any) -> str:
     if made.default is None or made.default is False or made.required:
         return ""
     return f" Default: {made.opts[0] if made.is_flag else made.default}."
-
-
-def _formats(parameters: list[Any]) -> tuple[str, ...]:
-    texts = [one.help or "" for one in parameters if one.name == "output"]
-    found = FORMATS.match(texts[0]) if texts else None
-    return tuple(found[1].split(" or ")) if found else ()
