@@ -533,3 +533,13 @@ def test_no_line_is_wider_than_the_terminal(environ: dict[str, str]) -> None:
     home = environ["OPBX_HOME"]
     # A path stays whole, so that it can be copied; all else fits.
     assert [line for line in lines if len(line) > 60 and home[:20] not in line] == []
+
+
+def test_nothing_is_asked_where_nothing_can_be_saved(saved: Opbx, environ: dict[str, str]) -> None:
+    (saved.home / "store.toml").chmod(0o644)
+    environ["OPBX_ALLOW_SHARED_STORE"] = "1"
+    with on_terminal("configure", environ=environ) as terminal:
+        shown = terminal.finish()
+    assert terminal.exit_code == 10
+    assert "is open to other users, and therefore only read" in " ".join(shown.split())
+    assert "typing stays hidden" not in shown
