@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -34,6 +34,8 @@ if TYPE_CHECKING:  # only types: they would load the store, which the storeless 
     from opbx_cli.store import StoreContents
 
     Update = Callable[[Callable[[StoreContents], StoreContents]], None]
+
+RECORDED_TOGETHER = 500  # profiles, in the audit trail
 
 
 def tasks_of(
@@ -94,7 +96,7 @@ def validate_batch(
     )
     if saving is not None:
         saving.at_work = lambda: len(batch.under_way)
-    seen = _Seen(command, tasks, keeps_all=app.ui.is_report)
+    seen = _Seen(app, command, tasks)
     cut_off: tuple[Report, ...] = ()
     is_interrupted = False
     try:
@@ -116,7 +118,7 @@ def validate_batch(
         with app.signals.held():
             if saving is not None:
                 saving.close()
-            app.record(*seen.deeds, *(_deed(command, tasks, one) for one in cut_off))
+            seen.record(cut_off)
     tally = Tally(len(tasks), tuple(seen.results))
     if is_interrupted:
         if app.ui.is_report:
@@ -131,19 +133,26 @@ def validate_batch(
 class _Seen:
     """What is kept of reports that were shown; thousands of them whole would fill memory."""
 
-    def __init__(self, command: str, tasks: Mapping[str, Task], *, keeps_all: bool) -> None:
+    def __init__(self, app: App, command: str, tasks: Mapping[str, Task]) -> None:
         self.results: list[tuple[str, Result]] = []
-        self.deeds: list[Deed | None] = []
         self.kept: list[Report] = []  # of all, or of what was left undone, to be shown again
+        self._app = app
         self._command = command
         self._tasks = tasks
-        self._keeps_all = keeps_all
+        self._deeds: list[Deed | None] = []  # that are not in the audit trail yet
 
     def add(self, report: Report) -> None:
         self.results.append((report.profile or "", report.result))
-        self.deeds.append(_deed(self._command, self._tasks, report))
-        if self._keeps_all or report.result in UNFINISHED:
+        self._deeds.append(_deed(self._command, self._tasks, report))
+        if self._app.ui.is_report or report.result in UNFINISHED:
             self.kept.append(report)
+        if len(self._deeds) == RECORDED_TOGETHER:
+            self.record()
+
+    def record(self, cut_off: Iterable[Report] = ()) -> None:
+        """Add what was done to the audit trail, also by those that were cut off."""
+        deeds, self._deeds = self._deeds, []
+        self._app.record(*deeds, *(_deed(self._command, self._tasks, one) for one in cut_off))
 
 
 def _deed(command: str, tasks: Mapping[str, Task], report: Report) -> Deed | None:

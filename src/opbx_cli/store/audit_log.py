@@ -26,8 +26,6 @@ from opbx_cli.errors import StoreError
 from opbx_cli.store.lock import locked
 
 SIZE_MAX = 1024 * 1024  # bytes: some 3,000 commands
-# Bytes. Entries that are added together all stay, however many they are: 20,000 profiles' at once.
-READ_MAX = 16 * SIZE_MAX
 LOCK_TIMEOUT = 3.0  # seconds; an audit trail is not worth a longer wait
 _NOTE_SIZE_MAX = 1024  # bytes
 VERSION = 2  # of a line; 1 had neither version nor chain
@@ -103,7 +101,7 @@ class AuditLog:
             private_files.make_private_folder(self.path.parent)
             with locked(self.path.with_name(self.path.name + ".lock"), timeout=LOCK_TIMEOUT):
                 note = note_from(self._read(self._note, size_max=_NOTE_SIZE_MAX))
-                old = self._read(self.path, size_max=READ_MAX)
+                old = self._read(self.path, size_max=2 * SIZE_MAX)
                 new, note = extend(old, note, entries, size_max=SIZE_MAX)
                 private_files.remove_old_temporaries(self.path.parent)
                 private_files.replace(self.path, new)
@@ -120,7 +118,7 @@ class AuditLog:
         """Return the entries, oldest first, and what is wrong with them. Takes no lock."""
         # The note first: meanwhile an opbx may write both.
         noted = self._read(self._note, size_max=_NOTE_SIZE_MAX)
-        content = self._read(self.path, size_max=READ_MAX)
+        content = self._read(self.path, size_max=2 * SIZE_MAX)
         if noted or content:
             file_permissions.check_path(self.path.parent)
         found = check(content, note_from(noted))
@@ -149,17 +147,17 @@ def extend(
     """
     lines = _lines(content)
     number, oldest = _end_of(lines)
-    sizes = (len(json.dumps(one.as_object())) + _LINK_SIZE_MAX for one in entries)
-    if len(content) + sum(sizes) > size_max:
+    added = [entry.as_object() for entry in entries]
+    if len(content) + sum(len(json.dumps(one)) + _LINK_SIZE_MAX for one in added) > size_max:
         start = _half(lines)
         oldest = _number_at(lines, start, last=number)
         lines = lines[start:]
     last = Note(number, _digest(lines[-1]) if lines else "")
     if note is not None and note.number >= number:  # of the same number, the note is right
         last = note
-    for one in entries:
+    for one in added:
         chain = {"number": last.number + 1, "oldest": oldest, "before": last.digest}
-        lines.append(json.dumps({"version": VERSION, **one.as_object(), "chain": chain}).encode())
+        lines.append(json.dumps({"version": VERSION, **one, "chain": chain}).encode())
         last = Note(last.number + 1, _digest(lines[-1]))
     return b"".join(line + b"\n" for line in lines), last
 
