@@ -188,6 +188,15 @@ def stored(table: Table, home: Path) -> None:
         table.row(what, f"{took:.2f} s of the processor (bound {bound:.0f})", fits=took <= bound)
     text = (home / "store.toml").read_text()
     saves = int(text.partition("generation = ")[2].split()[0]) - 1
+    history = subprocess.run(
+        [sys.executable, "-m", "opbx_cli", "profiles", "history", "--json"],
+        env={**os.environ, "OPBX_HOME": str(home)},
+        capture_output=True,
+        check=True,
+    )
+    said = json.loads(history.stdout)
+    entries, problems = len(said["entries"]), said["warnings"]
+    table.row("audit trail", f"{entries} entries, {len(problems)} problems", fits=not problems)
     table.row("store", f"{len(text) / 1024**2:.1f} MiB (it may have 16), saved {saves} times")
 
 
