@@ -294,4 +294,4 @@ def test_the_command_prints_what_is_needed_to_sign_in(opbx: Opbx) -> None:
         assert outcome.code == 0, outcome.stderr
         assert opbx("instance", "pull", "--yes").code == 0
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=60) == 0

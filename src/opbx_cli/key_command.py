@@ -10,8 +10,8 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import IO
 
 from opbx_cli.key_shapes import has_key_shape
@@ -42,20 +42,48 @@ def key_from_command(
         raise KeyCommandFailed("has a key in it, which the list of processes would show")
     kept_back = {*KEYS, *OPENS_THE_STORE, *without}
     child = {name: text for name, text in environ.items() if name not in kept_back}
+    with _running(list(words), child) as process:
+        return _line(_answer(process, timeout))
+
+
+@contextmanager
+def _running(words: list[str], environ: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a program, and leave none running whatever comes.
+
+    A thread starts it: Python raises in the main thread for a request to end, which there could
+    come when the program runs already and nobody knows of it yet.
+    """
+    started: list[subprocess.Popen[bytes] | Exception] = []
+    starter = threading.Thread(target=_start, args=(words, environ, started))
+    try:
+        starter.start()
+        starter.join()
+        (process,) = started
+        if isinstance(process, Exception):
+            reason = getattr(process, "strerror", None) or "not a command"
+            raise KeyCommandFailed(f"could not be started: {reason}")
+        yield process
+    finally:
+        starter.join()
+        for process in started:
+            if isinstance(process, subprocess.Popen):
+                _end(process)
+
+
+def _start(
+    words: list[str], environ: dict[str, str], started: list[subprocess.Popen[bytes] | Exception]
+) -> None:
     try:
         process = subprocess.Popen(  # noqa: S603  # the user's own command, without a shell
-            list(words),
-            env=child,
+            words,
+            env=environ,
             stdin=None if os.isatty(0) else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
         )
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "not a command"
-        raise KeyCommandFailed(f"could not be started: {reason}") from None
-    try:
-        return _line(_answer(process, timeout))
-    finally:
-        _end(process)
+        started.append(error)
+    else:
+        started.append(process)
 
 
 def _answer(process: subprocess.Popen[bytes], timeout: float) -> bytes:
