@@ -110,12 +110,13 @@ constraints: $(PACKAGING)/.installed
 	  --generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
 	  --custom-compile-command "make constraints" --output-file constraints.txt pyproject.toml
 
-# `make release VERSION=x.y.z` checks everything and builds; with TAG=1 it also tags.
+# `make release VERSION=x.y.z` checks, tests, builds and tries what would be published; with TAG=1 it
+# also tags.
 # docs/releasing.md has the steps around it.
 release: $(VENV)/.installed
 	$(BIN)/python tools/release.py check $(VERSION)
-	$(MAKE) test
-	$(BIN)/python tools/release.py build $(VERSION)
+	$(MAKE) test packages
+	$(PACKAGING)/bin/python tools/release.py compare $(VERSION)
 	$(if $(TAG),$(BIN)/python tools/release.py tag $(VERSION))
 
 # Lists what a fresh installation of the built wheel brings with it, as CycloneDX.

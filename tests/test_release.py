@@ -1,4 +1,4 @@
-"""`make release`: each thing that a release refuses, and what it builds."""
+"""`make release`: each thing that a release refuses, and what it compares."""
 
 from __future__ import annotations
 
@@ -38,14 +38,6 @@ requires-python = ">=3.11"
 path = "src/opbx_cli/__init__.py"
 [tool.hatch.build.targets.wheel]
 packages = ["src/opbx_cli"]
-"""
-# A build that depends on the moment: what `built twice` is there to find.
-HOOK = """import os
-from hatchling.builders.hooks.plugin.interface import BuildHookInterface
-class Hook(BuildHookInterface):
-    def initialize(self, version, build_data):
-        with open("src/opbx_cli/moment.txt", "w") as file:
-            file.write(os.urandom(8).hex())
 """
 # Of git alone: neither this machine's settings nor the repository around the tests.
 GIT = {
@@ -213,24 +205,30 @@ def test_a_tag_is_made_once_and_after_the_same_checks(repository: Repository) ->
     assert repository.release("tag", "0.2.0").returncode == 1
 
 
-def test_what_is_built_twice_is_the_same_or_refused(repository: Repository) -> None:
-    built = repository.release("build", "0.2.0")
-    assert (built.returncode, built.stderr) == (0, "")
+def test_what_is_published_is_what_a_fresh_clone_builds(repository: Repository) -> None:
     names = ["opbx_cli-0.2.0-py3-none-any.whl", "opbx_cli-0.2.0.tar.gz"]
-    assert sorted(path.name for path in (repository.folder / "dist").iterdir()) == names
-    assert [line.split("/")[-1] for line in built.stdout.splitlines()] == names
+    missing = [f"error: dist/{name} is not what a clone builds" for name in names]
+    assert repository.release("compare", "0.2.0").stderr.splitlines() == missing
 
-    repository.write("hatch_build.py", HOOK)
-    repository.write("pyproject.toml", PROJECT + "[tool.hatch.build.hooks.custom]\n")
-    repository.commit()
-    built = repository.release("build", "0.2.0")
-    assert (built.returncode, built.stdout) == (1, "")
-    assert built.stderr == f"error: built twice, these differ: {', '.join(names)}\n"
+    repository.run(sys.executable, "-m", "hatchling", "build", "-d", "dist", check=True)
+    compared = repository.release("compare", "0.2.0")
+    assert (compared.returncode, compared.stderr) == (0, "")
+    assert [line.split("/")[-1] for line in compared.stdout.splitlines()] == names
+
+    # Git passes over it, and so does the check for a clean tree; the wheel has it.
+    repository.write(".git/info/exclude", "left_over.py\n")
+    repository.write(PACKAGE.with_name("left_over.py"), "")
+    repository.run(sys.executable, "-m", "hatchling", "build", "-d", "dist", check=True)
+    assert repository.release("check", "0.2.0").returncode == 0
+    compared = repository.release("compare", "0.2.0")
+    assert (compared.returncode, compared.stdout) == (1, "")
+    assert compared.stderr.splitlines() == missing
+    assert "not opbx_cli-0.3.0-py3-none-any.whl" in repository.release("compare", "0.3.0").stderr
 
 
 @pytest.mark.skipif(not shutil.which("make"), reason="there is no make")
 @pytest.mark.parametrize("tag", ["", "1"])
-def test_make_checks_tests_builds_and_tags_only_when_asked(tag: str) -> None:
+def test_make_checks_tests_tries_and_tags_only_when_asked(tag: str) -> None:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     printed = subprocess.run(
         ["make", "--dry-run", "release", "VERSION=1.2.3", f"TAG={tag}"],
@@ -240,7 +238,10 @@ def test_make_checks_tests_builds_and_tags_only_when_asked(tag: str) -> None:
         capture_output=True,
         text=True,
     ).stdout
-    steps = ["release.py check 1.2.3", "mypy", "pytest", "release.py build 1.2.3"]
+    steps = [
+        *("release.py check 1.2.3", "bin/mypy", "bin/pytest"),
+        *("try_packages.py", "release.py compare 1.2.3"),
+    ]
     places = [printed.find(step) for step in steps]
     assert -1 not in places
     assert places == sorted(places)

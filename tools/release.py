@@ -1,16 +1,15 @@
-"""Say whether a version may be released, build and tag it: `make release VERSION=x.y.z`.
+"""Say whether a version may be released, and tag it: `make release VERSION=x.y.z`.
 
-`check` refuses with every reason at once, `build` fills `dist/`, and `tag` marks the commit.
-Nothing here publishes: `.github/workflows/release.yml` does, once the tag is pushed.
+`check` refuses with every reason at once, `compare` proves that what `make packages` has built and
+tried is this commit, and `tag` marks it. Nothing here publishes: `.github/workflows/release.yml`
+does, once the tag is pushed.
 """
 
 from __future__ import annotations
 
 import datetime
 import hashlib
-import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -24,7 +23,7 @@ class Refused(Exception):
 
 
 def main(words: list[str], root: Path) -> int:
-    steps = {"check": check, "build": build, "tag": tag}
+    steps = {"check": check, "compare": compare, "tag": tag}
     step, version = [*words, "", ""][:2]
     try:
         if step not in steps or not re.fullmatch(r"\d+\.\d+\.\d+", version):
@@ -112,37 +111,31 @@ def is_day(text: str) -> bool:
         return False
 
 
-def build(root: Path, version: str) -> str:
-    """Build the commit twice, from two fresh clones, and keep it if both are the same bytes."""
+def compare(root: Path, version: str) -> str:
+    """Raise Refused unless `dist/` has what a fresh clone of this commit builds, byte by byte."""
     with tempfile.TemporaryDirectory() as folder:
-        first, second = (built(root, Path(folder) / name) for name in ("first", "second"))
-        different = [name for name in sorted(first | second) if first.get(name) != second.get(name)]
-        if different:
-            raise Refused(f"built twice, these differ: {', '.join(different)}")
-        expected = {f"opbx_cli-{version}.tar.gz", f"opbx_cli-{version}-py3-none-any.whl"}
-        if set(first) != expected:
-            raise Refused(f"built {', '.join(sorted(first))}, not {', '.join(sorted(expected))}")
-        shutil.rmtree(root / "dist", ignore_errors=True)
-        shutil.copytree(Path(folder) / "first" / "dist", root / "dist")
-    return "".join(f"{digest}  dist/{name}\n" for name, digest in sorted(first.items())).strip()
+        clone = Path(folder) / "clone"
+        git(root, "clone", "--quiet", "--no-local", str(root), str(clone))
+        subprocess.run(
+            [sys.executable, "-m", "hatchling", "build", "--directory", "dist"],
+            cwd=clone,
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        fresh, made = digests(clone / "dist"), digests(root / "dist")
+    expected = {f"opbx_cli-{version}.tar.gz", f"opbx_cli-{version}-py3-none-any.whl"}
+    if set(fresh) != expected:
+        raise Refused(f"built {', '.join(sorted(fresh))}, not {', '.join(sorted(expected))}")
+    different = [name for name in sorted(fresh) if made.get(name) != fresh[name]]
+    if different:
+        raise Refused("\n".join(f"dist/{name} is not what a clone builds" for name in different))
+    return "\n".join(f"{digest}  dist/{name}" for name, digest in sorted(fresh.items()))
 
 
-def built(root: Path, clone: Path) -> dict[str, str]:
-    """Return the SHA-256 of each file that the clone's build backend makes."""
-    git(root, "clone", "--quiet", "--no-local", str(root), str(clone))
-    moment = git(root, "show", "--no-patch", "--format=%ct", "HEAD")
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "--directory", "dist"],
-        cwd=clone,
-        env={**os.environ, "SOURCE_DATE_EPOCH": moment},
-        check=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    return {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in (clone / "dist").iterdir()
-    }
+def digests(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file."""
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*")}
 
 
 def tag(root: Path, version: str) -> str:
