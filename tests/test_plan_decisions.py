@@ -239,6 +239,24 @@ def test_somebodys_calls_and_callbacks_are_taken_with_a_yes_alone() -> None:
     assert asked.profile_changes == (timeout, Change("domain_profile.cdr-endpoint", None, URLS.cdr))
 
 
+def test_what_this_store_put_in_force_moves_without_a_yes_where_its_url_was_chosen() -> None:
+    old = endpoints("https://old.example.com")
+    profile = replace(IN_LINE, session_update_endpoint=old.session_update, cdr_endpoint=old.cdr)
+    sent = replace(DESIRED, sent_base_url="https://old.example.com")
+    here = app(7, url=old.voice)
+    moved = planned(here, desired=sent, profile=profile, default_application=7)
+    assert (moved.takeovers, moved.kept_changes) == ((), ())
+    everything = {Taken.APPLICATION_URL, Taken.SESSION_UPDATES, Taken.CALL_RECORDS}
+    for other in (
+        replace(sent, sent_base_url=None),
+        replace(sent, sent_base_url="https://older.example.com"),
+        replace(sent, is_url_chosen=False),
+        replace(sent, rival_urls=("https://old.example.com",)),
+    ):
+        asked = planned(here, desired=other, profile=profile, default_application=7)
+        assert asked.taken == everything
+
+
 def test_an_application_that_nobody_can_see_is_named_by_its_id() -> None:
     result = planned(app(7), default_application=3)
     assert result.default_changes == (Change("default_application", 3, NAME, url=URLS.voice),)
@@ -315,6 +333,13 @@ def test_a_key_that_cannot_be_told_is_left_alone_with_the_way_to_bring_it_here(
         "from here, so the domain's is left alone: OPBX may check calls with it. "
         f"{here} takes the key that OPBX has; --replace-webhook-key puts this one in force",
     )
+
+
+def test_a_key_that_is_replaced_is_not_lost_by_the_write() -> None:
+    sent = key_plan(None, choice=KeyChoice.REPLACE)
+    assert sent.key.action is KeyAction.SEND
+    assert sent.profile_writes == {KEY: OWN}
+    assert sent.profile_problem is None
 
 
 def test_a_masked_key_is_kept_with_the_way_to_bring_it_here() -> None:

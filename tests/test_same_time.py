@@ -6,7 +6,6 @@ import fcntl
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import pytest
 from declared import parsed
 from opbx_cli.models import Secret
 from opbx_cli.sandbox.server import RunningSandbox
-from support import Opbx
+from support import Opbx, wait_until_open
 from validation import configure
 
 StartSandbox = Callable[..., RunningSandbox]
@@ -220,7 +219,7 @@ def test_a_url_that_was_saved_while_a_run_waited_is_the_one_that_counts(
     with lock.open() as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         with started(configured, ["validate"]) as waiting:
-            time.sleep(1.5)  # it has read the profile, and waits for the lock now
+            wait_until_open(lock, by=waiting)  # it has read the profile before
             moved = configured("configure", "--webhook-base-url", "https://other.example.com")
             assert moved.code == 0
             fcntl.flock(file, fcntl.LOCK_UN)

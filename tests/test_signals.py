@@ -17,7 +17,7 @@ import pytest
 
 from declared import parsed
 from opbx_cli.sandbox.server import RunningSandbox
-from support import Opbx
+from support import Opbx, wait_until_open
 from terminal import on_terminal
 from validation import configure
 
@@ -158,7 +158,7 @@ def test_a_rotation_that_is_ended_while_it_saves_the_new_key_goes_back(
         with lock_held(configured.home / "store.toml.lock"):
             while process.poll() is None and not any(one.ended for one in sandbox.requests):
                 os.sched_yield()
-            time.sleep(0.5)  # it waits for the lock now
+            wait_until_open(configured.home / "store.toml.lock", by=process)
             process.send_signal(by)
             time.sleep(0.2)
         stdout, stderr = process.communicate(timeout=ENDED_IN)
@@ -184,7 +184,7 @@ def test_a_rotation_that_is_ended_after_the_key_was_sent_says_so(
         with lock_held(opbx.home / "store.toml.lock"):
             while process.poll() is None and sandbox.requests[-1].ended is None:
                 os.sched_yield()
-            time.sleep(0.5)  # it waits for the lock now
+            wait_until_open(opbx.home / "store.toml.lock", by=process)
             process.send_signal(by)
             time.sleep(0.2)
         stdout, _stderr = process.communicate(timeout=ENDED_IN)
@@ -211,7 +211,7 @@ def test_a_validate_that_is_ended_while_it_waits_for_another_one_prints_its_docu
             text=True,
         ) as process,
     ):
-        time.sleep(1.5)  # it waits for the lock now
+        wait_until_open(lock, by=process)
         process.send_signal(by)
         stdout, stderr = process.communicate(timeout=ENDED_IN)
     assert process.returncode == SIGNALS.get(by, 130)

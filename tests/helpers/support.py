@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -116,3 +117,16 @@ class Opbx:
             if not name.startswith(("OPBX_", "CLOUDONIX_", "COVERAGE_")) and name not in LEFT_OUT
         }
         return {**kept, **self.environ, **variables}
+
+
+def wait_until_open(path: Path, *, by: subprocess.Popen[str]) -> None:
+    """Wait until a process has opened a file: a lock that is held is what it waits for then."""
+    folder = Path(f"/proc/{by.pid}/fd")
+    if not folder.exists():  # a system that does not tell
+        time.sleep(1.5)
+        return
+    while by.poll() is None:
+        with contextlib.suppress(OSError):  # closed meanwhile, or the process has ended
+            if any(descriptor.readlink() == path for descriptor in folder.iterdir()):
+                return
+        os.sched_yield()

@@ -377,8 +377,8 @@ def _key_warning(key: KeyPlan, desired: Desired) -> tuple[str, ...]:
     return ()
 
 
-def _word(text: str | None) -> str | None:
-    return None if text is None else text.strip().lower()
+def _word(text: str) -> str:
+    return text.strip().lower()
 
 
 def _differs_in_word(actual: str | None, wanted: str) -> bool:
