@@ -27,7 +27,7 @@ QUICK := $(filter-out tests/test_hardening.py tests/test_webhook_key.py,$(WITHOU
 	tests/test_takeover.py tests/test_trunk_data.py tests/test_validate.py tests/test_values.py
 
 .PHONY: demo test check format lint unit optimized fuzz reference completion pictures site bench \
-	packages zipapp constraints release sbom clean
+	packages zipapp constraints mutants release sbom clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/opbx demo
@@ -110,6 +110,13 @@ constraints: $(PACKAGING)/.installed
 	  --generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
 	  --custom-compile-command "make constraints" --output-file constraints.txt pyproject.toml
 
+# Changes the code that decides over calls and keys, one place at a time: a test has to fail.
+# `make mutants GROUPS=retries` does a part.
+GROUPS ?=
+mutants: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "mutmut>=3.8,<4"
+	$(BIN)/python tools/mutants.py $(GROUPS)
+
 # `make release VERSION=x.y.z` checks, tests, builds and tries what would be published; with TAG=1 it
 # also tags.
 # docs/releasing.md has the steps around it.
@@ -130,7 +137,7 @@ sbom:
 	  --output-file dist/opbx-cli.cdx.json .sbom/installed
 
 clean:
-	rm -rf $(VENV) $(SITE_VENV) $(PACKAGING) site dist .sbom .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(SITE_VENV) $(PACKAGING) site dist .mutants .sbom .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 # Installed again when what it depends on has changed; otherwise this costs nothing.
 $(VENV)/.installed: pyproject.toml Makefile

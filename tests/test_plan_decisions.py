@@ -168,7 +168,7 @@ OTHERS = [OPBX_PREFIX + letter for letter in "wxyz"]
          None, None, 1),
         ([app(1, OTHERS[0], created_at="2026-02"), app(2, OTHERS[1])], None, None, 1),
         ([app(1, OTHERS[0]), app(2, OTHERS[1])], None, None, 2),
-        ([app("x", OTHERS[0]), app(2, OTHERS[1])], None, None, 2),
+        ([app("x", OTHERS[0]), app(1, OTHERS[1])], None, None, 1),
         ([app(1, OTHERS[0]), app("x", OTHERS[1])], None, None, 1),
         ([app(1, "ivr"), app(2, "crm")], None, 1, None),
     ],
@@ -223,6 +223,7 @@ def test_somebodys_calls_and_callbacks_are_taken_with_a_yes_alone() -> None:
     assert asked.kept_changes == (session, cdr)
     assert asked.profile_writes == {"call-timeout": 45, KEY: OWN}
     assert asked.default_changes == (Change("default_application", "ivr", NAME, url=URLS.voice),)
+    assert {one.wanted for one in asked.takeovers} == set(URLS)
     assert asked.calls_before == CallsBefore(3, None, "ivr", "cxml")
 
     yes = Choices(calls=CallsChoice.SWITCH)
@@ -255,6 +256,16 @@ def test_what_this_store_put_in_force_moves_without_a_yes_where_its_url_was_chos
     ):
         asked = planned(here, desired=other, profile=profile, default_application=7)
         assert asked.taken == everything
+
+
+def test_calls_of_cloudonix_or_of_a_double_are_nobodys() -> None:
+    own = app(3, "voicemail", type="Cloudonix:built-in", url=None)
+    result = planned(app(7), own, default_application=3)
+    assert result.takeovers == ()
+    assert result.calls_before == CallsBefore(3, None, "voicemail", "Cloudonix:built-in")
+    result = planned(app(8), app(9), default_application=9)
+    assert (result.takeovers, result.calls_before) == ((), None)
+    assert result.default_changes == (Change("default_application", NAME, NAME, url=URLS.voice),)
 
 
 def test_an_application_that_nobody_can_see_is_named_by_its_id() -> None:
@@ -335,6 +346,14 @@ def test_a_key_that_cannot_be_told_is_left_alone_with_the_way_to_bring_it_here(
     )
 
 
+def test_a_key_from_before_an_unfinished_rotation_is_ours_to_replace() -> None:
+    rotating: dict[str, Any] = {
+        "key_memory": KeyMemory.of(OWN, KeyState.ROTATING),
+        "previous_key": THEIRS,
+    }
+    assert key_plan(THEIRS, **rotating).key.action is KeyAction.SEND
+
+
 def test_a_key_that_is_replaced_is_not_lost_by_the_write() -> None:
     sent = key_plan(None, choice=KeyChoice.REPLACE)
     assert sent.key.action is KeyAction.SEND
@@ -387,5 +406,6 @@ def test_what_others_did_since_is_told() -> None:
         default_application=7,
     )
     assert moved.taken == {Taken.APPLICATION_URL}
+    assert moved.calls_before is None  # it keeps them
     assert [bool(one.application_drift) for one in (moved, gone, replaced)] == [True, True, False]
     assert [bool(one.key.drift) for one in (moved, gone, replaced)] == [False, False, True]

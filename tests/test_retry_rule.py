@@ -178,10 +178,10 @@ def test_a_failure_without_its_page_is_the_failure_that_it_is() -> None:
 
 
 def test_what_the_server_said_of_itself_is_passed_on() -> None:
-    extensions = {"http_version": b"HTTP/1.1"}
+    extensions = {"http_version": b"HTTP/2"}
     headers = {"X-Kept": "1", "Location": "http://xn--/", "Content-Length": "99"}
     answer = Tries([{"status_code": 302, "headers": headers, "extensions": extensions}]).send()
-    assert answer.http_version == "HTTP/1.1"
+    assert answer.http_version == "HTTP/2"
     assert (answer.headers["x-kept"], "location" in answer.headers) == ("1", False)
 
 
