@@ -129,7 +129,7 @@ def test_the_document_names_the_stored_profile(configured: Opbx) -> None:
     outcome = configured("trunks", "list", "-o", "json")
     assert outcome.code == 0
     assert outcome.document["profile"] == "default"
-    assert len(outcome.document["trunks"]) == 6
+    assert len(outcome.document["trunks"]) == 4
     assert all(entry.keys() == FIELDS for entry in outcome.document["trunks"])
 
 
@@ -291,6 +291,13 @@ def test_show_in_text_masks_the_password_and_lists_key_names_only(
     assert rows["authentication.password"] == "************"
     assert rows["profile_keys"] == "authentication, codecs"
     assert "sandbox-password" not in outcome.stdout
+
+
+def test_a_trunk_without_most_of_its_settings_is_shown(
+    storeless: Opbx, start_sandbox: Callable[..., RunningSandbox]
+) -> None:
+    odd = start_sandbox(variants=["trunk-data=odd"])
+    storeless.environ["CLOUDONIX_API_BASE_URL"] = odd.url
     bare = storeless("trunks", "show", "half-configured")
     rows = dict(line.split("\t") for line in bare.stdout.splitlines())
     assert (bare.code, rows["metric"], rows["profile_keys"]) == (0, "", "")

@@ -144,8 +144,6 @@ def _owner(home: Path, sandbox: RunningSandbox) -> Opbx:
         stdin=domain.api_key,
     )
     assert saved.code == 0, saved.stderr
-    # Behind the sixth come those that only a test wants: markup in a name, settings missing.
-    sandbox.state.replace_trunks(sandbox.state.trunks()[:6])
     return opbx
 
 

@@ -18,7 +18,7 @@ def test_the_default_is_a_small_sandbox_on_any_port() -> None:
 
 
 def test_every_offered_value_of_every_variant_can_be_read_and_the_default_comes_first() -> None:
-    assert len(Variants.choices()) == 20
+    assert len(Variants.choices()) == 21
     for name, values in Variants.choices().items():
         read = [Variants.parse([f"{name}={value}"]) for value in values if value != "SECONDS"]
         assert len(set(read)) == len(read)

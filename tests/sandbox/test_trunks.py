@@ -25,8 +25,19 @@ BODY = {
 }
 
 
-def test_the_first_trunks_hold_what_may_surprise_a_client(client: httpx.Client) -> None:
+def test_the_first_trunks_are_of_every_kind_and_none_is_odd(client: httpx.Client) -> None:
     trunks = client.get(TRUNKS).json()
+    assert {trunk["direction"] for trunk in trunks} == {
+        *("outbound", "inbound", "public-outbound", "public-inbound"),
+    }
+    assert len(trunks) == 6
+    assert all(trunk["name"].replace("-", "").isalpha() for trunk in trunks)
+
+
+def test_odd_trunks_hold_what_may_surprise_a_client(
+    launch: Callable[..., RunningSandbox], connect: Callable[..., httpx.Client]
+) -> None:
+    trunks = connect(launch("trunk-data=odd")).get(TRUNKS).json()
     by_name = {trunk["name"]: trunk for trunk in trunks}
     directions = {trunk["direction"] for trunk in trunks}
     assert directions == {"outbound", "inbound", "public-outbound", "public-inbound"}
@@ -70,8 +81,10 @@ def test_as_many_trunks_as_asked_for_all_different(
 
 
 def test_numbers_of_trunks_can_be_strings_at_run_time(
-    client: httpx.Client, sandbox: RunningSandbox
+    launch: Callable[..., RunningSandbox], connect: Callable[..., httpx.Client]
 ) -> None:
+    sandbox = launch("trunk-data=odd")
+    client = connect(sandbox)
     client.get(TRUNKS)
     sandbox.set_variants("numbers=string", "nulls=on")
     trunks = client.get(TRUNKS).json()

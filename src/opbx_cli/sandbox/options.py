@@ -134,6 +134,16 @@ class DomainStatus(StrEnum):
     INACTIVE = "inactive"
 
 
+class TrunkData(StrEnum):
+    """Whether a domain's trunks are as carriers have them, or two odd ones are among them.
+
+    Odd is markup and control characters in a name, and a trunk without most of its settings.
+    """
+
+    PLAIN = "plain"
+    ODD = "odd"
+
+
 class CallbackRetry(StrEnum):
     """Which session updates and call records are sent again (not documented)."""
 
@@ -161,6 +171,7 @@ class Variants(VariantSet):
     application_lag: float = 0.0
     fresh: Fresh = Fresh.CLOUDONIX
     domain: DomainStatus = DomainStatus.ACTIVE
+    trunk_data: TrunkData = TrunkData.PLAIN
     rate_window: float = WINDOW
     callback_retry: CallbackRetry = CallbackRetry.NEVER
     callback_retry_wait: float = 1.0

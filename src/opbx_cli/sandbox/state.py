@@ -25,6 +25,7 @@ from opbx_cli.sandbox.options import (
     Fresh,
     Nulls,
     Options,
+    TrunkData,
     UuidCase,
     Variants,
     credentials,
@@ -204,7 +205,7 @@ def _new_domain(domain_id: int, known: DomainCredentials, options: Options) -> D
     domain.active = variants.domain is DomainStatus.ACTIVE
     if variants.nulls is Nulls.OFF:
         domain.profile = copy.deepcopy(CUSTOMER_PROFILE)
-    domain.trunks = _first_trunks(domain_id, options.trunks)
+    domain.trunks = _first_trunks(domain_id, options.trunks, variants.trunk_data)
     if variants.fresh is Fresh.CLOUDONIX:
         domain.default_application = BUILT_IN.id
     elif variants.fresh is Fresh.OTHER:
@@ -213,8 +214,10 @@ def _new_domain(domain_id: int, known: DomainCredentials, options: Options) -> D
     return domain
 
 
-def _first_trunks(domain_id: int, count: int | None) -> list[Json]:
-    return realistic_trunks(domain_id) if count is None else generated_trunks(domain_id, count)
+def _first_trunks(domain_id: int, count: int | None, kind: TrunkData) -> list[Json]:
+    if count is not None:
+        return generated_trunks(domain_id, count)
+    return realistic_trunks(domain_id, with_odd=kind is TrunkData.ODD)
 
 
 def _foreign_application(domain: Domain) -> Application:
@@ -249,10 +252,10 @@ class Clock:
 GENERATED_VARIETY = 5
 
 
-def realistic_trunks(domain_id: int) -> list[Json]:
-    """Return trunks with everything in them that may surprise a client, in no order of metric."""
+def realistic_trunks(domain_id: int, *, with_odd: bool) -> list[Json]:
+    """Return trunks of every kind, in no order of metric; the odd ones surprise a client."""
     make = _maker(domain_id)
-    return [
+    plain = [
         make("carrier-backup", ip="backup.carrier.example", port="5061", transport="tls", metric=20)
         | {"profile": {"api-token": "sandbox-token-7f3e", "sip-secret": "sandbox-secret-1b"}},
         make("carrier-main", ip="198.51.100.10", prefix="9", metric=10)
@@ -262,6 +265,11 @@ def realistic_trunks(domain_id: int) -> list[Json]:
         make("office", ip="192.0.2.20", port="5060", direction="inbound"),
         make("cloudonix-ingress", ip="203.0.113.6", transport="tls", direction="public-inbound"),
         make("carrier-retired", ip="198.51.100.99", metric=30, active=False),
+    ]
+    if not with_odd:
+        return plain
+    return [
+        *plain,
         # Data from elsewhere may look like markup or carry terminal control sequences.
         make("[bold]sale[/bold] \x1b[31mred\x07", ip="198.51.100.30", port=5080, metric=40),
         _half_configured(make("half-configured")),
