@@ -145,6 +145,27 @@ def test_the_application_is_deleted_on_request(attached: Opbx, sandbox: RunningS
     assert ours(sandbox)["active"] is True
 
 
+@pytest.mark.parametrize("option", ["--delete-application", None])
+def test_a_second_application_of_opbx_is_named_and_retired_by_the_next_run(
+    attached: Opbx, sandbox: RunningSandbox, option: str | None
+) -> None:
+    """As where OPBX itself made one, which has the calls, beside the one of this store."""
+    voice = f"{WEBHOOK_BASE_URL}/api/voice/route"
+    second = "opbx-routing-application-0"
+    sandbox.state.add_application(second, url=voice)
+    sandbox.state.set_default_application(second)
+    argv = ("detach", "--yes", *([option] if option else []))
+    outcome = attached(*argv, "--json")
+    assert outcome.code == 0, outcome.stderr
+    (warning,) = (one for one in outcome.document["warnings"] if "another application" in one)
+    hint = " ".join(["opbx", "detach", *([option] if option else [])])
+    assert f"`{hint}` would" in warning
+    again = attached(*argv, "--json")
+    assert (again.code, again.document["warnings"]) == (0, [])
+    left = [one for one in sandbox.state.applications() if one["url"] == voice]
+    assert [one["active"] for one in left] == ([] if option else [False, False])
+
+
 def test_one_that_was_left_inactive_is_deleted_later(
     attached: Opbx, sandbox: RunningSandbox
 ) -> None:

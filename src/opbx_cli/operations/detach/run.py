@@ -237,6 +237,10 @@ class Detachment:
         problem = not_applied("it was done and confirmed, but a fresh look differs")
         own = self._own.without_key() if KEY_PATH in _paths(planned.profile) else self._own
         after = plan(own, self.client.snapshot(), replace(self._wanted, to=None))
+        if _is_another(after.application, planned.application):
+            # The first is as it should be, or this would be it; a second one was not looked at.
+            self.warnings += _warnings_of_another(after, self._wanted)
+            after = replace(after, own_application=Part(""))
         return [
             Step(step_id, Status.FAILED, problem.message, fresh.changes, problem, wrote=True)
             for step_id, part, fresh in zip(PARTS, planned.parts, after.parts, strict=True)
@@ -331,6 +335,22 @@ class Detachment:
     def _listed(self, application: VoiceApplication) -> VoiceApplication | None:
         listed = self.client.list_applications()
         return next((one for one in listed if one.id == application.id), None)
+
+
+def _is_another(now: VoiceApplication | None, before: VoiceApplication | None) -> bool:
+    return now is not None and before is not None and now.id != before.id
+
+
+def _warnings_of_another(after: Plan, wanted: Wanted) -> tuple[str, ...]:
+    """Name OPBX's second application, which a run after this one retires."""
+    if after.application is None or not after.own_application.changes:
+        return ()
+    option = " --delete-application" if wanted.delete_application else ""
+    what = "delete" if wanted.delete_application else "set inactive"
+    return (
+        f"OPBX has another application there: {after.application.name} (id {after.application.id});"
+        f" `opbx detach{option}{wanted.profile_option}` would {what} it",
+    )
 
 
 def _idle(step_id: StepId, part: Part) -> Step:
