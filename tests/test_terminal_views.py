@@ -142,6 +142,29 @@ def test_a_narrow_terminal_keeps_names_and_addresses(
     assert ("METRIC" in text) == (columns < 40)
 
 
+@pytest.mark.parametrize("columns", [30, 42, 60, 80])
+def test_no_url_is_broken_by_opbx(owner: Opbx, sandbox: RunningSandbox, columns: int) -> None:
+    """On the terminal a line that is too long still is one line to copy."""
+    sandbox.state.add_application("ivr-2019", url="https://ivr.example.com/2019/the/menu/of/all")
+    sandbox.state.set_default_application("ivr-2019")
+    environ = owner.process_environ(NO_COLOR="1")
+    errors = owner.home.parent / "stderr"
+    urls = {
+        f"{WEBHOOK_BASE_URL}/api/voice/route",
+        f"{WEBHOOK_BASE_URL}/api/webhooks/cloudonix/session-update",
+        f"{WEBHOOK_BASE_URL}/api/webhooks/cloudonix/cdr",
+    }
+    for argv, code in ((("validate", "--no-input"), 9), (("webhook-url",), 0), (("status",), 8)):
+        with on_terminal(*argv, environ=environ, columns=columns, stderr=errors) as terminal:
+            shown = plain(terminal.finish())
+        assert terminal.exit_code == code
+        whole = set(re.findall(r"https?://[^\s()']+", shown))
+        assert whole - urls <= {
+            *(WEBHOOK_BASE_URL, "https://ivr.example.com/2019/the/menu/of/all"),
+        }
+        assert whole & urls
+
+
 @pytest.mark.parametrize("columns", ["0", "x", "-5"])
 def test_a_width_that_makes_no_sense_is_no_width(owner: Opbx, columns: str) -> None:
     environ = owner.process_environ(NO_COLOR="1", COLUMNS=columns)

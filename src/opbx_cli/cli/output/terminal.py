@@ -1,17 +1,21 @@
 """A view on a terminal: its width, its colours, and marks that do not need colours.
 
+Texts are broken here, because rich's tables break or cut a URL that is too long. So rich's own
+console is wider than anything.
+
 The one module that loads rich. Colours are the terminal's own sixteen, so that they fit
 a dark and a light background; remote text is never markup.
 """
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import typer
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len, chop_cells, set_cell_size
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table as RichTable
@@ -41,6 +45,7 @@ if TYPE_CHECKING:
 
 COLOURS = {Tone.PLAIN: "", Tone.GOOD: "green", Tone.CAREFUL: "yellow", Tone.BAD: "red"}
 SCREEN_STYLES = {DONE.text: "green", DIFFERENT.text: "yellow", "": "bold"}
+UNBOUNDED = 100_000  # columns of rich's console, which breaks nothing then
 NARROW = 40  # columns below which a table becomes one record after the other
 WRAPPED_MIN = 18  # columns that a text which may be wrapped keeps: an IPv4 address and its port
 GAP = 2  # columns between two cells
@@ -55,14 +60,14 @@ def render(view: View, environ: Mapping[str, str]) -> str:
         markup=False,
         emoji=False,
         no_color=bool(environ.get("NO_COLOR")),
-        soft_wrap=False,
-        width=terminals.width(environ),
+        width=UNBOUNDED,
     )
-    parts = [_part(one, console.width) for one in view.parts_for(Audience.PEOPLE)]
+    width = terminals.width(environ)
+    parts = [_part(one, width) for one in view.parts_for(Audience.PEOPLE)]
     with console.capture() as capture:
         for part in parts:
             if part is not None:
-                console.print(part, crop=False)  # a URL is never cut
+                console.print(part)
     return capture.get()
 
 
@@ -95,22 +100,56 @@ def callback_line(callback: Callback, environ: Mapping[str, str]) -> str:
 
 def _part(part: Part, width: int) -> RenderableType | None:
     if isinstance(part, Sentences):
-        return Text("\n".join(part.texts), style=COLOURS[part.tone]) if part.texts else None
+        text = Text("\n".join(part.texts), style=COLOURS[part.tone])
+        return _broken(text, width) if part.texts else None
     if isinstance(part, Fields):
-        return _fields(part.rows)
+        return _fields(part.rows, width)
     if isinstance(part, Table):
         return _table(part, width)
     if isinstance(part, Items):
-        return _items(part) if part.items else None
+        return _items(part, width) if part.items else None
     return _screen(part, width)
 
 
-def _fields(rows: Iterable[Row]) -> RenderableType:
+def _broken(text: Text, width: int) -> Text:
+    """Break a text into lines. A URL without room stays whole, for the terminal to break."""
+    lines: list[Text] = []
+    for line in text.split("\n", allow_blank=True):
+        lines += line.divide(_breaks(line.plain, max(width, 1)))
+    for line in lines:
+        line.rstrip()
+    return Text("\n").join(lines)
+
+
+def _breaks(line: str, width: int) -> Iterator[int]:
+    """Yield where lines begin: at words, and within those that are too long."""
+    column = 0
+    for found in re.finditer(r"\s*\S+\s*", line):
+        word, start = found[0].rstrip(), found.start()
+        if column and column + cell_len(word) > width:
+            yield start
+            column = 0
+        if "://" not in word:
+            while cell_len(word) > width:
+                piece = chop_cells(word, width)[0]
+                start += len(piece)
+                yield start
+                word = word[len(piece) :]
+        column += cell_len(word) + len(found[0]) - len(found[0].rstrip())
+
+
+def _natural(rows: Iterable[Sequence[str]]) -> tuple[int, ...]:
+    """Return how many columns the widest cell of each column takes."""
+    return tuple(max(map(cell_len, column)) for column in zip(*rows, strict=True))
+
+
+def _fields(rows: Iterable[Row], width: int) -> RenderableType:
     grid = RichTable.grid(padding=(0, GAP))
-    for name, *values in rows:
-        grid.add_row(Text(name, style="bold"), *(Text(clean(value)) for value in values))
-    for column in grid.columns:
-        column.overflow = "fold"
+    rows = [(name, *map(clean, values)) for name, *values in rows]
+    before = _natural(row[:-1] for row in rows)
+    room = width - sum(before) - GAP * len(before)
+    for name, *values, last in rows:
+        grid.add_row(Text(name, style="bold"), *map(Text, values), _broken(Text(last), room))
     return grid
 
 
@@ -119,7 +158,7 @@ def _table(part: Table, width: int) -> RenderableType:
         return Text(part.empty)
     kept = _kept(part, width)
     if width < NARROW:
-        return _records(part, kept)
+        return _records(part, kept, width)
     table = RichTable(box=None, pad_edge=False, header_style="bold")
     for number, columns in _widths(part, kept, width).items():
         table.add_column(
@@ -176,30 +215,37 @@ def _needs(part: Table, number: int, *, wrapped: int | None) -> int:
     return natural if wrapped is None or not column.may_wrap else min(natural, wrapped)
 
 
-def _records(part: Table, kept: list[int]) -> RenderableType:
+def _records(part: Table, kept: list[int], width: int) -> RenderableType:
     records: list[RenderableType] = []
     for row in part.rows:
         rows = [(part.columns[number].shown.strip(), row[number]) for number in kept]
-        records += [Text(), _fields((name, value) for name, value in rows if value)]
+        records += [Text(), _fields([(name, value) for name, value in rows if value], width)]
     return Group(*records[1:])
 
 
-def _items(part: Items) -> RenderableType:
-    shown: RenderableType = _grid(part.items, part.widths)
+def _items(part: Items, width: int) -> RenderableType:
+    room = width - part.indent
+    shown: RenderableType = _grid(part.items, part.widths, room)
     if any(item.details for item in part.items):
         blocks: list[RenderableType] = []
         for item in part.items:
-            blocks.append(_grid((item,), part.widths))
-            blocks += [Padding(_detail(*one), (0, 0, 0, 4)) for one in item.details]
+            blocks.append(_grid((item,), part.widths, room))
+            blocks += [_indented(_detail(*one, room - 4), 4) for one in item.details]
         shown = Group(*blocks)
-    return Padding(shown, (0, 0, 0, part.indent)) if part.indent else shown
+    return _indented(shown, part.indent) if part.indent else shown
 
 
-def _grid(items: Iterable[Item], widths: tuple[int, ...]) -> RichTable:
+def _indented(shown: RenderableType, columns: int) -> RenderableType:
+    return Padding(shown, (0, 0, 0, columns), expand=False)
+
+
+def _grid(items: Sequence[Item], widths: tuple[int, ...], width: int) -> RichTable:
     grid = RichTable.grid(padding=(0, 1))
     grid.add_column(width=1)
-    for width in widths:
-        grid.add_column(width=width)
+    for columns in widths:
+        grid.add_column(width=columns)
+    before = widths or _natural(item.cells[:-1] for item in items)
+    room = width - 2 - sum(before) - len(before)  # behind the mark, and a blank after each
     for item in items:
         colour = COLOURS[item.mark.tone]
         cells = [
@@ -208,18 +254,14 @@ def _grid(items: Iterable[Item], widths: tuple[int, ...]) -> RichTable:
         ]
         if item.note is not None:
             cells[-1].append(f"\n→ {item.note}", style=colour)
-        if not widths:
-            for cell in cells[:-1]:
-                cell.no_wrap = True
-        grid.add_row(Text(item.mark.text, style=colour), *cells)
-    grid.columns[-1].overflow = "fold"
+        grid.add_row(Text(item.mark.text, style=colour), *cells[:-1], _broken(cells[-1], room))
     return grid
 
 
-def _detail(label: str, text: str) -> Text:
-    line = Text(f"{label} ", style="bold", overflow="fold")
+def _detail(label: str, text: str, width: int) -> Text:
+    line = Text(f"{label} ", style="bold")
     line.append(text, style="not bold")
-    return line
+    return _broken(line, width)
 
 
 def _screen(part: Screen, width: int) -> RenderableType:
