@@ -372,7 +372,7 @@ def test_validate_tries_a_key_and_saves_nothing(api: Api, july: RunningSandbox) 
 
 def test_the_trunks_are_those_for_outbound_calls(api: Api, july: RunningSandbox) -> None:
     found = api("GET", f"{SETTINGS}/outbound-trunks").json()
-    assert found["count"] == len(found["trunks"]) == 6
+    assert found["count"] == len(found["trunks"]) == 4
     assert {one["direction"] for one in found["trunks"]} == {"outbound", "public-outbound"}
     july.set_faults("list-trunks=503")
     failed = api("GET", f"{SETTINGS}/outbound-trunks")

@@ -61,6 +61,7 @@ def render(view: View, environ: Mapping[str, str]) -> str:
         emoji=False,
         no_color=bool(environ.get("NO_COLOR")),
         width=UNBOUNDED,
+        height=25,  # rich takes a width alone for none on a dumb terminal
     )
     width = terminals.width(environ)
     parts = [_part(one, width) for one in view.parts_for(Audience.PEOPLE)]
@@ -68,7 +69,8 @@ def render(view: View, environ: Mapping[str, str]) -> str:
         for part in parts:
             if part is not None:
                 console.print(part)
-    return capture.get()
+    # A cell is filled up to the widest of its column, which may be beyond the terminal's edge.
+    return re.sub(r" +$", "", capture.get(), flags=re.MULTILINE)
 
 
 def callback_line(callback: Callback, environ: Mapping[str, str]) -> str:
@@ -144,10 +146,14 @@ def _natural(rows: Iterable[Sequence[str]]) -> tuple[int, ...]:
 
 
 def _fields(rows: Iterable[Row], width: int) -> RenderableType:
-    grid = RichTable.grid(padding=(0, GAP))
+    """Show names and values; what is said of a value stands below it where it has no room."""
     rows = [(name, *map(clean, values)) for name, *values in rows]
-    before = _natural(row[:-1] for row in rows)
-    room = width - sum(before) - GAP * len(before)
+    widths = _natural(rows)
+    if sum(widths) + GAP * (len(widths) - 1) > width:
+        rows = [(name, "\n".join(filter(None, values))) for name, *values in rows]
+        widths = widths[:1]
+    room = width - sum(widths[:-1] or widths) - GAP * max(len(widths) - 1, 1)
+    grid = RichTable.grid(padding=(0, GAP))
     for name, *values, last in rows:
         grid.add_row(Text(name, style="bold"), *map(Text, values), _broken(Text(last), room))
     return grid
