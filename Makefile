@@ -12,6 +12,9 @@ CODE := src tests benchmarks tools docs
 # the tests start would compile opbx anew.
 unexport PYTHONDONTWRITEBYTECODE
 
+# uv brings a list of authorities along; pip asks the system, where a company's own are.
+export UV_SYSTEM_CERTS := 1
+
 # Fast, and at work where an assertion might do what has to be done.
 WITHOUT_ASSERTIONS := tests/test_options.py tests/test_hardening.py tests/test_apply.py \
 	tests/test_validate_all.py tests/test_configure.py tests/test_key.py tests/test_webhook_key.py \
