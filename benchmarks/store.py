@@ -11,7 +11,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from opbx_cli.errors import StoreError
@@ -39,7 +38,7 @@ def settings(number: int) -> Settings:
 def saved(home: Path, profiles: int) -> StorePaths:
     paths = store_paths(str(home))
     everything = {f"profile-{number}": settings(number) for number in range(profiles)}
-    Store(paths).update(lambda old: replace(old, profiles=everything), create=True)
+    Store(paths).update(lambda old: old._replace(profiles=everything), create=True)
     return paths
 
 

@@ -10,7 +10,6 @@ import ast
 import re
 import socket
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
 
@@ -198,8 +197,8 @@ def test_only_a_new_profile_must_not_be_called_like_a_key(alone: Opbx) -> None:
         assert "looks like a key" in outcome.stderr
 
     def renamed(contents: StoreContents) -> StoreContents:
-        return replace(
-            contents, profiles={name: contents.profiles["default"]}, default_profile=name
+        return contents._replace(
+            profiles={name: contents.profiles["default"]}, default_profile=name
         )
 
     Store(store_paths(str(alone.home))).update(renamed)

@@ -128,8 +128,7 @@ def test_what_a_manifest_cannot_say_is_said(stored: Opbx) -> None:
     def changed(contents: StoreContents) -> StoreContents:
         alpha = contents.profiles["alpha"]
         linked = replace(alpha, instance_url="https://pbx.example.com")
-        return replace(
-            contents,
+        return contents._replace(
             default_profile="alpha",
             profiles={"alpha": linked, "twin": alpha, "empty": Settings()},
         )

@@ -13,7 +13,6 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from opbx_cli.errors import OpbxError
@@ -32,7 +31,7 @@ NEW = {"new": Settings(domain_api_key=Secret("the-new-key"))}
 
 def save(store: Store, profiles: dict[str, Settings]) -> None:
     def change(contents: StoreContents) -> StoreContents:
-        return replace(contents, profiles=profiles)
+        return contents._replace(profiles=profiles)
 
     store.update(change, create=True)
 

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -74,7 +73,7 @@ def add_profile(make_settings: Callable[[int], Settings]) -> Callable[..., Store
     """A change that adds one profile, the same one every time."""
 
     def add(old: StoreContents) -> StoreContents:
-        return replace(old, profiles={**old.profiles, "added": make_settings(3)})
+        return old._replace(profiles={**old.profiles, "added": make_settings(3)})
 
     return add
 

@@ -23,7 +23,7 @@ def vault() -> Vault:
 def numbered(contents: StoreContents, vault: Vault) -> StoreContents:
     """What a first save would hold."""
     store_id = crypto.to_text(vault.store_id)
-    return dataclasses.replace(contents, store_id=store_id, generation=1)
+    return contents._replace(store_id=store_id, generation=1)
 
 
 def refused(
@@ -57,8 +57,8 @@ def test_a_slot_that_holds_another_data_key_is_named(numbered: StoreContents, va
 def test_other_contents_or_another_order_are_refused(numbered: StoreContents, vault: Vault) -> None:
     turned = dict(reversed(list(numbered.profiles.items())))
     for expected in (
-        dataclasses.replace(numbered, default_profile="a.example.net"),
-        dataclasses.replace(numbered, profiles=turned),
+        numbered._replace(default_profile="a.example.net"),
+        numbered._replace(profiles=turned),
     ):
         reason = refused(numbered, vault, expected=expected, key=KEY, sealed=vault)
         assert reason == "what was read back is not what was to be saved"

@@ -19,7 +19,6 @@ Refusal = Callable[[Callable[[], object]], StoreError]
 
 WRITER = """
 import sys
-from dataclasses import replace
 from opbx_cli.settings.table import Settings
 from opbx_cli.store import Store, store_paths
 
@@ -28,7 +27,7 @@ sys.stdin.readline()
 for number in range(25):
     profiles = {f"{name}-{number}": Settings()}
     Store(store_paths(home), lock_timeout=60).update(
-        lambda old: replace(old, profiles={**old.profiles, **profiles}), create=True
+        lambda old: old._replace(profiles={**old.profiles, **profiles}), create=True
     )
 """
 

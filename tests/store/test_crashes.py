@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from types import FrameType
@@ -120,7 +119,7 @@ def test_a_save_that_fails_at_any_call_leaves_the_old_store_or_the_new_one(
         for temporary in paths.config.glob(".store*"):
             assert for_good  # then even its removal failed
             temporary.unlink()
-        Store(paths).update(lambda new: replace(new, profiles=old.profiles))
+        Store(paths).update(lambda new: new._replace(profiles=old.profiles))
         if disk.calls < at:
             assert at > 30
             return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -82,7 +81,7 @@ def all_contents(draw: st.DrawFn) -> StoreContents:
 @given(all_contents(), st.sampled_from(sorted(set(SlotKind) - {SlotKind.PASSPHRASE})))
 def test_what_is_sealed_opens_to_the_same(contents: StoreContents, kind: SlotKind) -> None:
     vault = sealing.new_vault(RAW_KEY, kind)
-    contents = replace(contents, store_id=crypto.to_text(vault.store_id))
+    contents = contents._replace(store_id=crypto.to_text(vault.store_id))
     signed = file_format.parse(sealing.seal(contents, vault))
     assert sealing.unlock(signed, RAW_KEY) == vault
     opened = sealing.open_contents(signed, vault)
@@ -95,7 +94,7 @@ def test_what_is_sealed_opens_to_the_same(contents: StoreContents, kind: SlotKin
 def test_a_key_that_would_no_longer_be_taken_as_input_keeps_no_store_closed(key: str) -> None:
     vault = sealing.new_vault(RAW_KEY, SlotKind.KEYFILE)
     contents = StoreContents({"old": Settings(webhook_api_key=Secret(key))}, generation=1)
-    contents = replace(contents, store_id=crypto.to_text(vault.store_id))
+    contents = contents._replace(store_id=crypto.to_text(vault.store_id))
     opened = sealing.open_contents(file_format.parse(sealing.seal(contents, vault)), vault)
     assert opened == contents
 
@@ -146,7 +145,7 @@ def test_a_write_keeps_identity_and_slots_and_renews_everything_else(
 
 def test_settings_left_out_stay_unset(paths: StorePaths) -> None:
     store = Store(paths)
-    store.update(lambda old: replace(old, profiles={"x": Settings()}), create=True)
+    store.update(lambda old: old._replace(profiles={"x": Settings()}), create=True)
     assert store.read().profiles == {"x": Settings()}
     assert store.read().default_profile is None
 
@@ -214,5 +213,5 @@ def test_any_number_of_profiles_fits(
 ) -> None:
     profiles = {f"profile-{number}": make_settings(number) for number in range(count)}
     store = Store(paths)
-    store.update(lambda old: replace(old, profiles=profiles), create=True)
+    store.update(lambda old: old._replace(profiles=profiles), create=True)
     assert store.read().profiles == profiles

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -73,7 +72,7 @@ def test_a_key_to_carry_away_is_shown_once_and_opens_the_store(
     assert given(added).reveal() not in repr(added)
     shutil.rmtree(paths.keys)
     store = opened(added.key)
-    assert store.read() == replace(before, generation=2)
+    assert store.read() == before._replace(generation=2)
     assert store.keys.status().opened_with == added.slot.id
 
 
@@ -212,7 +211,7 @@ def test_after_a_rotation_the_old_keys_open_nothing(
     assert rotation.warnings == ()
     assert [slot.is_at_hand for slot in rotation.slots] == [True]
     assert key_files(paths) == slot_ids(paths) == [rotation.slots[0].id]
-    assert opened().read() == replace(before, generation=4)
+    assert opened().read() == before._replace(generation=4)
     assert opened().previous() == backup
     for path in (paths.store, paths.backup):
         data = path.read_bytes()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,7 +69,7 @@ class Life(RuleBasedStateMachine):
     @rule(name=NAMES, values=SETTINGS)
     def put(self, name: str, values: Settings) -> None:
         profiles = {**self.profiles, name: values}
-        self.store().update(lambda old: replace(old, profiles=profiles))
+        self.store().update(lambda old: old._replace(profiles=profiles))
         self.saved(profiles)
 
     @rule(name=NAMES)

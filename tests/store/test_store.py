@@ -6,7 +6,6 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,7 +58,7 @@ def test_a_change_sees_what_is_stored_now(saved: Store, paths: StorePaths) -> No
         seen.append(old)
         return old
 
-    Store(paths).update(lambda old: replace(old, default_profile=None))
+    Store(paths).update(lambda old: old._replace(default_profile=None))
     saved.update(look)
     assert seen[0].default_profile is None
     assert seen[0].generation == 2
@@ -67,8 +66,8 @@ def test_a_change_sees_what_is_stored_now(saved: Store, paths: StorePaths) -> No
 
 def test_a_store_keeps_its_identity_whatever_a_change_returns(saved: Store) -> None:
     before = saved.read()
-    saved.update(lambda old: replace(old, store_id="mine", generation=77))
-    assert saved.read() == replace(before, generation=2)
+    saved.update(lambda old: old._replace(store_id="mine", generation=77))
+    assert saved.read() == before._replace(generation=2)
 
 
 def test_each_save_keeps_the_one_before_as_backup(
@@ -148,7 +147,7 @@ def test_a_profile_name_that_is_none_is_not_saved(
 
 
 def test_a_default_profile_that_does_not_exist_is_not_saved(saved: Store, refusal: Refusal) -> None:
-    error = refusal(lambda: saved.update(lambda old: replace(old, default_profile="no")))
+    error = refusal(lambda: saved.update(lambda old: old._replace(default_profile="no")))
     assert error.code == "store.not_saved"
     assert "its default profile does not exist" in error.message
 

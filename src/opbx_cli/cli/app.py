@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, MutableMapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -188,15 +188,9 @@ class App:
     def history(self) -> AuditTrail:
         return self._storage.history
 
-    def remember_trunks(self, active: ActiveSettings, names: Iterable[str | None]) -> None:
-        """Keep a stored profile's trunks by name, for shells to offer. Any thread may call this.
-
-        What hinders that is no error of the command.
-        """
-        if active.is_stored and active.profile is not None:
-            with suppress(StoreError, ConfigurationError):
-                stored = self.read_store().profiles
-                self._storage.trunk_names.remember(active.profile, names, profiles=stored)
+    @property
+    def trunk_names_folder(self) -> Path:
+        return self._storage.trunk_names_folder
 
     @cached_property
     def paths(self) -> StorePaths:

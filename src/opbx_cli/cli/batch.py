@@ -71,7 +71,7 @@ def tasks_of(
 
 
 def _webhook_url(app: App, active: ActiveSettings, now: Settings) -> WebhookUrl:
-    return app.webhook_url_of(replace(active, settings=now))
+    return app.webhook_url_of(active._replace(settings=now))
 
 
 def validate_batch(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opbx_cli.completion.names import TrunkNames
 from opbx_cli.models import Secret
 from opbx_cli.settings import ALLOW_SHARED_STORE
 from opbx_cli.store import KeySource, Store, StorePaths, sharing, store_paths
@@ -34,9 +34,10 @@ class Storage:
 
         return AuditTrail(history_path(self._home))
 
-    @cached_property
-    def trunk_names(self) -> TrunkNames:
-        return TrunkNames(trunk_names_folder(self._home))
+    @property
+    def trunk_names_folder(self) -> Path:
+        """Where shells find the trunks that were listed last."""
+        return trunk_names_folder(self._home)
 
     def store(self, *, ask_passphrase: Callable[[], Secret] | None) -> Store:
         """Return the store, and take what opens it out of the environment."""

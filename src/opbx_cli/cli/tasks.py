@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -42,7 +41,7 @@ def task_of(
         rivals = rival_urls(app.read_store().profiles).get(active.profile, ())
     return Task(
         active,
-        webhook_url=lambda now: app.webhook_url_of(replace(active, settings=now)),
+        webhook_url=lambda now: app.webhook_url_of(active._replace(settings=now)),
         profile=profile,
         check=check,
         choices=choices,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opbx_cli.error_codes import ErrorCode
@@ -64,8 +64,8 @@ def put(contents: StoreContents, name: str, settings: Settings) -> StoreContents
     if name not in contents.profiles:
         refuse_key(name, ConfigurationError)
     default = contents.default_profile if contents.profiles else name
-    return replace(
-        contents, profiles={**contents.profiles, name: settings}, default_profile=default
+    return contents._replace(
+        profiles={**contents.profiles, name: settings}, default_profile=default
     )
 
 
@@ -80,7 +80,7 @@ def refuse_key(name: str, error: type[OpbxError] = UsageError) -> None:
 
 def use(contents: StoreContents, name: str) -> StoreContents:
     """Return the set with another default profile."""
-    return replace(contents, default_profile=contents.find(name)[0])
+    return contents._replace(default_profile=contents.find(name)[0])
 
 
 def rename(contents: StoreContents, old: str, new: str) -> StoreContents:
@@ -90,8 +90,7 @@ def rename(contents: StoreContents, old: str, new: str) -> StoreContents:
         refuse_key(new)
     if new != old and new in contents.profiles:
         raise UsageError("a profile of the new name exists already", code=ErrorCode.PROFILE_EXISTS)
-    return replace(
-        contents,
+    return contents._replace(
         profiles={new if name == old else name: kept for name, kept in contents.profiles.items()},
         default_profile=new if contents.default_profile == old else contents.default_profile,
     )
@@ -100,8 +99,7 @@ def rename(contents: StoreContents, old: str, new: str) -> StoreContents:
 def remove(contents: StoreContents, name: str) -> StoreContents:
     """Return the set without a profile; no other becomes the default in its place."""
     contents.find(name)
-    return replace(
-        contents,
+    return contents._replace(
         profiles={other: kept for other, kept in contents.profiles.items() if other != name},
         default_profile=None if contents.default_profile == name else contents.default_profile,
     )

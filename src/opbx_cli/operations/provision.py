@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opbx_cli.errors import OpbxError
@@ -109,7 +109,7 @@ def in_order(contents: StoreContents, order: tuple[str, ...]) -> StoreContents:
     if not ordered:
         return contents
     profiles = {**ordered, **{n: s for n, s in contents.profiles.items() if n not in ordered}}
-    return replace(contents, profiles=profiles, default_profile=next(iter(ordered)))
+    return contents._replace(profiles=profiles, default_profile=next(iter(ordered)))
 
 
 def changes_between(before: Settings | None, after: Settings) -> tuple[Change, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping, MutableMapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from opbx_cli.errors import ConfigurationError, OpbxError, UsageError
@@ -94,8 +94,7 @@ class InstanceLogin(NamedTuple):
     password: Secret
 
 
-@dataclass(frozen=True, slots=True)
-class ActiveSettings:
+class ActiveSettings(NamedTuple):
     """The settings a command works with, and where each came from.
 
     `profile` is None when they came from the environment alone. `origins` names the
@@ -107,7 +106,7 @@ class ActiveSettings:
     settings: Settings
     profile: str | None = None
     is_default: bool = False
-    origins: Mapping[str, str] = field(default_factory=dict)
+    origins: Mapping[str, str] = MappingProxyType({})
     warnings: tuple[str, ...] = ()
     api_key_place: str | None = None
     manifest: str | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
@@ -15,15 +14,14 @@ from opbx_cli.settings.table import Settings
 from opbx_cli.values import listed
 
 
-@dataclass(frozen=True, slots=True)
-class StoreContents:
+class StoreContents(NamedTuple):
     """All profiles, decrypted and verified, in their stored order.
 
     `store_id` and `generation` are for information: a store keeps its own, whatever a
     change hands back.
     """
 
-    profiles: Mapping[str, Settings] = field(default_factory=lambda: MappingProxyType({}))
+    profiles: Mapping[str, Settings] = MappingProxyType({})
     default_profile: str | None = None
     store_id: str = ""
     generation: int = 0  # 0 before the first save

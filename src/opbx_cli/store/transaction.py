@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, TypeVar
@@ -391,8 +390,7 @@ def _steadily(look: Callable[[], Files], work: Callable[[Files], Result]) -> Res
 
 def as_saved(contents: StoreContents, vault: Vault, *, generation: int) -> StoreContents:
     """Return the contents as the file will say: identity and generation are the store's own."""
-    return replace(
-        contents,
+    return contents._replace(
         profiles=MappingProxyType(dict(contents.profiles)),
         store_id=crypto.to_text(vault.store_id),
         generation=generation,

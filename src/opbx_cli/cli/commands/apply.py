@@ -165,7 +165,7 @@ def _tasks(
         stored = provisions[name].stored
         if check and stored is None and given[name].settings.webhook_api_key is None:
             warnings.append(KEY_TO_BE_MADE)
-        active = replace(task.active, api_key_place=places[name])
+        active = task.active._replace(api_key_place=places[name])
         found[name] = replace(
             task, active=active, provision=provisions[name], warnings=tuple(warnings)
         )

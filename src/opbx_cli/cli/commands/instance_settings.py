@@ -274,7 +274,7 @@ def _key_of_cloudonix(app: App, active: ActiveSettings, remote: InstanceSettings
         return None
     settings = replace(active.settings, domain_uuid=uuid, domain_api_key=key)
     try:
-        with closing(app.client_for(replace(active, settings=settings))) as client:
+        with closing(app.client_for(active._replace(settings=settings))) as client:
             return client.get_domain().profile.authorization_api_key
     except OpbxError as error:
         app.ui.warn(f"the webhook key could not be read from Cloudonix: {error.message}")
@@ -298,7 +298,7 @@ def _with_typed_keys(
         given = given.plus(**{name: found})
         if name == "domain_api_key" and found is not None:
             settings = replace(active.settings, domain_api_key=found)
-            shown = _key_of_cloudonix(app, replace(active, settings=settings), remote)
+            shown = _key_of_cloudonix(app, active._replace(settings=settings), remote)
             key = plan_pull(settings, remote, shown_key=shown).given.settings.webhook_api_key
             given = given.plus(webhook_api_key=key)
     return given, tuple(left)

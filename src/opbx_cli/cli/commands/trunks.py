@@ -1,6 +1,7 @@
 """`opbx trunks`: the domain's voice trunks."""
 
-from contextlib import closing
+from collections.abc import Iterable
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,7 +12,8 @@ from opbx_cli.cli.fleet import Warn, look_at_all
 from opbx_cli.cli.input.options import TEXT_AND_JSON
 from opbx_cli.cli.input.selection import AllProfiles, Only, refuse_only
 from opbx_cli.cli.output.trunks import COLUMNS
-from opbx_cli.errors import UsageError
+from opbx_cli.completion.names import TrunkNames
+from opbx_cli.errors import ConfigurationError, StoreError, UsageError
 from opbx_cli.operations.trunks import (
     Direction,
     Order,
@@ -21,6 +23,7 @@ from opbx_cli.operations.trunks import (
     find,
     select,
 )
+from opbx_cli.remote import Trunk
 from opbx_cli.settings import ActiveSettings
 
 if TYPE_CHECKING:
@@ -63,7 +66,7 @@ def list_trunks(
 
     def look(active: ActiveSettings, client: "Client") -> TrunkList:
         trunks = client.list_trunks()
-        app.remember_trunks(active, (trunk.name for trunk in trunks))
+        _remember(app, active, trunks)
         found, others = select(trunks, question)
         return TrunkList(active.profile, client.domain_uuid, found, question, others, chosen)
 
@@ -103,5 +106,17 @@ def show_trunk(
     app.tell_context(app.settings)
     with app.ui.working("Reading trunks"):
         trunks = client.list_trunks()
-    app.remember_trunks(app.settings, (one.name for one in trunks))
+    _remember(app, app.settings, trunks)
     app.ui.show(TrunkDetail(app.settings.profile, client.domain_uuid, find(trunks, trunk)))
+
+
+def _remember(app: App, active: ActiveSettings, trunks: Iterable[Trunk]) -> None:
+    """Keep a stored profile's trunks by name, for shells to offer. Any thread may call this.
+
+    What hinders that is no error of the command.
+    """
+    if active.is_stored and active.profile is not None:
+        with suppress(StoreError, ConfigurationError):
+            stored = app.read_store().profiles
+            names = (trunk.name for trunk in trunks)
+            TrunkNames(app.trunk_names_folder).remember(active.profile, names, profiles=stored)

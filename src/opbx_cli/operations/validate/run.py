@@ -193,7 +193,7 @@ class Validation:
         self._settle_cut_rotation(snapshot)
         self._snapshot = snapshot
         self._desired = Desired.of(
-            replace(self._task.active, settings=self._settings),
+            self._task.active._replace(settings=self._settings),
             self.client.domain_uuid,
             url.endpoints,
             rival_urls=self._task.rival_urls,
