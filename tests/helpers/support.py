@@ -120,13 +120,19 @@ class Opbx:
 
 
 def wait_until_open(path: Path, *, by: subprocess.Popen[str]) -> None:
-    """Wait until a process has opened a file: a lock that is held is what it waits for then."""
+    """Wait until a process has opened a file: a lock that is held is what it waits for then.
+
+    A process that protects its memory shows its files to root alone; others see that it does,
+    which is shortly before it opens a lock.
+    """
     folder = Path(f"/proc/{by.pid}/fd")
-    if not folder.exists():  # a system that does not tell
-        time.sleep(1.5)
-        return
-    while by.poll() is None:
-        with contextlib.suppress(OSError):  # closed meanwhile, or the process has ended
+    while folder.exists() and by.poll() is None:
+        try:
             if any(descriptor.readlink() == path for descriptor in folder.iterdir()):
                 return
+        except PermissionError:
+            break
+        except OSError:  # closed meanwhile, or the process has ended
+            continue
         os.sched_yield()
+    time.sleep(1.5)
