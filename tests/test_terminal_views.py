@@ -165,6 +165,21 @@ def test_no_url_is_broken_by_opbx(owner: Opbx, sandbox: RunningSandbox, columns:
         assert whole & urls
 
 
+@pytest.mark.parametrize("columns", [1, 2, 3, 11])
+def test_a_terminal_of_hardly_any_width_still_shows_all(
+    owner: Opbx, sandbox: RunningSandbox, columns: int
+) -> None:
+    """Some letters take two columns, and none can be broken."""
+    sandbox.state.replace_trunks([{**sandbox.state.trunks()[0], "name": "字" * 20 + "x"}])
+    environ = owner.process_environ(NO_COLOR="1")
+    for argv in (("trunks", "list"), ("profiles", "show", "--origin"), ("webhook-url",)):
+        errors = owner.home.parent / "stderr"
+        with on_terminal(*argv, environ=environ, columns=columns, stderr=errors) as terminal:
+            shown = terminal.finish()
+        assert terminal.exit_code == 0
+        assert argv[0] != "trunks" or "".join(plain(shown).split()).count("字") == 20
+
+
 @pytest.mark.parametrize("columns", ["0", "x", "-5"])
 def test_a_width_that_makes_no_sense_is_no_width(owner: Opbx, columns: str) -> None:
     environ = owner.process_environ(NO_COLOR="1", COLUMNS=columns)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import typer
@@ -49,6 +50,7 @@ UNBOUNDED = 100_000  # columns of rich's console, which breaks nothing then
 NARROW = 40  # columns below which a table becomes one record after the other
 WRAPPED_MIN = 18  # columns that a text which may be wrapped keeps: an IPv4 address and its port
 GAP = 2  # columns between two cells
+LETTER_MAX = 2  # columns that one letter takes at most
 DROPPED_FIRST = 9  # the priority of columns that a terminal without room for all goes without
 CALLBACK_WIDTH = 80  # columns in which all that matters of a callback finds room
 
@@ -117,7 +119,7 @@ def _broken(text: Text, width: int) -> Text:
     """Break a text into lines. A URL without room stays whole, for the terminal to break."""
     lines: list[Text] = []
     for line in text.split("\n", allow_blank=True):
-        lines += line.divide(_breaks(line.plain, max(width, 1)))
+        lines += line.divide(_breaks(line.plain, max(width, LETTER_MAX)))
     for line in lines:
         line.rstrip()
     return Text("\n").join(lines)
@@ -142,7 +144,7 @@ def _breaks(line: str, width: int) -> Iterator[int]:
 
 def _natural(rows: Iterable[Sequence[str]]) -> tuple[int, ...]:
     """Return how many columns the widest cell of each column takes."""
-    return tuple(max(map(cell_len, column)) for column in zip(*rows, strict=True))
+    return tuple(max(map(cell_len, column)) for column in zip_longest(*rows, fillvalue=""))
 
 
 def _fields(rows: Iterable[Row], width: int) -> RenderableType:
