@@ -11,7 +11,7 @@ import pytest
 
 from detaching import CDR, KEY, SESSION_UPDATE, add_ivr, callback_keys, in_charge, ours, remembered
 from opbx_cli.sandbox.server import RunningSandbox
-from support import WEBHOOK_BASE_URL, Opbx
+from support import WEBHOOK_BASE_URL, Opbx, Outcome
 from terminal import on_terminal
 from validation import StartSandbox, configure, ended_during, remote_domain, statuses, step, writes
 
@@ -462,3 +462,33 @@ def test_what_was_sent_is_known_where_the_url_is_another_by_now(
     assert attached("detach", "--yes").code == 0
     assert (in_charge(sandbox), callback_keys(sandbox)) == ("ivr-2019", {})
     assert attached("detach", "--check").code == 0
+
+
+def test_one_of_two_applications_that_somebody_activates_again_is_no_success(
+    attached: Opbx, sandbox: RunningSandbox
+) -> None:
+    """The last look is at the application that was retired, also where it finds another first."""
+    second = "opbx-routing-application-0"
+    sandbox.state.add_application(second, url=f"{WEBHOOK_BASE_URL}/api/voice/route")
+    sandbox.state.set_default_application(second)
+    sandbox.forget_requests()
+    sandbox.set_faults("list-applications=hang*1@2")
+
+    def is_at_the_last_look() -> bool:
+        calls = [str(request.call) for request in sandbox.requests]
+        return calls.count("list-applications") == 2
+
+    with subprocess.Popen(
+        [sys.executable, "-m", "opbx_cli", "detach", "--yes", "--json"],
+        env=attached.process_environ(CLOUDONIX_API_TIMEOUT="3"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        while process.poll() is None and not is_at_the_last_look():
+            os.sched_yield()
+        sandbox.state.edit_application(second, active=True)
+        stdout, stderr = process.communicate(timeout=60)
+    outcome = Outcome(process.returncode, stdout, stderr)
+    assert (outcome.code, outcome.error["code"]) == (9, "detach.partial")
+    assert step(outcome, "voice-application")["status"] == "failed"

@@ -13,6 +13,7 @@ from opbx_cli.models import (
     CDR_ENDPOINT,
     SESSION_UPDATE_ENDPOINT,
     KeyState,
+    RemoteId,
     Secret,
 )
 from opbx_cli.operations.detach.calls import Calls, by_id
@@ -67,13 +68,19 @@ class Plan:
         return tuple(sentence for part in self.parts for sentence in part.left)
 
 
-def plan(own: Own, actual: Snapshot, wanted: Wanted) -> Plan:
+def plan(
+    own: Own, actual: Snapshot, wanted: Wanted, *, application_id: RemoteId | None = None
+) -> Plan:
     """Compare; say what is given back and removed.
 
+    `application_id` names the application to look at, in place of the one that would be found.
     Raises `NotFoundError` or `UsageError` for an application that calls cannot go to.
     """
     applications = known_applications(actual)
-    application = _own_application(own, applications, actual.domain)
+    if application_id is None:
+        application = _own_application(own, applications, actual.domain)
+    else:
+        application = by_id(applications, application_id)
     holder = by_id(applications, actual.domain.default_application)
     calls = Calls(own, application, holder, actual.domain, applications, wanted)
     part = calls.part()

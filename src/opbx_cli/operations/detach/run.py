@@ -236,11 +236,13 @@ class Detachment:
     def _contradictions(self, planned: Plan) -> list[Step]:
         problem = not_applied("it was done and confirmed, but a fresh look differs")
         own = self._own.without_key() if KEY_PATH in _paths(planned.profile) else self._own
-        after = plan(own, self.client.snapshot(), replace(self._wanted, to=None))
-        if _is_another(after.application, planned.application):
-            # The first is as it should be, or this would be it; a second one was not looked at.
+        snapshot, wanted = self.client.snapshot(), replace(self._wanted, to=None)
+        after = plan(own, snapshot, wanted)
+        retired = planned.application
+        if retired is not None and _is_another(after.application, retired):
             self.warnings += _warnings_of_another(after, self._wanted)
-            after = replace(after, own_application=Part(""))
+            first = plan(own, snapshot, wanted, application_id=retired.id)
+            after = replace(after, own_application=first.own_application)
         return [
             Step(step_id, Status.FAILED, problem.message, fresh.changes, problem, wrote=True)
             for step_id, part, fresh in zip(PARTS, planned.parts, after.parts, strict=True)
@@ -337,8 +339,8 @@ class Detachment:
         return next((one for one in listed if one.id == application.id), None)
 
 
-def _is_another(now: VoiceApplication | None, before: VoiceApplication | None) -> bool:
-    return now is not None and before is not None and now.id != before.id
+def _is_another(now: VoiceApplication | None, before: VoiceApplication) -> bool:
+    return now is not None and now.id != before.id
 
 
 def _warnings_of_another(after: Plan, wanted: Wanted) -> tuple[str, ...]:
